@@ -1,0 +1,84 @@
+/* A server block as its plugins see it: keys and the settings that configuration-only plugins
+ * leave there. Written during set-up by the plugin that owns the setting, read-only after. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "waypost/plugin/plugin.h"
+
+enum wp_scheme { WP_SCHEME_DNS, WP_SCHEME_TLS, WP_SCHEME_QUIC, WP_SCHEME_HTTPS, WP_SCHEME_HTTPS3, WP_SCHEME_GRPC, WP_SCHEME_UNIX };
+
+/* One key after CIDR expansion: SCHEME://ZONE:PORT. */
+struct wp_key {
+    enum wp_scheme scheme;
+    uint16_t port;
+    const uint8_t *zone; /* wire, lower case */
+    const char *text;    /* zone in presentation form, final dot */
+    const char *file;
+    unsigned line;
+};
+
+enum { WP_UNSET = -1 };
+
+/* Client certificate modes: transports.md 6.1. */
+enum wp_client_auth { WP_AUTH_NONE, WP_AUTH_REQUEST, WP_AUTH_REQUIRE, WP_AUTH_VERIFY_IF_GIVEN, WP_AUTH_REQUIRE_AND_VERIFY };
+
+struct wp_tls_settings {
+    bool set;
+    const char *cert, *key, *ca; /* paths; ca may be NULL */
+    enum wp_client_auth client_auth;
+    const char *keylog;          /* path or NULL */
+};
+
+enum wp_proxy_default { WP_PROXY_USE, WP_PROXY_IGNORE, WP_PROXY_REJECT, WP_PROXY_SKIP };
+struct wp_proxy_settings {
+    bool set, tlv_metadata;
+    const struct wp_cidr *allow; /* none: everybody */
+    unsigned n_allow;
+    enum wp_proxy_default deflt;
+    int64_t udp_session_ns;      /* 0: no session tracking */
+    int64_t udp_sessions_max;
+};
+
+/* WP_UNSET where nothing was said. */
+struct wp_settings {
+    const char *const *bind; /* IP texts (with %zone for link-local); n_bind 0: wildcard */
+    unsigned n_bind;
+    bool bind_set;           /* `bind` was there, maybe with everything excluded */
+    bool debug, stacktrace;
+    int64_t sockets;         /* multisocket */
+    int64_t read_ns, write_ns, idle_ns;
+    int64_t max_tcp_queries;
+    int64_t https_max_connections, https_max_streams;
+    int64_t grpc_max_connections, grpc_max_streams;
+    int64_t quic_max_streams, quic_worker_pool, quic_max_connections;
+    int64_t tcp_max_connections, tcp_max_per_client; /* waypost's own */
+    struct wp_tls_settings tls;
+    struct wp_proxy_settings proxy;
+    int64_t udp_cap;         /* server cap of UDP replies (bufsize), octets */
+};
+
+/* One running instance in the chain. */
+struct wp_node {
+    const struct wp_plugin *plugin;
+    void *self;
+};
+
+struct wp_block {
+    const struct wp_key *keys;
+    unsigned n_keys;
+    struct wp_zones zones;    /* of all keys, without duplicates */
+    struct wp_settings set;
+    const struct wp_line *lines; /* all directives, in file order */
+    unsigned n_lines;
+    struct wp_node *chain;    /* handlers in plugin order */
+    unsigned n_chain;
+    struct wp_node *all;      /* the same with configuration-only ones */
+    unsigned n_all;
+    const char *file;
+    unsigned line;            /* of the first key */
+    unsigned index;           /* among the file's blocks */
+    unsigned opcodes;         /* admitted besides QUERY and NOTIFY, a bit each */
+    void *gen;                /* the generation it belongs to */
+};
+/* The instance of a directive in a block, or NULL. */
+void *wp_block_plugin(const struct wp_block *b, const char *name);

@@ -1,0 +1,163 @@
+/* The contract of plugins and backends. One instance serves one server block, however often
+ * the directive stands in it, and all workers at once: what changes while queries run is per
+ * worker (wp_loop_index) or atomic. The life of an instance:
+ *
+ *   zeroed memory -> new() -> option rows, occurrence by occurrence -> ready-made check()
+ *   (up to here: `waypost check` goes so far and opens nothing) -> start() -> serve()/reply()
+ *   on the workers -> stop() when no query of the generation is left.
+ *
+ * A reload builds new instances beside the old ones. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "waypost/base/arena.h"
+#include "waypost/plugin/query.h"
+
+struct wp_setup;
+struct wp_env;
+struct wp_block;
+
+/* --- what the Corefile gives a plugin ------------------------------------------------- */
+
+/* One line: the directive with its arguments, or an option with its. Words are NUL-terminated,
+ * after environment expansion; they live as long as the generation. */
+struct wp_line {
+    const char *file;
+    unsigned line;
+    const char *const *words; /* words[0]: directive or option */
+    unsigned n_words;
+    /* the option block that follows, NULL/0 without one; has_block: there were braces */
+    const struct wp_line *options;
+    unsigned n_options;
+    bool has_block;
+};
+
+enum wp_opt_kind {
+    WP_OPT_FLAG,     /* bool; no argument */
+    WP_OPT_INT,      /* int64_t in [min, max] */
+    WP_OPT_DURATION, /* int64_t nanoseconds in [min, max]; Go text */
+    WP_OPT_STRING,   /* const char * */
+    WP_OPT_PATH,     /* const char *, joined to the block's root when relative */
+    WP_OPT_ZONES,    /* struct wp_zones; normalised, CIDR expanded; appends */
+    WP_OPT_FALL,     /* struct wp_fall; `fallthrough [ZONE...]` */
+    WP_OPT_IGNORE,   /* accepted without effect, with any arguments (old words) */
+    WP_OPT_CALL,     /* parse() reads the line */
+};
+
+/* A row of the option table, closed by {0}. name "" is the directive's own line (kind CALL or
+ * ZONES, or none: then arguments are an error); name "*" takes every other word.
+ * parse: 0, or a negative error after wp_setup_error said why. */
+struct wp_option {
+    const char *name;
+    enum wp_opt_kind kind;
+    size_t offset;
+    const char *def;   /* default in Corefile text, or NULL: zero */
+    const char *help;  /* one line for the manual */
+    int64_t min, max;  /* INT, DURATION; both 0: no bound */
+    int (*parse)(void *self, struct wp_setup *s, const struct wp_line *line);
+};
+
+struct wp_zones {
+    const uint8_t **zone; /* wire, lower case */
+    unsigned n;
+};
+/* Longest of the zones that holds the name, or NULL. */
+const uint8_t *wp_zones_match(const struct wp_zones *z, const struct wp_qname *q);
+
+struct wp_fall {
+    bool on;
+    struct wp_zones zones; /* empty and on: everything */
+};
+bool wp_fall_through(const struct wp_fall *f, const struct wp_qname *q);
+
+/* --- set-up ----------------------------------------------------------------------------- */
+
+struct wp_setup {
+    struct wp_arena *arena;     /* lives as long as the generation */
+    struct wp_block *block;     /* this server block: keys and settings (block.h) */
+    const struct wp_zones *zones; /* the block's keys */
+    const char *root;           /* directory of `root`, or NULL */
+    bool check_only;            /* `waypost check`: open no socket, start nothing */
+    void *report;               /* the configuration's list of errors */
+    const char *plugin;         /* the directive being set up */
+    const struct wp_line *line; /* the line being read: where an error points */
+};
+/* Remember an error at `line` (NULL: the line being read). Printed as
+ * "plugin/NAME: FILE:LINE - Error during parsing: text" at start and
+ * "FILE:LINE: NAME: text" by check. Returns WP_ECONFIG. */
+int wp_setup_error(struct wp_setup *s, const struct wp_line *line, const char *fmt, ...)
+    WP_PRINTF(3, 4);
+/* "plugin/NAME: text", no place: errors of set-up after parsing. Returns WP_ECONFIG. */
+int wp_setup_fail(struct wp_setup *s, const char *fmt, ...) WP_PRINTF(2, 3);
+/* "Wrong argument count or unexpected line ending after 'LAST'". Returns WP_ECONFIG. */
+int wp_setup_arg_error(struct wp_setup *s, const struct wp_line *line);
+/* A path joined to root when relative; in the arena. */
+const char *wp_setup_path(struct wp_setup *s, const char *path);
+/* Zone words to zones: CIDR expanded, bad ones dropped (as CoreDNS does). Appends. */
+int wp_setup_zones(struct wp_setup *s, const char *const *words, unsigned n, struct wp_zones *z);
+/* One zone word, strict: the zones it stands for, or WP_EMALFORMED with *ret_why. */
+int wp_zone_word(struct wp_arena *a, const char *word, struct wp_zones *z, const char **ret_why);
+
+/* --- running ---------------------------------------------------------------------------- */
+
+/* Services for an instance; outlives it. */
+struct wp_env {
+    struct wp_loop *const *workers;
+    int n_workers;
+    struct wp_loop *admin;      /* timers of background work; health, metrics, file watches */
+    const struct wp_block *block;
+    struct wp_arena *arena;     /* of the generation: start() may take from it, nothing later */
+    const char *server;         /* label of the block's first listener: "dns://:53" */
+    /* the instance of the generation being replaced, same block and directive, or NULL; for
+     * handing data over. It is still serving; read what is immutable or refcounted only. */
+    const void *previous;
+    const char *plugin;
+    void *gen;                  /* the router's */
+    const char *state_dir;      /* `state` directory, NULL when off */
+};
+/* An error of start(): remembered as "plugin/NAME: text"; returns WP_ECONFIG. */
+int wp_env_fail(struct wp_env *env, const char *fmt, ...) WP_PRINTF(2, 3);
+
+enum wp_repeat {
+    WP_REPEAT_COMBINE, /* all occurrences fill the instance */
+    WP_REPEAT_ERROR,   /* "this plugin can only be used once per Server Block" */
+    WP_REPEAT_LAST,    /* later values win: read like COMBINE */
+    WP_REPEAT_FIRST,   /* only the first is read */
+};
+
+struct wp_plugin {
+    const char *name; /* the Corefile directive */
+    size_t size;      /* of one instance; zeroed, then filled */
+    const struct wp_option *options;
+    enum wp_repeat repeat;
+    bool config_only; /* puts no handler in the chain */
+    bool class_any;   /* its presence admits classes other than IN (chaos, forward) */
+
+    int (*new)(void *self, struct wp_setup *s);        /* before the first row; may be NULL */
+    /* each directive line: before (begin) and after (end) its options; may be NULL */
+    int (*begin)(void *self, struct wp_setup *s, const struct wp_line *line);
+    int (*end)(void *self, struct wp_setup *s, const struct wp_line *line);
+    int (*check)(void *self, struct wp_setup *s);      /* after all lines; loads files; may be NULL */
+
+    /* Main thread, the workers' loops not running this generation yet. Descriptors and timers
+     * on a worker's loop are set up by mail to it (wp_loop_post). */
+    int (*start)(void *self, struct wp_env *env);
+    int (*serve)(void *self, struct wp_query *q); /* loop thread; must not block */
+    int (*reply)(void *self, struct wp_query *q); /* NEXT or WAIT or error; after DONE below */
+    void (*cancel)(void *self, struct wp_query *q); /* it is WAITing here and nobody cares now */
+    /* Shutdown begins: stop background work, queries still come (CoreDNS's first hooks). */
+    void (*quiesce)(void *self);
+    /* Final shutdown only, after quiesce of all, in plugin order (health's lameduck). Returns
+     * nanoseconds to wait before the next one. */
+    int64_t (*lameduck)(void *self);
+    void (*stop)(void *self); /* no query left; accepts a half-started self; frees everything */
+
+    /* For `ready`: NULL when it does not report. Any thread. */
+    bool (*is_ready)(void *self);
+    /* For `transfer` (AXFR): this instance holds exactly that zone. */
+    bool (*has_zone)(void *self, const uint8_t *apex);
+};
+
+/* Every plugin of the build, in the one order; {NULL} at the end. */
+extern const struct wp_plugin *const wp_plugins[];

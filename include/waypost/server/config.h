@@ -1,0 +1,74 @@
+/* The Corefile: text to blocks of lines (lexer, grammar, snippets, import, environment), blocks
+ * to plugin instances (option rows). Errors are collected, each with its place: `check` prints
+ * them all, a start prints the first in CoreDNS's words. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "waypost/base/arena.h"
+#include "waypost/plugin/block.h"
+
+/* How CoreDNS words it. */
+enum wp_conf_kind {
+    WP_CONF_PARSE,  /* "FILE:LINE - Error during parsing: TEXT" */
+    WP_CONF_SYNTAX, /* "FILE:LINE - Syntax error: TEXT" */
+    WP_CONF_PLAIN,  /* TEXT */
+};
+struct wp_conf_error {
+    struct wp_conf_error *next;
+    enum wp_conf_kind kind;
+    const char *file; /* NULL: no place */
+    unsigned line;
+    const char *plugin; /* NULL: not a plugin's */
+    const char *text;
+};
+struct wp_conf_report {
+    struct wp_arena *arena;
+    struct wp_conf_error *first, **last;
+    unsigned n;
+    bool warn_only;
+};
+void wp_conf_report_init(struct wp_conf_report *r, struct wp_arena *arena);
+/* Returns WP_ECONFIG. */
+int wp_conf_report_add(struct wp_conf_report *r, enum wp_conf_kind kind, const char *plugin,
+                       const char *file, unsigned line, const char *fmt, ...) WP_PRINTF(6, 7);
+/* One error as CoreDNS prints it / as `file:line: directive: reason`. In the report's arena. */
+const char *wp_conf_error_text(struct wp_conf_report *r, const struct wp_conf_error *e);
+const char *wp_conf_error_check_text(struct wp_conf_report *r, const struct wp_conf_error *e);
+
+/* A parsed file: raw blocks, directives checked against the list of names. */
+struct wp_conf_block {
+    const char *const *keys; /* as written, after expansion */
+    const unsigned *key_lines;
+    unsigned n_keys;
+    const char *file;
+    unsigned line;
+    const struct wp_line *lines; /* directives with arguments and option blocks */
+    unsigned n_lines;
+};
+struct wp_conf {
+    struct wp_arena *arena;
+    struct wp_conf_block *blocks;
+    unsigned n_blocks;
+    char sha512[129]; /* of the parsed configuration, hex (plugin `reload`) */
+};
+/* text need not be NUL-terminated; name is the path as given. On errors the report has them
+ * and WP_ECONFIG comes back; conf holds what could be read (so that check goes on). */
+int wp_conf_parse(const char *name, const char *text, size_t len, struct wp_arena *arena,
+                  struct wp_conf_report *report, struct wp_conf *ret) WP_MUSTCHECK;
+/* Keys, settings, instances up to check(): the blocks of a generation. default_port: -dns.port.
+ * Blocks that share a listener are compared (listener limits and TLS policy excepted: the
+ * generation does that when the groups are made). */
+int wp_conf_bind(const struct wp_conf *conf, uint16_t default_port, bool check_only, void *gen,
+                 struct wp_arena *arena, struct wp_conf_report *report, struct wp_block **ret_blocks,
+                 unsigned *ret_n) WP_MUSTCHECK;
+/* stop() and free of what wp_conf_bind made (instances that never started included). */
+void wp_conf_unbind(struct wp_block *blocks, unsigned n);
+/* "dns", "tls", ... */
+const char *wp_scheme_text(enum wp_scheme s);
+/* All 62 directives of CoreDNS 1.15.0 in the order of its list with nomad moved; built: in this
+ * binary. {NULL} at the end. */
+struct wp_directive {
+    const char *name;
+    const struct wp_plugin *plugin; /* NULL: known, not in this build */
+};
+extern const struct wp_directive wp_directives[];

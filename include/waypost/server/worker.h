@@ -1,0 +1,57 @@
+/* A worker: one thread, one loop, its pools. Nothing in it is shared. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include "waypost/plugin/loop.h"
+#include "waypost/plugin/query.h"
+
+struct wp_worker;
+
+/* --- server/loop ------------------------------------------------------------------------- */
+int wp_loop_new(int index, struct wp_loop **ret) WP_MUSTCHECK;
+void wp_loop_free(struct wp_loop *loop);
+/* Runs until wp_loop_stop; registers itself with wp_grace. Blocks signals of the thread. */
+void wp_loop_run(struct wp_loop *loop);
+void wp_loop_stop(struct wp_loop *loop); /* any thread */
+/* One turn with a limit on waiting, for tests: -1 as long as it takes. */
+void wp_loop_turn(struct wp_loop *loop, int timeout_ms);
+/* Tests: time stands still and is moved by hand. */
+void wp_loop_set_now(struct wp_loop *loop, uint64_t now_ns);
+void *wp_loop_user(const struct wp_loop *loop); /* the worker of a worker's loop, else NULL */
+void wp_loop_set_user(struct wp_loop *loop, void *user);
+
+/* --- server/router: queries --------------------------------------------------------------- */
+
+/* A pooled query with its own request and reply buffers and arena. */
+enum { WP_QUERY_IN = 4096, WP_QUERY_OUT = 4608, WP_REPLY_SPARE = 512 };
+struct wp_pooled {
+    struct wp_query q;          /* first: a wp_query * is its wp_pooled * */
+    struct wp_pooled *next;     /* free list */
+    struct wp_arena arena;
+    uint8_t *big;               /* 64 KiB reply buffer taken from the worker, or NULL */
+    void *gen;                  /* generation it counts in while routed, or NULL */
+    struct wp_worker *worker;
+    wp_lookup_fn *lookup_fn;    /* internal look-ups and spawned queries */
+    void *lookup_arg;
+    struct wp_query *first_child, *next_sibling; /* internal look-ups that run for it */
+    uint8_t step_kind;
+    int resume_step;
+    struct wp_task task;
+    uint8_t in[WP_QUERY_IN];    /* for listeners that read into it (UDP) or must copy */
+    uint8_t out[WP_QUERY_OUT];
+};
+/* From the pool, or the heap up to the worker's limit of queries in flight; NULL past it. All
+ * per-query fields are reset; loop, worker and arena are set; reply.buf is `out`. */
+struct wp_query *wp_query_get(struct wp_worker *w);
+void wp_query_put(struct wp_query *q);
+/* Reset the per-query fields of one that is reused in place. */
+void wp_query_reset(struct wp_query *q);
+
+/* Run it: guard, route, chain, finish. DONE: q->out/out_len are final (0: send nothing).
+ * WAIT: q->done(q) is called later, exactly once, not before this returns; by then wire must
+ * still be valid. The listener sets before: wire, wire_len, transport, stream, addresses,
+ * route, start_ns, done, owner; and may point reply.buf/cap at its own memory
+ * (cap >= 512 + WP_REPLY_SPARE): on WAIT the router moves to q's own buffer. */
+int wp_query_run(struct wp_query *q);
+/* The client is gone: done(q) still follows. */
+void wp_query_cancel(struct wp_query *q);

@@ -1,0 +1,73 @@
+/* TLS behind one vtable of byte queues: the socket code is the same for every library, and
+ * tests need no sockets. No function here does I/O, logs, or blocks. A connection belongs to
+ * one thread; a context may be shared (its counters are atomic), and lives until its last
+ * connection is gone. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "waypost/base/err.h"
+
+struct wp_tls_ctx;
+struct wp_tls_conn;
+
+enum wp_tls_auth { WP_TLS_AUTH_NONE, WP_TLS_AUTH_REQUEST, WP_TLS_AUTH_REQUIRE, WP_TLS_AUTH_VERIFY_IF_GIVEN, WP_TLS_AUTH_REQUIRE_AND_VERIFY };
+
+struct wp_tls_server_config {
+    const char *cert_file, *key_file, *ca_file; /* PEM; ca NULL: system roots */
+    enum wp_tls_auth client_auth;
+    const char *alpn;    /* server's order, comma separated: "h2,http/1.1"; NULL: no ALPN */
+    const char *keylog_file;
+    const char *ocsp_file;
+};
+struct wp_tls_client_config {
+    const char *cert_file, *key_file, *ca_file; /* NULL: none, none, system roots */
+    const char *alpn;
+    bool insecure; /* tests only */
+};
+
+/* Errors: WP_ETLS; why (never NULL on failure) is static or in errbuf. */
+int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[256],
+                      struct wp_tls_ctx **ret) WP_MUSTCHECK;
+int wp_tls_client_new(const struct wp_tls_client_config *c, char errbuf[256],
+                      struct wp_tls_ctx **ret) WP_MUSTCHECK;
+struct wp_tls_ctx *wp_tls_ctx_ref(struct wp_tls_ctx *ctx);
+void wp_tls_ctx_unref(struct wp_tls_ctx *ctx);
+/* Look at the files again (content, also through a swapped symlink): 1 changed and taken over
+ * for new handshakes, 0 unchanged, negative: new material is bad, the old one stays. Any one
+ * thread at a time; connections go on. */
+int wp_tls_ctx_refresh(struct wp_tls_ctx *ctx, char errbuf[256]);
+/* Same material and policy? why: static text of the first difference (the REASON texts of
+ * corefile.md 4.2), or NULL when equal. */
+const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_ctx *b);
+/* New ticket key, old ones kept for two rotations. */
+void wp_tls_ctx_rotate(struct wp_tls_ctx *ctx);
+
+/* server_name: SNI and name to verify, or an IP text; NULL for servers. */
+int wp_tls_conn_new(struct wp_tls_ctx *ctx, const char *server_name, struct wp_tls_conn **ret) WP_MUSTCHECK;
+void wp_tls_conn_free(struct wp_tls_conn *c);
+
+/* Ciphertext that came from the socket. It is consumed at once into plaintext reads or kept
+ * until read; `len` is taken whole. */
+int wp_tls_feed(struct wp_tls_conn *c, const void *data, size_t len) WP_MUSTCHECK;
+/* Ciphertext to send: a view of what waits; after sending call wp_tls_sent. */
+const uint8_t *wp_tls_pending(struct wp_tls_conn *c, size_t *ret_len);
+void wp_tls_sent(struct wp_tls_conn *c, size_t len);
+
+/* Results: > 0 octets (or done), 0 needs more from the peer, WP_ECLOSED close_notify seen,
+ * WP_ETLS broken (an alert may be pending: send it, then close). After every call look at
+ * wp_tls_pending. */
+int wp_tls_handshake(struct wp_tls_conn *c);
+int wp_tls_read(struct wp_tls_conn *c, void *buf, size_t len);
+int wp_tls_write(struct wp_tls_conn *c, const void *buf, size_t len); /* takes all or fails */
+void wp_tls_close(struct wp_tls_conn *c); /* queues close_notify */
+
+bool wp_tls_is_ready(const struct wp_tls_conn *c);
+bool wp_tls_is_resumed(const struct wp_tls_conn *c);
+const char *wp_tls_alpn(const struct wp_tls_conn *c);        /* "" when none */
+const char *wp_tls_server_name(const struct wp_tls_conn *c); /* SNI or NULL */
+const char *wp_tls_error(const struct wp_tls_conn *c);       /* text of the last failure */
+/* Subject CN of a client certificate, or NULL; *ret_verified tells whether it chained. */
+const char *wp_tls_peer_name(const struct wp_tls_conn *c, bool *ret_verified);
+/* Free memory an idle connection does not need. */
+void wp_tls_idle(struct wp_tls_conn *c);
