@@ -153,6 +153,12 @@ struct wp_plugin {
     int64_t (*lameduck)(void *self);
     void (*stop)(void *self); /* no query left; accepts a half-started self; frees everything */
 
+    /* Set metadata labels (wp_query_meta_set) of a question before the chain runs; called only
+     * in blocks with `metadata`. */
+    void (*metadata)(void *self, struct wp_query *q);
+    /* May this block answer the question? (`view`.) Every filter of the block must say yes. */
+    bool (*filter)(void *self, struct wp_query *q);
+
     /* For `ready`: NULL when it does not report. Any thread. */
     bool (*is_ready)(void *self);
     /* For `transfer` (AXFR): this instance holds exactly that zone. */

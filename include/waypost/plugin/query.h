@@ -23,6 +23,7 @@
 struct wp_block;    /* server block, read-only to plugins: waypost/plugin/block.h */
 struct wp_loop;
 struct wp_query;
+struct wp_route;    /* the router's table of zones: waypost/server/router.h */
 
 enum wp_transport { WP_UDP, WP_TCP, WP_DOT, WP_DOH, WP_GRPC, WP_DOQ, WP_DOH3, WP_TRANSPORTS };
 
@@ -68,19 +69,27 @@ struct wp_query {
     uint32_t wire_len;
     enum wp_transport transport;
     bool stream;                 /* not bound by UDP sizes */
+    bool encrypted;              /* TLS or QUIC below: padding may be asked for */
+    bool draining;               /* the connection is to end: keepalive 0 */
     struct wp_addr client;       /* after PROXY; what ACLs and logs see */
     struct wp_addr local;        /* the address asked */
     struct wp_addr peer;         /* the socket's peer: the proxy, when there is one */
     const char *tls_server_name; /* SNI, or NULL */
     const uint8_t *proxy_tlv;    /* PROXY v2 TLVs, or NULL */
     uint16_t proxy_tlv_len;
-    const void *route;           /* server/router's: the listener's table of zones */
+    const struct wp_route *route; /* the group's table of zones: waypost/server/router.h */
     uint64_t start_ns;           /* wp_loop_now when the message was complete */
     void (*done)(struct wp_query *q); /* called once if wp_query_run said WAIT */
     void *owner;                 /* the listener's own */
 
+    /* What the gate said of the message. Transports with errors of their own (DoH, gRPC) look
+     * here first; for the others the reply already stands. */
+    enum wp_intake intake;
+
     /* the question; qname is what plugins match (rewrite may change it) */
     struct wp_msg msg;
+    bool had_opt, had_do;        /* the client's OPT, whatever a plugin made of msg.edns */
+    uint16_t had_size;           /* its UDP size, at least 512 */
     const uint8_t *question;     /* spelled qname + type + class, as it will be echoed */
     uint16_t question_len;
 
@@ -105,6 +114,7 @@ struct wp_query {
     uint8_t n_deps;
     const char *writer;          /* name of the plugin that made the reply, or NULL */
     struct wp_meta *meta;        /* metadata labels, newest first, or NULL */
+    uint64_t elapsed_ns;         /* of wp_query_elapsed; 0: not read yet */
 
     /* the finished message: set by the router, sent by the listener; len 0: send nothing */
     uint8_t *out;
@@ -139,7 +149,8 @@ int wp_query_fail(struct wp_query *q, uint16_t rcode, int err, const char *error
 int wp_query_drop(struct wp_query *q);
 
 /* Change the question that the plugins after this one see (rewrite). `name` is wire form, any
- * case; copied. The caller restores it in its reply hook with wp_query_restore. */
+ * case; copied. The replies made below carry the changed question; the caller's reply hook puts
+ * the old one back with another wp_query_rename, edits the records and rebuilds. */
 int wp_query_rename(struct wp_query *q, const uint8_t *name, uint16_t type, uint16_t cls) WP_MUSTCHECK;
 
 /* Ask the whole server again (CNAME targets; RFC 1034 s4.3.2 step 3a): same listener, same
@@ -174,9 +185,10 @@ int wp_reply_take(struct wp_query *q, const uint8_t *msg, size_t len) WP_MUSTCHE
 /* Append a child's section to ours, counted into `to`. */
 int wp_reply_append(struct wp_query *q, const struct wp_query *child, enum wp_section from,
                     enum wp_section to) WP_MUSTCHECK;
-/* EDE: sent only if the query had an OPT, unless force. text may be NULL; copied. */
-int wp_reply_ede(struct wp_query *q, uint16_t code, const char *text, bool force);
-/* Add an option to the reply's OPT (created when absent). data is copied. */
+/* EDE (RFC 8914). text may be NULL; copied. The OPT of a reply is sent if and only if the query
+ * had one (RFC 6891 s6.1.1): otherwise this has no effect. */
+int wp_reply_ede(struct wp_query *q, uint16_t code, const char *text);
+/* Add an option to the reply's OPT; the same rule. data is copied. */
 int wp_reply_option(struct wp_query *q, uint16_t code, const void *data, size_t len) WP_MUSTCHECK;
 
 /* --- reading and editing it ----------------------------------------------------------- */
@@ -193,7 +205,9 @@ int wp_reply_rebuild(struct wp_query *q, const struct wp_view *view) WP_MUSTCHEC
  * returns non-zero and returns that. For TTL edits in place. */
 int wp_reply_each(struct wp_query *q, int (*fn)(void *arg, uint8_t *buf, const struct wp_rr_at *rr,
                                                 enum wp_section s), void *arg);
-/* Smallest TTL over all sections; UINT32_MAX when there is no record. */
+/* A finished message (q->out) can be read the same way: both walk reply.buf, which is the same
+ * memory.
+ * Smallest TTL over all sections; UINT32_MAX when there is no record. */
 uint32_t wp_reply_ttl_min(const struct wp_query *q);
 
 /* How CoreDNS's response package sorts replies; cache, log and DoH share it. */
@@ -202,6 +216,9 @@ enum wp_reply_kind {
     WP_REPLY_META, WP_REPLY_UPDATE, WP_REPLY_SERVERERROR, WP_REPLY_OTHERERROR,
 };
 enum wp_reply_kind wp_reply_kind(struct wp_query *q);
+
+/* Nanoseconds since start_ns; reads the clock once for each query and remembers. */
+uint64_t wp_query_elapsed(struct wp_query *q);
 
 /* --- dependencies (waypost/plugin/change.h) ------------------------------------------- */
 

@@ -36,5 +36,6 @@ bool wp_guard_source_ok(const struct wp_addr *client, const struct wp_addr *loca
 
 /* The message gate: called by wp_query_run for every transport. OK: go on to the router.
  * Otherwise what the listener's protocol says of it (transports.md 2): an rcode reply for
- * UDP, TCP, DoT; 400 for DoH; an error status for gRPC: q->msg_bad is set for those. */
+ * UDP, TCP, DoT; 400 for DoH; an error status for gRPC. The router keeps the verdict in
+ * q->intake. */
 enum wp_intake wp_guard_message(struct wp_query *q);

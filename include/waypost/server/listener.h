@@ -11,6 +11,7 @@
 struct wp_route;   /* server/router: table of zones of a group */
 struct wp_tls_ctx;
 struct wp_series;
+struct wp_gen;
 
 /* Limits in force on a group; 0 means unlimited for the counts. transports.md 15. */
 struct wp_limits {
@@ -36,7 +37,7 @@ struct wp_group {
     const struct wp_route *route;
     unsigned sockets;          /* for each worker */
     bool debug;
-    void *gen;
+    struct wp_gen *gen;
     struct wp_guard_counts *counts; /* shared by the groups of one address over generations */
 };
 

@@ -5,7 +5,18 @@
 #include "waypost/plugin/loop.h"
 #include "waypost/plugin/query.h"
 
-struct wp_worker;
+/* Owned by its thread. Made by server/router, run by server/main. */
+struct wp_worker {
+    struct wp_loop *loop;
+    int index;
+    struct wp_pooled *free;     /* queries ready for use */
+    unsigned n_queries, max_queries; /* made; the limit of queries in flight */
+    void *big_free;             /* 64 KiB reply buffers ready for use */
+    unsigned n_big;
+    struct wp_listener *listeners; /* open on this worker */
+};
+int wp_worker_init(struct wp_worker *w, struct wp_loop *loop, unsigned max_queries) WP_MUSTCHECK;
+void wp_worker_done(struct wp_worker *w); /* no query in flight */
 
 /* --- server/loop ------------------------------------------------------------------------- */
 int wp_loop_new(int index, struct wp_loop **ret) WP_MUSTCHECK;
@@ -29,14 +40,13 @@ struct wp_pooled {
     struct wp_pooled *next;     /* free list */
     struct wp_arena arena;
     uint8_t *big;               /* 64 KiB reply buffer taken from the worker, or NULL */
-    void *gen;                  /* generation it counts in while routed, or NULL */
+    struct wp_gen *gen;         /* generation it counts in while it waits, or NULL */
     struct wp_worker *worker;
     wp_lookup_fn *lookup_fn;    /* internal look-ups and spawned queries */
     void *lookup_arg;
     struct wp_query *first_child, *next_sibling; /* internal look-ups that run for it */
-    uint8_t step_kind;
-    int resume_step;
-    struct wp_task task;
+    struct wp_task task;        /* start of a spawned query */
+    uint8_t *base;              /* where reply.buf was when the query was taken */
     uint8_t in[WP_QUERY_IN];    /* for listeners that read into it (UDP) or must copy */
     uint8_t out[WP_QUERY_OUT];
 };
