@@ -31,6 +31,9 @@ struct wp_conn_proto {
      * No function of the connection is called afterwards. Queries that still run finish into
      * wp_conn_unref. */
     void (*stop)(struct wp_conn *c);
+    /* At the limit of connections new ones wait in the kernel's queue. Otherwise the oldest idle
+     * one makes room, and when there is none the new one is closed. */
+    bool wait_when_full;
 };
 
 struct wp_conn {
@@ -44,7 +47,9 @@ struct wp_conn {
     const char *server_name;      /* SNI or NULL */
     const char *alpn;             /* negotiated, "" if none */
     const char *peer_name;        /* client certificate's CN, or NULL */
-    bool peer_verified, encrypted, draining, closed;
+    bool peer_verified, encrypted;
+    bool draining;                /* tell the client to go: keepalive 0, GOAWAY */
+    bool closed;                  /* nothing more is read, nothing more can be written */
 };
 
 /* The group whose limits and routes apply now. */
@@ -56,6 +61,8 @@ const struct wp_group *wp_conn_group(const struct wp_conn *c);
  * end of the loop turn. The pointer is good until the next call on any connection. */
 uint8_t *wp_conn_room(struct wp_conn *c, size_t len);
 void wp_conn_commit(struct wp_conn *c, size_t len);
+/* The same, and *ret_len says how much more than `min` there is (a reply may grow). */
+uint8_t *wp_conn_room_max(struct wp_conn *c, size_t min, size_t *ret_len);
 int wp_conn_write(struct wp_conn *c, const void *data, size_t len); /* room + copy + commit */
 /* The peer does not read: stop making output (and stop input with wp_conn_pause). The write
  * deadline runs by itself. */

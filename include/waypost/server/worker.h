@@ -14,6 +14,7 @@ struct wp_worker {
     void *big_free;             /* 64 KiB reply buffers ready for use */
     unsigned n_big;
     struct wp_listener *listeners; /* open on this worker */
+    struct wp_stream_pool *stream; /* server/listeners: buffers its connections share, or NULL */
 };
 int wp_worker_init(struct wp_worker *w, struct wp_loop *loop, unsigned max_queries) WP_MUSTCHECK;
 void wp_worker_done(struct wp_worker *w); /* no query in flight */
