@@ -27,7 +27,9 @@ void wp_loop_run(struct wp_loop *loop);
 void wp_loop_stop(struct wp_loop *loop); /* any thread */
 /* One turn with a limit on waiting, for tests: -1 as long as it takes. */
 void wp_loop_turn(struct wp_loop *loop, int timeout_ms);
-/* Tests: time stands still and is moved by hand. */
+/* Tests: time stands still and is moved by hand, forwards after the first call. Unix time is
+ * then WP_LOOP_TEST_UNIX plus now. */
+enum { WP_LOOP_TEST_UNIX = 1700000000 };
 void wp_loop_set_now(struct wp_loop *loop, uint64_t now_ns);
 void *wp_loop_user(const struct wp_loop *loop); /* the worker of a worker's loop, else NULL */
 void wp_loop_set_user(struct wp_loop *loop, void *user);
