@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include "waypost/base/err.h"
 
+struct wp_rr_at; /* waypost/dns/rr.h */
+struct wp_wr;
+
 enum wp_edns_option {
     WP_EDNS_NSID = 3,
     WP_EDNS_ECS = 8,
@@ -46,3 +49,8 @@ struct wp_edns {
 int wp_edns_options_check(const uint8_t *options, size_t len) WP_MUSTCHECK;
 /* First option with the code: its data, or NULL; *ret_len is set on success only. */
 const uint8_t *wp_edns_option_find(const struct wp_edns *e, uint16_t code, uint16_t *ret_len);
+/* The OPT record that wp_rr_next found: its owner must be the root and its options well formed.
+ * 0 or WP_EMALFORMED. */
+int wp_edns_read(const uint8_t *msg, const struct wp_rr_at *at, struct wp_edns *ret) WP_MUSTCHECK;
+/* The whole record, 11 octets and the options. */
+void wp_edns_write(struct wp_wr *wr, const struct wp_edns *e);

@@ -37,7 +37,13 @@ static inline unsigned wp_msg_opcode(const struct wp_msg *m)
     return (m->flags & WP_FLAG_OPCODE) >> 11;
 }
 
-/* opcodes: bit n set = opcode n admitted (QUERY and NOTIFY always are by the caller's choice).
- * `m` is written as far as the message could be read; on IGNORE it is not touched. */
+/* Work is bounded by the octets: counts are judged before anything is read, names behind the
+ * question are skipped with checks (compression pointers must lead back, none is followed),
+ * octets after the last counted record are ignored. A message of 12 octets that passes the
+ * counts is NO_QUESTION whatever else it promises.
+ * opcodes: bit n set = opcode n admitted (QUERY and NOTIFY too); for those other than
+ * QUERY and NOTIFY only QDCOUNT is judged.
+ * `m` is written as far as the message could be read (without a question qname is the root); on
+ * IGNORE it is not touched. */
 enum wp_intake wp_msg_parse_query(const uint8_t *wire, size_t len, unsigned opcodes,
                                   struct wp_msg *m);

@@ -33,6 +33,7 @@ struct wp_qname {
  * hashes, one backwards over the labels.
  * @return octets used (1..255), or WP_EMALFORMED (ends early, label type, too long) */
 int wp_qname_set(struct wp_qname *q, const uint8_t *wire, size_t len) WP_MUSTCHECK;
+void wp_qname_root(struct wp_qname *q);
 /* The hash that wp_qname_set gives to suffix[0]; name must be valid. */
 uint64_t wp_name_hash(const uint8_t *wire);
 /* The hash of label + name from the hash of name: for wildcard probes. */
