@@ -32,6 +32,7 @@ int wp_addr_parse(const char *s, uint16_t default_port, struct wp_addr *ret) WP_
 const char *wp_addr_ip_text(const struct wp_addr *a, char buf[WP_ADDR_TEXT_MAX]);
 /* "192.0.2.1:53", "[2001:db8::1]:53"; returns buf. */
 const char *wp_addr_text(const struct wp_addr *a, char buf[WP_ADDR_TEXT_MAX]);
+bool wp_addr_is_any(const struct wp_addr *a); /* 0.0.0.0 or :: */
 bool wp_addr_equal_ip(const struct wp_addr *a, const struct wp_addr *b);
 bool wp_addr_equal(const struct wp_addr *a, const struct wp_addr *b); /* ip, scope and port */
 

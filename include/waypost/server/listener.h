@@ -53,8 +53,8 @@ struct wp_listener_ops {
     /* On the worker's thread: another generation's group takes over. */
     void (*swap)(struct wp_listener *l, struct wp_group *g);
     /* On the worker's thread: stop accepting; finish what runs, tell clients to go (GOAWAY,
-     * keepalive 0), then closed(arg) once, when the last connection is gone. UDP keeps
-     * answering until close. */
+     * keepalive 0), then closed(arg) once, when the last connection is gone; the listener is
+     * still to be closed. NULL for datagrams: they are answered until close. */
     void (*drain)(struct wp_listener *l, void (*closed)(void *arg), void *arg);
     void (*close)(struct wp_listener *l); /* at once; frees it */
 };

@@ -35,6 +35,8 @@ int wp_route_new(struct wp_arena *arena, const struct wp_group *g,
  * `prometheus`, called on the worker's thread. */
 extern _Atomic(void (*)(struct wp_query *q)) wp_router_on_dropped;
 
-/* A generation's last waiting query on this worker has ended: called by the router on the
- * worker's thread; server/main finishes the generation. */
-void wp_gen_idle(struct wp_gen *gen, int worker);
+/* Queries that wait keep their generation: counted for each worker, on its thread. Implemented
+ * beside the generations (server/config or main); the last release of a retired generation on
+ * a worker lets it end there. */
+void wp_gen_hold(struct wp_gen *gen, int worker);
+void wp_gen_release(struct wp_gen *gen, int worker);

@@ -49,10 +49,14 @@ struct wp_pooled {
     void *lookup_arg;
     struct wp_query *first_child, *next_sibling; /* internal look-ups that run for it */
     struct wp_task task;        /* start of a spawned query */
-    uint8_t *base;              /* where reply.buf was when the query was taken */
+    uint32_t serial;            /* counts the uses of this memory */
     uint8_t in[WP_QUERY_IN];    /* for listeners that read into it (UDP) or must copy */
     uint8_t out[WP_QUERY_OUT];
 };
+static inline uint8_t *wp_query_in(struct wp_query *q)
+{
+    return ((struct wp_pooled *)q)->in;
+}
 /* From the pool, or the heap up to the worker's limit of queries in flight; NULL past it. All
  * per-query fields are reset; loop, worker and arena are set; reply.buf is `out`. */
 struct wp_query *wp_query_get(struct wp_worker *w);
