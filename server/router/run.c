@@ -1,6 +1,8 @@
 /* A query's way: gate, block, chain, reply hooks, finish. */
 #include "server/router/router_priv.h"
 
+#include <errno.h>
+
 #include <stdarg.h>
 
 #include "waypost/server/gen.h"

@@ -59,6 +59,10 @@ struct wp_mail {
 };
 void wp_loop_post(struct wp_loop *loop, struct wp_mail *mail);
 
+/* Run fn on the loop's thread and wait until it has returned. From any thread that is not a loop's
+ * (start(), stop() and quiesce() run on main, where this is allowed); the loop must be running. */
+void wp_loop_call(struct wp_loop *loop, void (*fn)(void *arg, struct wp_loop *loop), void *arg);
+
 /* Work at the end of this turn, before the loop blocks (flushing what was batched), in the
  * order queued. A task that is already queued is not queued twice; it may queue itself or
  * others when it runs. */

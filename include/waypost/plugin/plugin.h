@@ -113,7 +113,8 @@ struct wp_env {
      * handing data over. It is still serving; read what is immutable or refcounted only. */
     const void *previous;
     const char *plugin;
-    void *gen;                  /* the router's */
+    void *gen;                  /* the generation, opaque */
+    void *report;               /* where wp_env_fail writes */
     const char *state_dir;      /* `state` directory, NULL when off */
 };
 /* An error of start(): remembered as "plugin/NAME: text"; returns WP_ECONFIG. */
@@ -140,8 +141,9 @@ struct wp_plugin {
     int (*end)(void *self, struct wp_setup *s, const struct wp_line *line);
     int (*check)(void *self, struct wp_setup *s);      /* after all lines; loads files; may be NULL */
 
-    /* Main thread, the workers' loops not running this generation yet. Descriptors and timers
-     * on a worker's loop are set up by mail to it (wp_loop_post). */
+    /* Main thread; all loops run, no query of this generation comes yet. Descriptors and timers
+     * of a loop are set up on its thread: wp_loop_call waits for that, wp_loop_post does not.
+     * The same holds for quiesce() and stop(): take them down with wp_loop_call. */
     int (*start)(void *self, struct wp_env *env);
     int (*serve)(void *self, struct wp_query *q); /* loop thread; must not block */
     int (*reply)(void *self, struct wp_query *q); /* NEXT or WAIT or error; after DONE below */
