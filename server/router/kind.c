@@ -1,8 +1,6 @@
 /* What sort of reply it is, as CoreDNS's response package sorts them; metadata; elapsed time. */
 #include "server/router/router_priv.h"
 
-#include <errno.h>
-
 struct seen {
     uint16_t qtype;
     bool answer, soa, ns_only, any_auth, answers_type;

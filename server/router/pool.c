@@ -1,8 +1,6 @@
 /* Queries and reply buffers of a worker: taken from free lists, given back, never shared. */
 #include "server/router/router_priv.h"
 
-#include <errno.h>
-
 #include <stdlib.h>
 
 /* Enough for a burst of large answers; more are freed instead of kept. */

@@ -1,8 +1,6 @@
 /* Making a reply: header, question, records, one after the other, straight in wire form. */
 #include "server/router/router_priv.h"
 
-#include <errno.h>
-
 #include "waypost/base/wr.h"
 #include "waypost/plugin/change.h"
 

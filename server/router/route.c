@@ -2,8 +2,6 @@
  * were made while the name was read), with CoreDNS's rules for DS, class and opcode. */
 #include "server/router/router_priv.h"
 
-#include <errno.h>
-
 #include "waypost/server/listener.h"
 
 static struct wp_route_zone *slot_for(struct wp_route *r, uint64_t hash, const uint8_t *name,

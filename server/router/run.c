@@ -1,11 +1,10 @@
 /* A query's way: gate, block, chain, reply hooks, finish. */
 #include "server/router/router_priv.h"
 
-#include <errno.h>
-
 #include <stdarg.h>
+#include <stdio.h>
 
-#include "waypost/server/gen.h"
+#include "waypost/base/wr.h"
 #include "waypost/server/guard.h"
 
 _Atomic(void (*)(struct wp_query *q)) wp_router_on_dropped;

@@ -2,8 +2,6 @@
  * and taking over a message that somebody else made. */
 #include "server/router/router_priv.h"
 
-#include <errno.h>
-
 #include "waypost/base/wr.h"
 
 int wp_reply_each(struct wp_query *q,

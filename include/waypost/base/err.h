@@ -1,6 +1,7 @@
 /* Error codes: negative ints, one table for all of waypost. System errors travel as -errno,
  * which never reaches -1000. An rcode is a result, not an error: it travels in the reply. */
 #pragma once
+#include <errno.h>
 
 #define WP_ERRORS(X)                                                                               \
     X(WP_EMALFORMED, -1001, "malformed data")                                                      \
