@@ -1,7 +1,12 @@
 /* Every check that each transport owes, once. Listeners call these and nothing else decides
  * what is admitted. What is refused is counted:
  * waypost_refused_total{server, limit} for limits, waypost_rejected_total{server, reason} for
- * messages. */
+ * messages.
+ *
+ * How a transport learns of a rejected message: wp_query_run calls wp_guard_message and keeps
+ * the verdict in q->intake. For UDP, TCP and DoT that is all: q->out already is what goes back
+ * (out_len 0: nothing). DoH and gRPC look at q->intake first: anything but WP_INTAKE_OK and
+ * WP_INTAKE_BADVERS is theirs to report (400, an error status) and q->out is not sent. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -10,9 +15,12 @@
 #include "waypost/dns/msg.h"
 #include "waypost/server/listener.h"
 
+struct wp_query;
+
 /* Counts of one listening address, over workers and generations; never freed. */
 struct wp_guard_counts;
-/* The counts for "SCHEME://HOST:PORT" (made when new). Main thread. */
+/* The counts for "SCHEME://HOST:PORT" (made when new); NULL when memory is short, which every
+ * function here accepts: then nothing is counted or limited. Any thread. */
 struct wp_guard_counts *wp_guard_counts_for(const char *label);
 
 enum wp_guard_limit {
@@ -20,22 +28,41 @@ enum wp_guard_limit {
     WP_LIMIT_IN_FLIGHT, WP_LIMIT_HEADER, WP_LIMIT_BODY, WP_LIMIT_READ_TIME, WP_LIMIT_WRITE_TIME,
     WP_LIMIT_IDLE_TIME, WP_LIMIT_HANDSHAKE_TIME, WP_LIMIT_H2_RESETS, WP_LIMIT_H2_PINGS,
     WP_LIMIT_H2_SETTINGS, WP_LIMIT_H2_CONTINUATION, WP_LIMIT_H2_EMPTY, WP_LIMIT_H2_WINDOW,
-    WP_LIMIT_MEMORY, WP_LIMITS,
+    WP_LIMIT_MEMORY, WP_LIMIT_DESCRIPTORS, WP_LIMITS,
 };
 
-/* A new stream connection: true admits and counts it, false: close it (already counted as
- * refused). `peer` is the address for the per-client count: /32 or /64. */
-bool wp_guard_connect(const struct wp_group *g, int worker, const struct wp_addr *peer);
-void wp_guard_disconnect(const struct wp_group *g, int worker, const struct wp_addr *peer);
+/* What one admitted connection occupies; zeroed: nothing. Kept by the connection, so that a
+ * reload may change the limits, or the group, under it. */
+struct wp_guard_slot {
+    struct wp_guard_counts *counts;
+    struct wp_guard_client *client;
+};
+
+/* A new stream connection against the total. True: admitted and counted in the (zeroed) slot.
+ * False: the total is reached; nothing is counted, the caller makes room and asks again, or
+ * closes it and says so with wp_guard_refused. */
+bool wp_guard_connect(const struct wp_group *g, struct wp_guard_slot *slot);
+/* The same connection against the limit of its client: a /32 or a /64, after PROXY. Once for
+ * each connection, before anything is answered. False: close it (counted as refused). */
+bool wp_guard_client(const struct wp_group *g, int worker, const struct wp_addr *client,
+                     struct wp_guard_slot *slot);
+/* The connection is gone: gives back what the slot holds, and zeroes it. */
+void wp_guard_disconnect(struct wp_guard_slot *slot);
 bool wp_guard_is_full(const struct wp_group *g); /* pause accept */
-/* A limit other than the above was met. */
+/* Open connections of the address, over all workers. */
+uint32_t wp_guard_connections(const struct wp_group *g);
+/* A limit was met. */
 void wp_guard_refused(const struct wp_group *g, int worker, enum wp_guard_limit limit);
+
+/* TLS handshakes by outcome: waypost_tls_handshakes_total{server, result}. */
+enum wp_guard_tls { WP_GUARD_TLS_FULL, WP_GUARD_TLS_RESUMED, WP_GUARD_TLS_FAILED, WP_GUARD_TLS_RESULTS };
+void wp_guard_handshake(const struct wp_group *g, int worker, enum wp_guard_tls result);
 
 /* UDP source that must not be answered: port 0, our own address, multicast, broadcast. */
 bool wp_guard_source_ok(const struct wp_addr *client, const struct wp_addr *local);
 
-/* The message gate: called by wp_query_run for every transport. OK: go on to the router.
- * Otherwise what the listener's protocol says of it (transports.md 2): an rcode reply for
- * UDP, TCP, DoT; 400 for DoH; an error status for gRPC. The router keeps the verdict in
- * q->intake. */
+/* The message gate, for every transport: reads the message into q->msg. OK: go on to the router.
+ * Otherwise what the listener's protocol says of it (transports.md 2), see above. Opcodes beyond
+ * QUERY and NOTIFY pass on UDP, TCP and DoT only, and only where a block of the group admits
+ * them. */
 enum wp_intake wp_guard_message(struct wp_query *q);
