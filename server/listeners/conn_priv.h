@@ -52,7 +52,7 @@ struct wp_conn {
     bool closed;                  /* nothing more is read, nothing more can be written */
 };
 
-/* The group whose limits and routes apply now. */
+/* The group whose limits and routes apply now. Not after stop(). */
 const struct wp_group *wp_conn_group(const struct wp_conn *c);
 
 /* Room for len octets at the end of the output queue, or NULL when memory is short: write them,
@@ -69,6 +69,10 @@ int wp_conn_write(struct wp_conn *c, const void *data, size_t len); /* room + co
 bool wp_conn_is_congested(const struct wp_conn *c);
 void wp_conn_pause(struct wp_conn *c);  /* no more input() until resume; reading stops */
 void wp_conn_resume(struct wp_conn *c); /* also gives what is buffered again, next turn */
+
+/* No input() before len octets are together (a message of known length comes in pieces). Holds
+ * until the next input(). */
+void wp_conn_want(struct wp_conn *c, size_t len);
 
 /* One deadline for the protocol's own waiting (message complete, idle); 0 clears it. */
 void wp_conn_deadline(struct wp_conn *c, uint64_t due_ns);

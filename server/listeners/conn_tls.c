@@ -1,0 +1,110 @@
+/* The TLS layer of a connection: ciphertext from the socket to plaintext for the protocol. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/listeners/stream_priv.h"
+#include "waypost/base/err.h"
+#include "waypost/tls/tls.h"
+
+int wp_conn_tls_start(struct wp_stream_conn *s)
+{
+    return wp_tls_conn_new(wp_conn_group(&s->c)->tls, NULL, &s->tls);
+}
+
+static void failed(struct wp_stream_conn *s)
+{
+    if (s->phase == WP_CONN_HANDSHAKE)
+        wp_guard_handshake(wp_conn_group(&s->c), s->c.worker->index, WP_GUARD_TLS_FAILED);
+    s->tls_broken = true; /* the alert goes, close_notify does not */
+    wp_conn_close(&s->c);
+}
+
+/* Names that queries point at live as long as the connection's memory, not as its TLS. */
+static int copy_names(struct wp_stream_conn *s)
+{
+    const char *sni = wp_tls_server_name(s->tls);
+    const char *peer = wp_tls_peer_name(s->tls, &s->c.peer_verified);
+    size_t sni_len = sni != NULL ? strlen(sni) + 1 : 0;
+    size_t peer_len = peer != NULL ? strlen(peer) + 1 : 0;
+
+    if (sni_len + peer_len == 0)
+        return 0;
+    s->names = malloc(sni_len + peer_len);
+    if (s->names == NULL)
+        return -ENOMEM;
+    if (sni != NULL)
+        s->c.server_name = memcpy(s->names, sni, sni_len);
+    if (peer != NULL)
+        s->c.peer_name = memcpy(s->names + sni_len, peer, peer_len);
+    return 0;
+}
+
+static void ready(struct wp_stream_conn *s)
+{
+    struct wp_conn *c = &s->c;
+
+    wp_guard_handshake(wp_conn_group(c), c->worker->index,
+                       wp_tls_is_resumed(s->tls) ? WP_GUARD_TLS_RESUMED : WP_GUARD_TLS_FULL);
+    c->alpn = wp_tls_alpn(s->tls);
+    if (copy_names(s) < 0) {
+        wp_guard_refused(wp_conn_group(c), c->worker->index, WP_LIMIT_MEMORY);
+        wp_conn_abort(c);
+        return;
+    }
+    wp_conn_start(s);
+}
+
+void wp_conn_tls_pump(struct wp_stream_conn *s)
+{
+    uint8_t *plain = s->c.worker->stream->plain + WP_STREAM_LEFT_MAX;
+    int r = 1;
+
+    while (r > 0 && !s->paused && !s->c.closed) {
+        size_t n = 0;
+
+        while (n < WP_STREAM_READ) {
+            r = wp_tls_read(s->tls, plain + n, WP_STREAM_READ - n);
+            if (r <= 0)
+                break;
+            n += (size_t)r;
+        }
+        if (n > 0)
+            wp_conn_deliver(s, plain, n);
+    }
+    if (s->c.closed || r >= 0)
+        return;
+    if (r == WP_ECLOSED && !s->paused)
+        wp_conn_eof(s);
+    else if (r != WP_ECLOSED)
+        failed(s);
+}
+
+void wp_conn_tls_input(struct wp_stream_conn *s, const uint8_t *data, size_t len)
+{
+    if (wp_tls_feed(s->tls, data, len) < 0) {
+        wp_guard_refused(wp_conn_group(&s->c), s->c.worker->index, WP_LIMIT_MEMORY);
+        wp_conn_abort(&s->c);
+        return;
+    }
+    if (s->phase == WP_CONN_HANDSHAKE) {
+        int r = wp_tls_handshake(s->tls);
+
+        if (r < 0)
+            failed(s);
+        if (r <= 0)
+            return;
+        ready(s);
+    }
+    if (!s->c.closed)
+        wp_conn_tls_pump(s);
+    if (s->tls != NULL)
+        wp_tls_idle(s->tls);
+}
+
+void wp_conn_tls_done(struct wp_stream_conn *s)
+{
+    wp_tls_conn_free(s->tls);
+    s->tls = NULL;
+    s->c.alpn = "";
+}

@@ -1,0 +1,277 @@
+/* Stream listeners: a listening socket of one worker, the connections it accepted, and the
+ * buffers that all connections of the worker share. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/listeners/stream_priv.h"
+#include "waypost/tls/tls.h"
+
+/* --- the worker's pool --------------------------------------------------------------------- */
+
+static int pool_join(struct wp_worker *w)
+{
+    struct wp_stream_pool *p = w->stream;
+
+    if (p == NULL) {
+        p = calloc(1, sizeof(*p));
+        if (p == NULL)
+            return -ENOMEM;
+        p->worker = w;
+        p->task.fn = wp_conn_run_touched;
+        wp_link_init(&p->touched);
+        w->stream = p;
+    }
+    p->users++;
+    return 0;
+}
+
+static void pool_leave(struct wp_worker *w)
+{
+    struct wp_stream_pool *p = w->stream;
+
+    if (--p->users > 0)
+        return;
+    wp_task_cancel(w->loop, &p->task);
+    wp_stream_pool_free_chunks(p);
+    w->stream = NULL;
+    free(p);
+}
+
+/* --- accept -------------------------------------------------------------------------------- */
+
+static void pause_accept(struct wp_stream *l, unsigned ms)
+{
+    wp_io_set(&l->io, 0);
+    wp_timer_set(l->l.worker->loop, &l->retry,
+                 wp_loop_now(l->l.worker->loop) + ms * UINT64_C(1000000));
+}
+
+static void resume_accept(struct wp_stream *l)
+{
+    wp_timer_cancel(&l->retry);
+    if (!l->draining)
+        wp_io_set(&l->io, WP_IO_READ);
+}
+
+static void on_retry(struct wp_timer *t)
+{
+    resume_accept(WP_CONTAINER(t, struct wp_stream, retry));
+}
+
+/* The connection that has been idle longest makes room. */
+static bool evict(struct wp_stream *l)
+{
+    unsigned looked = 0;
+
+    for (struct wp_link *at = l->conns.next; at != &l->conns && looked < WP_STREAM_EVICT_LOOK;
+         at = at->next, looked++) {
+        struct wp_stream_conn *s = WP_CONTAINER(at, struct wp_stream_conn, all);
+
+        if (s->phase == WP_CONN_LINGER || (wp_conn_is_idle(s) && !s->busy)) {
+            wp_guard_refused(l->l.group, l->l.worker->index, WP_LIMIT_CONNECTIONS);
+            if (s->tls != NULL && s->phase == WP_CONN_OPEN) {
+                wp_tls_close(s->tls);
+                wp_conn_flush(s);
+            }
+            wp_conn_end(s);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A connection on fd, or the fd closed. */
+static void admit(struct wp_stream *l, int fd, const struct sockaddr *sa)
+{
+    struct wp_guard_slot slot = {0};
+    struct wp_addr peer;
+    bool ok = wp_guard_connect(l->l.group, &slot);
+
+    if (!ok && evict(l))
+        ok = wp_guard_connect(l->l.group, &slot);
+    if (!ok) {
+        wp_guard_refused(l->l.group, l->l.worker->index, WP_LIMIT_CONNECTIONS);
+        close(fd);
+        return;
+    }
+    wp_addr_from_sockaddr(sa, &peer);
+    if (wp_conn_new(l, fd, &peer, &slot) < 0) {
+        wp_guard_refused(l->l.group, l->l.worker->index, WP_LIMIT_MEMORY);
+        wp_guard_disconnect(&slot);
+        close(fd);
+    }
+}
+
+/* False: nothing more to accept now. */
+static bool accept_one(struct wp_stream *l)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    int fd;
+
+    if (l->proto->wait_when_full && wp_guard_is_full(l->l.group)) {
+        pause_accept(l, WP_STREAM_FULL_PAUSE_MS);
+        return false;
+    }
+    fd = accept4(l->io.fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        admit(l, fd, (struct sockaddr *)&ss);
+        return true;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        /* Level-triggered: without the pause the loop would spin until a descriptor is free. */
+        wp_guard_refused(l->l.group, l->l.worker->index, WP_LIMIT_DESCRIPTORS);
+        evict(l);
+        pause_accept(l, WP_STREAM_ACCEPT_PAUSE_MS);
+        return false;
+    }
+    return errno != EAGAIN && errno != EWOULDBLOCK && errno != EBADF && errno != EINVAL;
+}
+
+static void on_accept(struct wp_io *io, uint32_t events)
+{
+    struct wp_stream *l = WP_CONTAINER(io, struct wp_stream, io);
+
+    (void)events;
+    for (unsigned i = 0; i < WP_STREAM_ACCEPT_BATCH; i++)
+        if (!accept_one(l))
+            break;
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static void read_local(struct wp_stream *l)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    uint8_t any = 0;
+
+    if (getsockname(l->io.fd, (struct sockaddr *)&ss, &len) < 0)
+        return;
+    wp_addr_from_sockaddr((struct sockaddr *)&ss, &l->local);
+    for (unsigned i = 0; i < sizeof(l->local.ip); i++)
+        any |= l->local.ip[i];
+    l->wildcard = any == 0;
+}
+
+static void run_closed(struct wp_task *task)
+{
+    struct wp_stream *l = WP_CONTAINER(task, struct wp_stream, closed_task);
+
+    l->closed(l->closed_arg);
+}
+
+int wp_stream_open(struct wp_worker *w, struct wp_group *g, int fd,
+                   const struct wp_listener_ops *ops, const struct wp_conn_proto *proto,
+                   struct wp_listener **ret)
+{
+    struct wp_stream *l = calloc(1, sizeof(*l));
+    int one = 1, r;
+
+    if (l == NULL)
+        return -ENOMEM;
+    l->l.ops = ops;
+    l->l.worker = w;
+    l->l.group = g;
+    l->proto = proto;
+    l->io = (struct wp_io){.fd = fd, .fn = on_accept};
+    l->retry.fn = on_retry;
+    l->closed_task.fn = run_closed;
+    wp_link_init(&l->conns);
+    read_local(l);
+    /* Inherited by what is accepted: one call here instead of one for each connection. A reply
+     * is one write, so Nagle's algorithm could only delay it. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    r = pool_join(w);
+    if (r < 0) {
+        free(l);
+        return r;
+    }
+    r = wp_io_add(w->loop, &l->io, WP_IO_READ);
+    if (r < 0) {
+        pool_leave(w);
+        free(l);
+        return r;
+    }
+    *ret = &l->l;
+    return 0;
+}
+
+void wp_stream_swap(struct wp_listener *listener, struct wp_group *g)
+{
+    struct wp_stream *l = (struct wp_stream *)listener;
+
+    l->l.group = g;
+    if (wp_timer_is_set(&l->retry))
+        resume_accept(l); /* limits may have grown */
+}
+
+void wp_stream_left(struct wp_stream *l)
+{
+    l->n_conns--;
+    if (wp_timer_is_set(&l->retry))
+        resume_accept(l);
+    if (l->draining && l->n_conns == 0 && l->closed != NULL)
+        wp_loop_defer(l->l.worker->loop, &l->closed_task);
+}
+
+static void stop_accepting(struct wp_stream *l)
+{
+    wp_timer_cancel(&l->retry);
+    if (l->io.fd < 0)
+        return;
+    wp_io_del(&l->io);
+    close(l->io.fd);
+    l->io.fd = -1;
+}
+
+/* What the kernel has already accepted for us or holds for us would be reset when the sockets
+ * close: take and answer it first. */
+static void drain_conn(struct wp_stream_conn *s)
+{
+    wp_conn_ref(&s->c);
+    s->c.draining = true;
+    s->busy = true;
+    wp_conn_read(s);
+    s->busy = false;
+    wp_conn_settle(s);
+    wp_conn_unref(&s->c);
+}
+
+void wp_stream_drain(struct wp_listener *listener, void (*closed)(void *arg), void *arg)
+{
+    struct wp_stream *l = (struct wp_stream *)listener;
+    struct wp_link *at, *next;
+
+    for (unsigned i = 0; i < WP_STREAM_ACCEPT_LAST && accept_one(l); i++)
+        ;
+    stop_accepting(l);
+    l->draining = true;
+    l->closed = closed;
+    l->closed_arg = arg;
+    for (at = l->conns.next; at != &l->conns; at = next) {
+        next = at->next;
+        drain_conn(WP_CONTAINER(at, struct wp_stream_conn, all));
+    }
+    if (l->n_conns == 0)
+        wp_loop_defer(l->l.worker->loop, &l->closed_task);
+}
+
+void wp_stream_close(struct wp_listener *listener)
+{
+    struct wp_stream *l = (struct wp_stream *)listener;
+
+    if (l == NULL)
+        return;
+    l->closed = NULL;
+    while (wp_link_is_in(&l->conns))
+        wp_conn_end(WP_CONTAINER(l->conns.next, struct wp_stream_conn, all));
+    stop_accepting(l);
+    wp_task_cancel(l->l.worker->loop, &l->closed_task);
+    pool_leave(l->l.worker);
+    free(l);
+}
