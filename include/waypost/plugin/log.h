@@ -10,21 +10,32 @@
 enum wp_level { WP_DEBUG, WP_INFO, WP_WARNING, WP_ERROR, WP_FATAL };
 enum { WP_LOG_LINE_MAX = 4000 }; /* octets of text; longer lines are cut with "..." */
 
-/* plugin NULL: a line without "plugin/NAME: ". Debug lines are the caller's to suppress
- * (setup->debug); lines must not hold secrets. */
+/* plugin NULL: a line without "plugin/NAME: ". Debug lines are dropped unless some block has
+ * `debug`. Control characters become spaces, so a line stays a line. Lines must not hold
+ * secrets. Not for the path of each query: it formats; use wp_log_record there. */
 void wp_log(enum wp_level level, const char *plugin, const char *fmt, ...) WP_PRINTF(3, 4);
+bool wp_log_is_debug(void); /* is it worth making a debug line? */
+/* Waits, at most a second, until all lines so far are written: before exit after a FATAL line. */
+void wp_log_flush(void);
 
-/* At most `burst` lines each `every_s`; what was dropped is said in the next line that passes.
- * Zeroed is ready; may be shared between threads. For lines a client can provoke. */
+/* At most `burst` lines each `every_s`; what was dropped is said in the next line that this
+ * thread writes after being allowed. Zeroed is ready; may be shared between threads. For lines
+ * a client can provoke. */
 struct wp_log_limit {
     _Atomic uint64_t state;
 };
 bool wp_log_allow(struct wp_log_limit *l, unsigned burst, unsigned every_s);
 
-/* A line made later, by the log thread, from a fixed record (the query log): `format` writes
- * text without newline into out and returns its length (0: no line). `rec` is copied, at most
- * WP_LOG_RECORD_MAX octets. Worker threads only: each has its own ring, no lock. */
-enum { WP_LOG_RECORD_MAX = 1024 };
+/* A line made later, by the log thread, from a fixed record (the query log). `format` writes
+ * without newline into out and returns its length (0: no line):
+ *   text: the whole line, "[INFO] ...";
+ *   json: the object's members after "time", with the closing brace:
+ *         "level":"INFO","msg":"..."}
+ * `rec` is copied, at most WP_LOG_RECORD_MAX octets; what it points to must live as long as the
+ * process or be held until wp_log_flush. `worker`: wp_loop_index of the calling loop: each loop
+ * has its own ring, no lock. A full ring drops the record and counts it. */
+enum { WP_LOG_RECORD_MAX = 1024, WP_LOG_FORMAT_MAX = 16384 /* `cap` is at least this */ };
 typedef size_t wp_log_format_fn(const void *rec, size_t len, bool json, char *out, size_t cap);
 void wp_log_record(int worker, wp_log_format_fn *format, const void *rec, size_t len);
 bool wp_log_is_json(void);
+const char *wp_level_text(enum wp_level level, bool json); /* "WARNING", in JSON "WARN" */

@@ -41,8 +41,13 @@ void wp_metric_gauge_add(struct wp_series *s, int worker, int64_t n); /* gauge, 
 void wp_metric_observe(struct wp_series *s, int worker, double v);    /* histogram */
 uint64_t wp_metric_value(const struct wp_series *s);                  /* counter, summed */
 
-/* A gauge or counter that is read when scraped. fn runs on the admin thread. */
+/* A gauge or counter that is read when scraped, instead of its cells. fn runs on the admin
+ * thread and must not come back into this module. With fn NULL reading ends: when this returns,
+ * fn is not running and will not be called again. */
 void wp_metric_read(struct wp_series *s, double (*fn)(void *arg), void *arg);
+
+/* process_* of this process, as Prometheus clients name them. Doing it twice is fine. */
+void wp_metric_process(void);
 
 /* Prometheus text exposition 0.0.4 of everything. Caller frees with free(). */
 char *wp_metric_text(size_t *ret_len);
