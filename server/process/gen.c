@@ -9,6 +9,8 @@
 #include "waypost/server/router.h"
 #include "waypost/tls/tls.h"
 
+void (*wp_gen_look_again)(void);
+
 static uint64_t next_id = 1;
 
 int wp_gen_new(const struct wp_conf_source *src, const char *text, size_t len, bool check_only,
@@ -95,6 +97,7 @@ static int start_one(struct wp_gen *gen, const struct wp_env *services,
     env->server = first_label(gen, b);
     env->previous = counterpart(previous, b, n->plugin->name);
     env->report = report;
+    env->look_again = wp_gen_look_again;
     r = n->plugin->start(n->self, env);
     if (r < 0 && report->n == 0)
         wp_conf_report_add(report, WP_CONF_PLAIN, n->plugin->name, NULL, 0, "%s", wp_strerror(r));

@@ -113,6 +113,8 @@ struct wp_env {
      * handing data over. It is still serving; read what is immutable or refcounted only. */
     const void *previous;
     const char *plugin;
+    /* Ask main to look whether the Corefile has changed, and to load it if so. Any thread. */
+    void (*look_again)(void);
     void *gen;                  /* the generation, opaque */
     void *report;               /* where wp_env_fail writes */
     const char *state_dir;      /* `state` directory, NULL when off */

@@ -45,6 +45,8 @@ int wp_gen_new(const struct wp_conf_source *src, const char *text, size_t len, b
  * replaced, or NULL. On failure what was started is left for wp_gen_free to stop. */
 int wp_gen_start(struct wp_gen *gen, const struct wp_env *services, const struct wp_gen *previous,
                  struct wp_conf_report *report) WP_MUSTCHECK;
+/* What env->look_again of every instance is; set by main before the first start. */
+extern void (*wp_gen_look_again)(void);
 /* Shutdown hooks: background work ends, queries still come. */
 void wp_gen_quiesce(struct wp_gen *gen);
 /* No query is left: stop() of all, memory. */

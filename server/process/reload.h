@@ -1,0 +1,21 @@
+/* Loading the Corefile again. Main thread only. */
+#pragma once
+#include "server/process/process.h"
+
+struct wp_reloader {
+    struct wp_process *process;
+    const struct wp_conf_source *source;
+    char bad[129];       /* hash of the version that failed */
+    char published[129]; /* label value of the version metric */
+};
+
+/* SIGUSR1, SIGHUP. */
+void wp_reload_now(struct wp_reloader *r, const char *signal_name);
+/* Asked by plugin `reload`. */
+void wp_reload_if_changed(struct wp_reloader *r);
+/* "Running configuration SHA512 = ...", when some block has `reload`. */
+void wp_reload_say_version(struct wp_reloader *r);
+
+/* The Corefile's text; the caller frees. why: CoreDNS's words. */
+int wp_conf_read(const struct wp_conf_source *src, char **ret_text, size_t *ret_len, char *why,
+                 size_t why_len) WP_MUSTCHECK;
