@@ -1,6 +1,8 @@
 /* What sort of reply it is, as CoreDNS's response package sorts them; metadata; elapsed time. */
 #include "server/router/router_priv.h"
 
+#include "waypost/server/listener.h"
+
 struct seen {
     uint16_t qtype;
     bool answer, soa, ns_only, any_auth, answers_type;
@@ -43,6 +45,11 @@ enum wp_reply_kind wp_reply_kind(struct wp_query *q)
     if (k.ns_only)
         return WP_REPLY_DELEGATION;
     return WP_REPLY_NOERROR;
+}
+
+const char *wp_query_server(const struct wp_query *q)
+{
+    return q->route->group->label;
 }
 
 uint64_t wp_query_elapsed(struct wp_query *q)

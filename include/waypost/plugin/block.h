@@ -81,5 +81,7 @@ struct wp_block {
     unsigned opcodes;         /* admitted besides QUERY and NOTIFY, a bit each */
     void *gen;                /* the generation it belongs to */
 };
+/* Do the blocks say the same, word for word (keys, directives, options)? */
+bool wp_block_same(const struct wp_block *a, const struct wp_block *b);
 /* The instance of a directive in a block, or NULL. */
 void *wp_block_plugin(const struct wp_block *b, const char *name);
