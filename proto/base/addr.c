@@ -287,3 +287,10 @@ bool wp_cidr_has(const struct wp_cidr *c, const struct wp_addr *a)
         return false;
     return rest == 0 || ((c->ip[whole] ^ a->ip[whole]) & (0xff00 >> rest & 0xff)) == 0;
 }
+
+bool wp_addr_is_any(const struct wp_addr *a)
+{
+    static const uint8_t none[16];
+
+    return memcmp(a->ip, none, sizeof(none)) == 0;
+}

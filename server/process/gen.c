@@ -149,32 +149,6 @@ void wp_gen_free(struct wp_gen *gen)
     free(gen);
 }
 
-/* A worker is done with a generation when it is retired there and nothing waits. */
-static void worker_done(struct wp_gen *gen)
-{
-    if (atomic_fetch_sub_explicit(&gen->busy_workers, 1, memory_order_acq_rel) == 1 &&
-        gen->on_idle != NULL)
-        gen->on_idle(gen);
-}
-
-void wp_gen_hold(struct wp_gen *gen, int worker)
-{
-    gen->counts[worker].waiting++;
-}
-
-void wp_gen_release(struct wp_gen *gen, int worker)
-{
-    if (--gen->counts[worker].waiting == 0 && gen->counts[worker].retired)
-        worker_done(gen);
-}
-
-void wp_gen_retire(struct wp_gen *gen, int worker)
-{
-    gen->counts[worker].retired = true;
-    if (gen->counts[worker].waiting == 0)
-        worker_done(gen);
-}
-
 static const struct wp_family tls_reload_family = {
     .name = "waypost_tls_reload_failures_total",
     .help = "Changed certificate files that could not be used; the old ones stayed in service.",
