@@ -4,33 +4,7 @@
 
 #include <string.h>
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* One octet of text, escapes decoded; *s moves past it. -1: a bad escape. */
-static int next_octet(const char **s)
-{
-    const char *p = *s;
-    int v;
-
-    if (*p != '\\') {
-        *s = p + 1;
-        return (uint8_t)*p;
-    }
-    if (p[1] == '\0')
-        return -1;
-    if (!is_digit(p[1])) {
-        *s = p + 2;
-        return (uint8_t)p[1];
-    }
-    if (!is_digit(p[2]) || !is_digit(p[3]))
-        return -1;
-    v = (p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0');
-    *s = p + 4;
-    return v > 255 ? -1 : v;
-}
+#include "proto/dns/text_priv.h"
 
 /* Labels of text into wire without the root. *ret_absolute: the text ended in a dot. */
 static int parse_labels(const char *text, uint8_t wire[WP_NAME_MAX], bool *ret_absolute)
@@ -48,7 +22,7 @@ static int parse_labels(const char *text, uint8_t wire[WP_NAME_MAX], bool *ret_a
             head = len++;
             *ret_absolute = *++text == '\0';
         } else {
-            c = next_octet(&text);
+            c = wp_escape_octet(&text);
             /* the last octet is kept for the root */
             if (c < 0 || len - head > WP_LABEL_MAX || len >= WP_NAME_MAX - 1)
                 return WP_EMALFORMED;

@@ -1,0 +1,391 @@
+/* SvcParams of SVCB and HTTPS records (RFC 9460 s2.1, s2.2, s7; RFC 9461 s5; RFC 9540 s4). */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/dns/rdata_priv.h"
+#include "waypost/base/rd.h"
+
+enum svcb_key {
+    KEY_MANDATORY = 0,
+    KEY_ALPN = 1,
+    KEY_NO_DEFAULT_ALPN = 2,
+    KEY_PORT = 3,
+    KEY_IPV4HINT = 4,
+    KEY_ECH = 5,
+    KEY_IPV6HINT = 6,
+    KEY_DOHPATH = 7,
+    KEY_OHTTP = 8,
+    KEY_INVALID = 65535,
+};
+
+static const char *const key_names[] = {
+    "mandatory", "alpn",     "no-default-alpn", "port",  "ipv4hint",
+    "ech",       "ipv6hint", "dohpath",         "ohttp",
+};
+
+/* --- checking ------------------------------------------------------------------------- */
+
+/* The value of a key in params that are in order up to `len`, or NULL. */
+static const uint8_t *find(const uint8_t *params, size_t len, unsigned key)
+{
+    for (size_t pos = 0; pos < len; pos += 4 + (size_t)wp_be16(params + pos + 2)) {
+        if (wp_be16(params + pos) == key)
+            return params + pos + 4;
+    }
+    return NULL;
+}
+
+static bool alpn_is_valid(const uint8_t *v, size_t len)
+{
+    size_t pos = 0;
+
+    while (pos < len) {
+        if (v[pos] == 0 || v[pos] >= len - pos)
+            return false;
+        pos += 1 + (size_t)v[pos];
+    }
+    return len > 0;
+}
+
+static bool value_is_valid(unsigned key, const uint8_t *v, size_t len)
+{
+    switch (key) {
+    case KEY_MANDATORY:
+        return len > 0 && len % 2 == 0; /* its keys are judged when all are known */
+    case KEY_ALPN:
+        return alpn_is_valid(v, len);
+    case KEY_NO_DEFAULT_ALPN:
+    case KEY_OHTTP:
+        return len == 0;
+    case KEY_PORT:
+        return len == 2;
+    case KEY_IPV4HINT:
+        return len > 0 && len % 4 == 0;
+    case KEY_IPV6HINT:
+        return len > 0 && len % 16 == 0;
+    case KEY_ECH:
+    case KEY_DOHPATH:
+        return len > 0;
+    default:
+        return key != KEY_INVALID;
+    }
+}
+
+/* Ascending, not naming itself, each of them present (RFC 9460 s8). */
+static bool mandatory_is_valid(const uint8_t *params, size_t len)
+{
+    const uint8_t *v = find(params, len, KEY_MANDATORY);
+    int last = KEY_MANDATORY;
+
+    for (size_t i = 0; v != NULL && i < wp_be16(v - 2); i += 2) {
+        int key = wp_be16(v + i);
+        if (key <= last || find(params, len, (unsigned)key) == NULL)
+            return false;
+        last = key;
+    }
+    return true;
+}
+
+int wp_svcb_check(const uint8_t *params, size_t len)
+{
+    size_t pos = 0;
+    int last = -1;
+
+    while (pos < len) {
+        size_t n;
+
+        if (len - pos < 4)
+            return WP_EMALFORMED;
+        n = wp_be16(params + pos + 2);
+        if (n > len - pos - 4 || wp_be16(params + pos) <= last ||
+            !value_is_valid(wp_be16(params + pos), params + pos + 4, n))
+            return WP_EMALFORMED;
+        last = wp_be16(params + pos);
+        pos += 4 + n;
+    }
+    return mandatory_is_valid(params, len) ? (int)len : WP_EMALFORMED;
+}
+
+/* --- text ----------------------------------------------------------------------------- */
+
+static void put_key(struct wp_wr *out, unsigned key)
+{
+    if (key < WP_COUNT(key_names)) {
+        wp_put_text(out, key_names[key]);
+        return;
+    }
+    wp_put_text(out, "key");
+    wp_put_uint(out, key);
+}
+
+/* Commas and backslashes inside an item are escaped for the list, then for the string
+ * (RFC 9460 A.1). */
+static void put_alpn(struct wp_wr *out, const uint8_t *v, size_t len)
+{
+    for (size_t pos = 0; pos < len; pos += 1 + (size_t)v[pos]) {
+        if (pos > 0)
+            wp_put_char(out, ',');
+        for (size_t i = 1; i <= v[pos]; i++) {
+            if (v[pos + i] == ',' || v[pos + i] == '\\')
+                wp_put_octet(out, '\\');
+            wp_put_octet(out, v[pos + i]);
+        }
+    }
+}
+
+static void put_value(struct wp_wr *out, unsigned key, const uint8_t *v, size_t len)
+{
+    size_t step = key == KEY_IPV4HINT ? 4 : key == KEY_IPV6HINT ? 16 : 2;
+
+    switch (key) {
+    case KEY_MANDATORY:
+    case KEY_PORT:
+    case KEY_IPV4HINT:
+    case KEY_IPV6HINT:
+        for (size_t i = 0; i < len; i += step) {
+            if (i > 0)
+                wp_put_char(out, ',');
+            if (key == KEY_MANDATORY)
+                put_key(out, wp_be16(v + i));
+            else if (key == KEY_PORT)
+                wp_put_uint(out, wp_be16(v + i));
+            else if (key == KEY_IPV4HINT)
+                wp_put_ipv4(out, v + i);
+            else
+                wp_put_ipv6(out, v + i);
+        }
+        break;
+    case KEY_ALPN:
+        put_alpn(out, v, len);
+        break;
+    case KEY_ECH:
+        wp_put_base64(out, v, len);
+        break;
+    default:
+        for (size_t i = 0; i < len; i++)
+            wp_put_octet(out, v[i]);
+    }
+}
+
+void wp_svcb_text(struct wp_wr *out, const uint8_t *params, size_t len)
+{
+    size_t n;
+
+    for (size_t pos = 0; pos < len; pos += 4 + n) {
+        n = wp_be16(params + pos + 2);
+        wp_put_char(out, ' ');
+        put_key(out, wp_be16(params + pos));
+        if (n == 0)
+            continue;
+        wp_put_text(out, "=\"");
+        put_value(out, wp_be16(params + pos), params + pos + 4, n);
+        wp_put_char(out, '"');
+    }
+}
+
+/* --- reading -------------------------------------------------------------------------- */
+
+static int parse_key(const char *s, size_t len, uint16_t *ret)
+{
+    struct wp_token number = {.p = s + 3, .len = len - 3};
+    uint32_t v;
+
+    for (unsigned i = 0; i < WP_COUNT(key_names); i++) {
+        if (strlen(key_names[i]) == len && strncasecmp(key_names[i], s, len) == 0) {
+            *ret = (uint16_t)i;
+            return 0;
+        }
+    }
+    if (len < 4 || strncasecmp(s, "key", 3) != 0 || (s[3] == '0' && len > 4) ||
+        wp_token_uint(&number, KEY_INVALID - 1, &v) < 0)
+        return WP_EMALFORMED;
+    *ret = (uint16_t)v;
+    return 0;
+}
+
+/* Items of a list whose octets are in `v`, parted by commas; `add` writes one. */
+typedef int item_fn(const char *item, size_t len, struct wp_wr *wr);
+
+static int each_item(const char *v, size_t len, item_fn *add, struct wp_wr *wr)
+{
+    while (true) {
+        const char *comma = memchr(v, ',', len);
+        size_t n = comma != NULL ? (size_t)(comma - v) : len;
+        int r = add(v, n, wr);
+
+        if (r < 0 || comma == NULL)
+            return r;
+        v += n + 1;
+        len -= n + 1;
+    }
+}
+
+static int add_key(const char *item, size_t len, struct wp_wr *wr)
+{
+    uint16_t key;
+    int r = parse_key(item, len, &key);
+
+    wp_wr_u16(wr, key);
+    return r;
+}
+
+static int add_ip(int family, const char *item, size_t len, struct wp_wr *wr)
+{
+    struct wp_token t = {.p = item, .len = len};
+    char text[INET6_ADDRSTRLEN];
+    uint8_t ip[16];
+
+    if (wp_token_copy(&t, text, sizeof(text)) < 0 || inet_pton(family, text, ip) != 1)
+        return WP_EMALFORMED;
+    wp_wr_bytes(wr, ip, family == AF_INET ? 4 : 16);
+    return 0;
+}
+
+static int add_ipv4(const char *item, size_t len, struct wp_wr *wr)
+{
+    return add_ip(AF_INET, item, len, wr);
+}
+
+static int add_ipv6(const char *item, size_t len, struct wp_wr *wr)
+{
+    return add_ip(AF_INET6, item, len, wr);
+}
+
+static int add_alpn(const char *v, size_t len, struct wp_wr *wr)
+{
+    uint8_t item[255];
+    size_t n = 0;
+
+    for (size_t i = 0; i <= len; i++) {
+        if (i == len || v[i] == ',') {
+            wp_wr_u8(wr, (unsigned)n);
+            wp_wr_bytes(wr, item, n);
+            n = 0;
+            continue;
+        }
+        if (v[i] == '\\' && ++i == len)
+            return WP_EMALFORMED;
+        if (n == sizeof(item))
+            return WP_EMALFORMED;
+        item[n++] = (uint8_t)v[i];
+    }
+    return 0;
+}
+
+/* The list of "mandatory" may be in any order in text, not on the wire. */
+static void sort_keys(uint8_t *v, size_t len)
+{
+    for (size_t i = 2; i < len; i += 2) {
+        unsigned key = wp_be16(v + i);
+        size_t j = i;
+
+        for (; j >= 2 && wp_be16(v + j - 2) > key; j -= 2)
+            memcpy(v + j, v + j - 2, 2);
+        wp_put16(v + j, key);
+    }
+}
+
+static int parse_value(uint16_t key, const char *v, size_t len, struct wp_wr *wr)
+{
+    struct wp_token t = {.p = v, .len = len};
+    struct wp_bits bits = {0};
+    size_t start = wr->len;
+    uint32_t port;
+    int r;
+
+    switch (key) {
+    case KEY_MANDATORY:
+        r = each_item(v, len, add_key, wr);
+        if (r == 0 && !wr->bad)
+            sort_keys(wr->buf + start, wr->len - start);
+        return r;
+    case KEY_ALPN:
+        return add_alpn(v, len, wr);
+    case KEY_PORT:
+        r = wp_token_uint(&t, UINT16_MAX, &port);
+        if (r == 0)
+            wp_wr_u16(wr, port);
+        return r;
+    case KEY_IPV4HINT:
+        return each_item(v, len, add_ipv4, wr);
+    case KEY_IPV6HINT:
+        return each_item(v, len, add_ipv6, wr);
+    case KEY_ECH:
+        r = wp_read_base64(&bits, &t, wr);
+        return r < 0 ? r : wp_read_base64_done(&bits);
+    default:
+        wp_wr_bytes(wr, v, len);
+        return 0;
+    }
+}
+
+/* One parameter, key[=value], onto wr. */
+static int parse_param(const struct wp_token *t, struct wp_wr *wr)
+{
+    const char *eq = memchr(t->p, '=', t->len);
+    size_t key_len = eq != NULL ? (size_t)(eq - t->p) : t->len, at;
+    struct wp_token raw = {0};
+    uint8_t value[WP_RDATA_MAX];
+    uint16_t key;
+    int n = 0;
+
+    if (t->quoted || parse_key(t->p, key_len, &key) < 0)
+        return WP_EMALFORMED;
+    if (eq != NULL) {
+        raw = (struct wp_token){.p = eq + 1, .len = t->len - key_len - 1};
+        if (raw.len > 0 && raw.p[0] == '"') { /* the token ends with the closing quote */
+            raw.p++;
+            raw.len -= 2;
+        }
+        n = wp_token_octets(&raw, value, sizeof(value));
+        if (n < 0)
+            return n;
+    }
+    wp_wr_u16(wr, key);
+    wp_wr_u16(wr, 0);
+    at = wr->len;
+    if (n > 0 && parse_value(key, (const char *)value, (size_t)n, wr) < 0)
+        return WP_EMALFORMED;
+    if (wr->bad)
+        return WP_EMALFORMED;
+    wp_put16(wr->buf + at - 2, (unsigned)(wr->len - at));
+    return 0;
+}
+
+/* Move the parameter that begins at `last` to its place among those before it. */
+static void sort_in(uint8_t *params, size_t last, size_t len)
+{
+    uint8_t tmp[WP_RDATA_MAX];
+    size_t pos = 0, n = len - last;
+
+    while (pos < last && wp_be16(params + pos) < wp_be16(params + last))
+        pos += 4 + (size_t)wp_be16(params + pos + 2);
+    memcpy(tmp, params + last, n);
+    memmove(params + pos + n, params + pos, last - pos);
+    memcpy(params + pos, tmp, n);
+}
+
+int wp_svcb_parse(struct wp_tokens *tokens, struct wp_wr *wr)
+{
+    size_t start = wr->len;
+    uint8_t *params = wr->buf + start;
+    struct wp_token t;
+
+    while (wp_token_next(tokens, &t)) {
+        size_t last = wr->len - start;
+        int r = parse_param(&t, wr);
+
+        if (r < 0)
+            return r;
+        sort_in(params, last, wr->len - start); /* a twin ends up beside its twin: checked below */
+    }
+    if (wp_svcb_check(params, wr->len - start) < 0)
+        return WP_EMALFORMED;
+    /* not self-consistent (RFC 9460 s7.1.1): refused in text, borne on the wire */
+    if (find(params, wr->len - start, KEY_NO_DEFAULT_ALPN) != NULL &&
+        find(params, wr->len - start, KEY_ALPN) == NULL)
+        return WP_EMALFORMED;
+    return 0;
+}
