@@ -69,8 +69,11 @@ struct wp_meta {
 
 int wp_query_meta_set(struct wp_query *q, const char *label, const char *value)
 {
-    struct wp_meta *m = wp_arena_alloc(q->arena, sizeof(*m));
+    struct wp_meta *m;
 
+    if (!q->meta_on)
+        return 0;
+    m = wp_arena_alloc(q->arena, sizeof(*m));
     if (m == NULL)
         return -ENOMEM;
     m->label = wp_arena_strdup(q->arena, label);

@@ -92,6 +92,8 @@ void wp_query_reset(struct wp_query *q)
     q->n_deps = 0;
     q->writer = NULL;
     q->meta = NULL;
+    q->meta_on = false;
+    q->deadline_ns = 0;
     q->elapsed_ns = 0;
     q->out = NULL;
     q->out_len = 0;

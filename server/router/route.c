@@ -96,9 +96,13 @@ static const struct wp_block *pick(const struct wp_route_zone *z, struct wp_quer
         if (WP_LIKELY(!b->has_filter && !b->has_metadata))
             return b;
         if (b->has_metadata) {
+            /* `metadata` itself stands before every provider: it says whether they are asked */
+            q->meta_on = false;
             for (unsigned j = 0; j < b->n_all; j++) {
-                if (b->all[j].plugin->metadata != NULL)
-                    b->all[j].plugin->metadata(b->all[j].self, q);
+                const struct wp_plugin *p = b->all[j].plugin;
+
+                if (p->metadata != NULL && (q->meta_on || strcmp(p->name, "metadata") == 0))
+                    p->metadata(b->all[j].self, q);
             }
         }
         for (unsigned j = 0; pass && b->has_filter && j < b->n_all; j++) {

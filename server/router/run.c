@@ -330,6 +330,7 @@ static struct wp_query *derive(const struct wp_query *from, const uint8_t *name,
     c->tls_server_name = from->tls_server_name;
     c->route = from->route;
     c->start_ns = from->start_ns;
+    c->deadline_ns = from->deadline_ns;
     c->intake = WP_INTAKE_OK;
     c->msg.id = from->msg.id;
     c->msg.flags = from->msg.flags;
@@ -428,6 +429,7 @@ int wp_query_spawn(const struct wp_query *from, wp_lookup_fn *fn, void *arg)
     c->transport = WP_TCP;
     c->client = c->peer = (struct wp_addr){0};
     c->start_ns = wp_loop_now(c->loop);
+    c->deadline_ns = 0;
     c->block = from->block;
     c->zone = from->zone;
     c->at = from->at;

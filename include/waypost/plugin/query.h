@@ -79,6 +79,7 @@ struct wp_query {
     uint16_t proxy_tlv_len;
     const struct wp_route *route; /* the group's table of zones: waypost/server/router.h */
     uint64_t start_ns;           /* wp_loop_now when the message was complete */
+    uint64_t deadline_ns;        /* plugins that wait give up then (`cancel`); 0: none */
     void (*done)(struct wp_query *q); /* called once if wp_query_run said WAIT */
     void *owner;                 /* the listener's own */
 
@@ -113,6 +114,7 @@ struct wp_query {
     struct wp_dep deps[WP_QUERY_DEPS];
     uint8_t n_deps;
     const char *writer;          /* name of the plugin that made the reply, or NULL */
+    bool meta_on;                /* `metadata` collects for this question */
     struct wp_meta *meta;        /* metadata labels, newest first, or NULL */
     uint64_t elapsed_ns;         /* of wp_query_elapsed; 0: not read yet */
 
@@ -229,7 +231,8 @@ uint64_t wp_query_elapsed(struct wp_query *q);
 void wp_query_depends(struct wp_query *q, uint64_t key);
 
 /* --- metadata --------------------------------------------------------------------------- */
-/* label "plugin/name"; value copied into the arena. */
+/* label "plugin/name"; value copied into the arena. Without `metadata` in the block nothing is kept
+ * and every label reads as not set. */
 int wp_query_meta_set(struct wp_query *q, const char *label, const char *value);
 const char *wp_query_meta(const struct wp_query *q, const char *label); /* NULL: not set */
 
