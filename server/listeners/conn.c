@@ -195,7 +195,7 @@ void wp_conn_end(struct wp_stream_conn *s)
     s->phase = WP_CONN_GONE;
     wp_conn_out_done(s);
     wp_conn_tls_done(s);
-    wp_octets_drop(&s->left, s->left.len);
+    wp_octets_clear(&s->left);
     wp_timer_cancel(&s->timer);
     wp_io_del(&s->io);
     close(s->io.fd);
@@ -212,7 +212,7 @@ static void begin_linger(struct wp_stream_conn *s)
     stop_protocol(s);
     wp_conn_out_done(s);
     wp_conn_tls_done(s);
-    wp_octets_drop(&s->left, s->left.len);
+    wp_octets_clear(&s->left);
     if (s->eof || shutdown(s->io.fd, SHUT_WR) < 0) {
         s->abort = true;
         return;

@@ -176,7 +176,7 @@ static void proxy_layer(struct wp_stream_conn *s, uint8_t *data, size_t len)
         keep(s, data, len, len);
         return;
     }
-    wp_octets_drop(&s->left, s->left.len);
+    wp_octets_clear(&s->left);
     wp_conn_open_layers(s);
     if (len == used || s->c.closed)
         return;

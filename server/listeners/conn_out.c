@@ -8,40 +8,6 @@
 #include "server/listeners/stream_priv.h"
 #include "waypost/tls/tls.h"
 
-int wp_octets_append(struct wp_octets *o, const void *data, size_t len)
-{
-    if (o->at > 0 && o->at + o->len + len > o->cap) {
-        memmove(o->buf, o->buf + o->at, o->len);
-        o->at = 0;
-    }
-    if (o->len + len > o->cap) {
-        size_t cap = o->len + len < (size_t)o->cap * 2 ? (size_t)o->cap * 2 : o->len + len;
-        uint8_t *buf;
-
-        if (cap > UINT32_MAX / 2)
-            return WP_ELIMIT;
-        buf = realloc(o->buf, cap);
-        if (buf == NULL)
-            return -ENOMEM;
-        o->buf = buf;
-        o->cap = (uint32_t)cap;
-    }
-    if (len > 0)
-        memcpy(o->buf + o->at + o->len, data, len);
-    o->len += (uint32_t)len;
-    return 0;
-}
-
-void wp_octets_drop(struct wp_octets *o, size_t len)
-{
-    o->at += (uint32_t)len;
-    o->len -= (uint32_t)len;
-    if (o->len == 0) {
-        free(o->buf);
-        *o = (struct wp_octets){0};
-    }
-}
-
 /* --- chunks -------------------------------------------------------------------------------- */
 
 static void chunk_put(struct wp_stream_conn *s)
@@ -258,5 +224,5 @@ size_t wp_conn_unsent(const struct wp_stream_conn *s)
 void wp_conn_out_done(struct wp_stream_conn *s)
 {
     chunk_put(s);
-    wp_octets_drop(&s->unsent, s->unsent.len);
+    wp_octets_clear(&s->unsent);
 }

@@ -11,6 +11,7 @@ enum {
     V2_PROXY = 0x21,
     FAMILY_IP4 = 1,
     FAMILY_IP6 = 2,
+    TRANSPORT_DGRAM = 2,
     TLV_CRC32C = 0x03,
     IP4_LEN = 12, /* two addresses, two ports */
     IP6_LEN = 36,
@@ -85,6 +86,7 @@ static int parse_v2(const uint8_t *data, size_t len, struct wp_proxy_header *ret
         return WP_EMALFORMED;
     if (len < total)
         return 0;
+    h.datagram = (data[13] & 0x0f) == TRANSPORT_DGRAM;
     if (data[12] == V2_LOCAL) { /* a health check: whatever follows is to be skipped */
         h.local = true;
         *ret = h;

@@ -14,6 +14,7 @@ enum {
 
 struct wp_proxy_header {
     uint8_t version; /* 1 or 2 */
+    bool datagram;   /* the header names UDP: CoreDNS takes no other in datagrams */
     bool local;      /* LOCAL, UNKNOWN or an address family we cannot use: the socket's own
                         addresses stand, and no TLV counts */
     struct wp_addr client, dest; /* unset when local */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "server/listeners/conn_priv.h"
+#include "waypost/base/octets.h"
 #include "waypost/plugin/loop.h"
 #include "waypost/server/guard.h"
 
@@ -70,18 +71,6 @@ struct wp_stream_pool {
     uint8_t wire[WP_STREAM_READ];                         /* ciphertext */
     uint8_t plain[WP_STREAM_LEFT_MAX + WP_STREAM_READ];   /* kept octets go before the new */
 };
-
-/* A growing queue of octets that exists only while it holds some. */
-struct wp_octets {
-    uint8_t *buf;
-    uint32_t at, len, cap; /* buf[at..at+len) */
-};
-static inline const uint8_t *wp_octets_view(const struct wp_octets *o)
-{
-    return o->buf + o->at;
-}
-int wp_octets_append(struct wp_octets *o, const void *data, size_t len);
-void wp_octets_drop(struct wp_octets *o, size_t len); /* from the front; empty: freed */
 
 enum wp_conn_phase {
     WP_CONN_PROXY,     /* the header has not come whole */

@@ -13,12 +13,14 @@ struct wp_tls_conn;
 
 enum wp_tls_auth { WP_TLS_AUTH_NONE, WP_TLS_AUTH_REQUEST, WP_TLS_AUTH_REQUIRE, WP_TLS_AUTH_VERIFY_IF_GIVEN, WP_TLS_AUTH_REQUIRE_AND_VERIFY };
 
+/* Texts are copied. */
 struct wp_tls_server_config {
     const char *cert_file, *key_file, *ca_file; /* PEM; ca NULL: system roots */
     enum wp_tls_auth client_auth;
-    const char *alpn;    /* server's order, comma separated: "h2,http/1.1"; NULL: no ALPN */
-    const char *keylog_file;
-    const char *ocsp_file;
+    const char *alpn;    /* server's order, comma separated: "h2,http/1.1"; NULL: no ALPN.
+                            A client that offers only others gets alert 120 */
+    const char *keylog_file; /* NSS key log, appended, mode 0600 */
+    const char *ocsp_file;   /* DER response to staple while it is fresh */
 };
 struct wp_tls_client_config {
     const char *cert_file, *key_file, *ca_file; /* NULL: none, none, system roots */
@@ -26,22 +28,30 @@ struct wp_tls_client_config {
     bool insecure; /* tests only */
 };
 
-/* Errors: WP_ETLS; why (never NULL on failure) is static or in errbuf. */
-int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[256],
+enum { WP_TLS_ERR_MAX = 256 };
+/* Errors: WP_ETLS with the reason in errbuf, worded like CoreDNS's ("could not load TLS cert:
+ * open FILE: no such file or directory"). Not for worker threads: files are read. */
+int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[WP_TLS_ERR_MAX],
                       struct wp_tls_ctx **ret) WP_MUSTCHECK;
-int wp_tls_client_new(const struct wp_tls_client_config *c, char errbuf[256],
+int wp_tls_client_new(const struct wp_tls_client_config *c, char errbuf[WP_TLS_ERR_MAX],
                       struct wp_tls_ctx **ret) WP_MUSTCHECK;
 struct wp_tls_ctx *wp_tls_ctx_ref(struct wp_tls_ctx *ctx);
 void wp_tls_ctx_unref(struct wp_tls_ctx *ctx);
 /* Look at the files again (content, also through a swapped symlink): 1 changed and taken over
- * for new handshakes, 0 unchanged, negative: new material is bad, the old one stays. Any one
- * thread at a time; connections go on. */
-int wp_tls_ctx_refresh(struct wp_tls_ctx *ctx, char errbuf[256]);
+ * for new handshakes, 0 unchanged (also: unchanged since it was found bad), negative: new
+ * material is bad, the old one stays, the reason is in errbuf. Any one thread at a time, not a
+ * worker; connections go on. */
+int wp_tls_ctx_refresh(struct wp_tls_ctx *ctx, char errbuf[WP_TLS_ERR_MAX]);
 /* Same material and policy? why: static text of the first difference (the REASON texts of
  * corefile.md 4.2), or NULL when equal. */
 const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_ctx *b);
-/* New ticket key, old ones kept for two rotations. */
-void wp_tls_ctx_rotate(struct wp_tls_ctx *ctx);
+/* Seconds (Unix time) at which the server's certificate ends; 0 when unknown. */
+int64_t wp_tls_ctx_expires(struct wp_tls_ctx *ctx);
+/* Ticket keys are one ring for the process: shared by workers, kept over reloads; a ticket is
+ * good only where the listener's policy is the one it was made under. A new key encrypts from
+ * now on, two older ones still decrypt: call it every WP_TLS_ROTATE_S. Any thread. */
+enum { WP_TLS_ROTATE_S = 12 * 3600 };
+void wp_tls_tickets_rotate(void);
 
 /* server_name: SNI and name to verify, or an IP text; NULL for servers. */
 int wp_tls_conn_new(struct wp_tls_ctx *ctx, const char *server_name, struct wp_tls_conn **ret) WP_MUSTCHECK;
@@ -68,6 +78,6 @@ const char *wp_tls_alpn(const struct wp_tls_conn *c);        /* "" when none */
 const char *wp_tls_server_name(const struct wp_tls_conn *c); /* SNI or NULL */
 const char *wp_tls_error(const struct wp_tls_conn *c);       /* text of the last failure */
 /* Subject CN of a client certificate, or NULL; *ret_verified tells whether it chained. */
-const char *wp_tls_peer_name(const struct wp_tls_conn *c, bool *ret_verified);
+const char *wp_tls_peer_name(struct wp_tls_conn *c, bool *ret_verified);
 /* Free memory an idle connection does not need. */
 void wp_tls_idle(struct wp_tls_conn *c);

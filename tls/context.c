@@ -1,0 +1,275 @@
+/* Contexts: policy, and the material that a refresh replaces under running connections. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tls/tls_priv.h"
+
+/* --- policy -------------------------------------------------------------------------------- */
+
+static void policy_done(struct wp_tls_policy *p)
+{
+    free(p->cert_file);
+    free(p->key_file);
+    free(p->ca_file);
+    free(p->alpn);
+    free(p->keylog_file);
+    free(p->ocsp_file);
+}
+
+static int copy(const char *s, char **ret)
+{
+    if (s == NULL)
+        return 0;
+    *ret = strdup(s);
+    return *ret == NULL ? -ENOMEM : 0;
+}
+
+/* "h2,http/1.1" as the wire has it, and as separate texts. */
+static int read_alpn(const char *text, struct wp_tls_material *m)
+{
+    size_t len = 0;
+
+    while (text != NULL && *text != '\0') {
+        size_t n = strcspn(text, ",");
+
+        if (n == 0 || len + 1 + n > sizeof(m->alpn))
+            return WP_EMALFORMED;
+        m->alpn[len] = (uint8_t)n;
+        memcpy(m->alpn + len + 1, text, n);
+        memcpy(m->alpn_names + len, text, n); /* the NUL is there already */
+        len += 1 + n;
+        text += n + (text[n] == ',');
+    }
+    m->alpn_len = len;
+    return 0;
+}
+
+/* --- material ------------------------------------------------------------------------------ */
+
+void wp_tls_material_unref(struct wp_tls_material *m)
+{
+    if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    m->provider->material_free(m);
+    free(m);
+}
+
+static void files_of(const struct wp_tls_policy *p, struct wp_tls_files *ret)
+{
+    *ret = (struct wp_tls_files){
+        .cert.path = p->cert_file,
+        .key.path = p->key_file,
+        .ca.path = p->ca_file,
+        .ocsp.path = p->ocsp_file,
+    };
+}
+
+static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                        char errbuf[WP_TLS_ERR_MAX], struct wp_tls_material **ret)
+{
+    struct wp_tls_material *m = calloc(1, sizeof(*m));
+    int r;
+
+    if (m == NULL) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "out of memory");
+        return WP_ETLS;
+    }
+    m->provider = &wp_tls_openssl;
+    m->file_hash = f->hash;
+    atomic_init(&m->refs, 1);
+    r = read_alpn(p->alpn, m);
+    if (r < 0)
+        snprintf(errbuf, WP_TLS_ERR_MAX, "bad ALPN list \"%s\"", p->alpn);
+    else
+        r = m->provider->material_new(p, f, m, errbuf);
+    if (r < 0) {
+        free(m);
+        return WP_ETLS;
+    }
+    *ret = m;
+    return 0;
+}
+
+/* --- contexts ------------------------------------------------------------------------------ */
+
+static struct wp_tls_material *current(struct wp_tls_ctx *ctx)
+{
+    struct wp_tls_material *m;
+
+    pthread_mutex_lock(&ctx->lock);
+    m = ctx->material;
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&ctx->lock);
+    return m;
+}
+
+/* Takes the policy's texts, also on failure. */
+static int ctx_new(struct wp_tls_policy *p, int r, char errbuf[WP_TLS_ERR_MAX],
+                   struct wp_tls_ctx **ret)
+{
+    struct wp_tls_ctx *ctx = r == 0 ? calloc(1, sizeof(*ctx)) : NULL;
+    struct wp_tls_files files;
+
+    if (ctx == NULL) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "out of memory");
+        policy_done(p);
+        return WP_ETLS;
+    }
+    files_of(p, &files);
+    r = wp_tls_files_read(&files, errbuf);
+    if (r == 0)
+        r = material_new(p, &files, errbuf, &ctx->material);
+    wp_tls_files_done(&files);
+    if (r < 0) {
+        policy_done(p);
+        free(ctx);
+        return r;
+    }
+    ctx->policy = *p;
+    atomic_init(&ctx->refs, 1);
+    pthread_mutex_init(&ctx->lock, NULL);
+    *ret = ctx;
+    return 0;
+}
+
+int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[WP_TLS_ERR_MAX],
+                      struct wp_tls_ctx **ret)
+{
+    struct wp_tls_policy p = {.server = true, .client_auth = c->client_auth};
+    int r = copy(c->cert_file, &p.cert_file);
+
+    if (r == 0)
+        r = copy(c->key_file, &p.key_file);
+    if (r == 0)
+        r = copy(c->ca_file, &p.ca_file);
+    if (r == 0)
+        r = copy(c->alpn, &p.alpn);
+    if (r == 0)
+        r = copy(c->keylog_file, &p.keylog_file);
+    if (r == 0)
+        r = copy(c->ocsp_file, &p.ocsp_file);
+    return ctx_new(&p, r, errbuf, ret);
+}
+
+int wp_tls_client_new(const struct wp_tls_client_config *c, char errbuf[WP_TLS_ERR_MAX],
+                      struct wp_tls_ctx **ret)
+{
+    struct wp_tls_policy p = {.insecure = c->insecure};
+    int r = copy(c->cert_file, &p.cert_file);
+
+    if (r == 0)
+        r = copy(c->key_file, &p.key_file);
+    if (r == 0)
+        r = copy(c->ca_file, &p.ca_file);
+    if (r == 0)
+        r = copy(c->alpn, &p.alpn);
+    return ctx_new(&p, r, errbuf, ret);
+}
+
+struct wp_tls_ctx *wp_tls_ctx_ref(struct wp_tls_ctx *ctx)
+{
+    if (ctx != NULL)
+        atomic_fetch_add_explicit(&ctx->refs, 1, memory_order_relaxed);
+    return ctx;
+}
+
+void wp_tls_ctx_unref(struct wp_tls_ctx *ctx)
+{
+    if (ctx == NULL || atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    wp_tls_material_unref(ctx->material);
+    policy_done(&ctx->policy);
+    pthread_mutex_destroy(&ctx->lock);
+    free(ctx);
+}
+
+/* --- refresh ------------------------------------------------------------------------------- */
+
+static void take_over(struct wp_tls_ctx *ctx, struct wp_tls_material *m)
+{
+    struct wp_tls_material *old;
+
+    pthread_mutex_lock(&ctx->lock);
+    old = ctx->material;
+    ctx->material = m;
+    pthread_mutex_unlock(&ctx->lock);
+    wp_tls_material_unref(old);
+}
+
+int wp_tls_ctx_refresh(struct wp_tls_ctx *ctx, char errbuf[WP_TLS_ERR_MAX])
+{
+    struct wp_tls_material *m = NULL;
+    struct wp_tls_files files;
+    int r;
+
+    files_of(&ctx->policy, &files);
+    r = wp_tls_files_read(&files, errbuf);
+    if (r == 0 && files.hash == ctx->material->file_hash) {
+        ctx->bad_hash = 0; /* put back: the next bad one is news again */
+        wp_tls_files_done(&files);
+        return 0;
+    }
+    if (r == 0)
+        r = material_new(&ctx->policy, &files, errbuf, &m);
+    wp_tls_files_done(&files);
+    if (r < 0) {
+        bool told = ctx->bad_hash == files.hash;
+
+        ctx->bad_hash = files.hash;
+        return told ? 0 : r;
+    }
+    ctx->bad_hash = 0;
+    take_over(ctx, m);
+    return 1;
+}
+
+const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_ctx *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b ? NULL : "TLS is configured for only one server block";
+    if (a->policy.client_auth != b->policy.client_auth)
+        return "client authentication policies differ";
+    if (a->material->ca_id != b->material->ca_id)
+        return "client CA pools differ";
+    if (a->material->chain_id != b->material->chain_id)
+        return "server certificates differ";
+    return NULL;
+}
+
+int64_t wp_tls_ctx_expires(struct wp_tls_ctx *ctx)
+{
+    struct wp_tls_material *m = current(ctx);
+    int64_t expires = m->expires;
+
+    wp_tls_material_unref(m);
+    return expires;
+}
+
+void wp_tls_tickets_rotate(void)
+{
+    wp_tls_openssl.rotate();
+}
+
+/* --- connections --------------------------------------------------------------------------- */
+
+int wp_tls_conn_new(struct wp_tls_ctx *ctx, const char *server_name, struct wp_tls_conn **ret)
+{
+    struct wp_tls_conn *c = calloc(1, sizeof(*c));
+    int r;
+
+    if (c == NULL)
+        return -ENOMEM;
+    c->material = current(ctx);
+    c->error = "";
+    r = c->material->provider->conn_new(c, &ctx->policy, server_name);
+    if (r < 0) {
+        wp_tls_material_unref(c->material);
+        free(c->asked);
+        free(c);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}

@@ -1,0 +1,175 @@
+/* Certificates, keys and roots from PEM octets. */
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tls/openssl_priv.h"
+#include "waypost/base/hash.h"
+
+static int load_error(char errbuf[WP_TLS_ERR_MAX], const char *what)
+{
+    snprintf(errbuf, WP_TLS_ERR_MAX, "could not load TLS cert: %s", what);
+    ERR_clear_error();
+    return WP_ETLS;
+}
+
+/* An encrypted key must not make OpenSSL ask on the terminal. */
+static int no_password(char *buf, int size, int rw, void *arg)
+{
+    (void)buf;
+    (void)size;
+    (void)rw;
+    (void)arg;
+    return -1;
+}
+
+static uint64_t der_hash(X509 *x)
+{
+    uint8_t *der = NULL;
+    int len = i2d_X509(x, &der);
+    uint64_t h = len > 0 ? wp_hash_bytes(der, (size_t)len) : 0;
+
+    OPENSSL_free(der);
+    return h;
+}
+
+static int64_t unix_time(const ASN1_TIME *t)
+{
+    struct tm tm;
+
+    return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static bool has_pem(const struct wp_tls_file *f, const char *kind)
+{
+    return strstr((const char *)f->data, kind) != NULL;
+}
+
+static const char *no_cert_text(const struct wp_tls_file *f)
+{
+    if (!has_pem(f, "-----BEGIN"))
+        return "tls: failed to find any PEM data in certificate input";
+    if (has_pem(f, "PRIVATE KEY-----"))
+        return "tls: failed to find certificate PEM data in certificate input, but did find a "
+               "private key; PEM inputs may have been switched";
+    return "tls: failed to find \"CERTIFICATE\" PEM block in certificate input";
+}
+
+/* Leaf first, then the chain in order. */
+static int load_chain(SSL_CTX *ctx, const struct wp_tls_file *f, struct wp_tls_material *m,
+                      char errbuf[WP_TLS_ERR_MAX])
+{
+    BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
+    unsigned n = 0;
+    X509 *x;
+    int r = 0;
+
+    if (bio == NULL)
+        return load_error(errbuf, "out of memory");
+    while (r == 0 && (x = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+        m->chain_id = wp_hash_mix(m->chain_id, der_hash(x));
+        if (n++ == 0) {
+            m->expires = unix_time(X509_get0_notAfter(x));
+            r = SSL_CTX_use_certificate(ctx, x) == 1 ? 0 : WP_ETLS;
+            X509_free(x);
+        } else if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
+            X509_free(x);
+            r = WP_ETLS;
+        }
+    }
+    BIO_free(bio);
+    if (r < 0)
+        return load_error(errbuf, wp_openssl_reason());
+    /* the end of the file is an error to OpenSSL; a broken block in it is one to us */
+    if (n > 0 && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return load_error(errbuf, wp_openssl_reason());
+    ERR_clear_error();
+    return n > 0 ? 0 : load_error(errbuf, no_cert_text(f));
+}
+
+static const char *no_key_text(const struct wp_tls_file *f)
+{
+    if (!has_pem(f, "-----BEGIN"))
+        return "tls: failed to find any PEM data in key input";
+    if (has_pem(f, "-----BEGIN CERTIFICATE"))
+        return "tls: found a certificate rather than a key in the PEM for the private key";
+    return "tls: failed to parse private key";
+}
+
+static int load_key(SSL_CTX *ctx, const struct wp_tls_file *f, char errbuf[WP_TLS_ERR_MAX])
+{
+    BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
+    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    int ok;
+
+    BIO_free(bio);
+    if (key == NULL)
+        return load_error(errbuf, no_key_text(f));
+    ok = SSL_CTX_use_PrivateKey(ctx, key);
+    EVP_PKEY_free(key);
+    if (ok != 1 || SSL_CTX_check_private_key(ctx) != 1)
+        return load_error(errbuf, "tls: private key does not match public key");
+    return 0;
+}
+
+/* Every certificate of the file is an anchor, also one that is not self-signed (as in Go). */
+static int load_roots(SSL_CTX *ctx, bool server, const struct wp_tls_file *f,
+                      struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
+    unsigned n = 0;
+    X509 *x;
+
+    if (bio == NULL)
+        return load_error(errbuf, "out of memory");
+    while ((x = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+        n += X509_STORE_add_cert(store, x) == 1;
+        if (server)
+            SSL_CTX_add_client_CA(ctx, x);
+        m->ca_id += der_hash(x) | 1; /* a set: order does not matter */
+        X509_free(x);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    if (n == 0) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "could not read root certs: no certificate in %s",
+                 f->path);
+        return WP_ETLS;
+    }
+    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+    return 0;
+}
+
+static bool needs_roots(const struct wp_tls_policy *p)
+{
+    if (!p->server)
+        return !p->insecure;
+    return p->client_auth == WP_TLS_AUTH_VERIFY_IF_GIVEN ||
+           p->client_auth == WP_TLS_AUTH_REQUIRE_AND_VERIFY;
+}
+
+int wp_openssl_load(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                    struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
+{
+    int r = 0;
+
+    if (p->server && (f->cert.data == NULL || f->key.data == NULL))
+        return load_error(errbuf, "no certificate or key given");
+    if (f->cert.data != NULL)
+        r = load_chain(ctx, &f->cert, m, errbuf);
+    if (r == 0 && f->key.data != NULL)
+        r = load_key(ctx, &f->key, errbuf);
+    if (r == 0 && f->ca.data != NULL)
+        return load_roots(ctx, p->server, &f->ca, m, errbuf);
+    if (r == 0 && needs_roots(p) && SSL_CTX_set_default_verify_paths(ctx) != 1) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "could not read system roots: %s", wp_openssl_reason());
+        return WP_ETLS;
+    }
+    return r;
+}

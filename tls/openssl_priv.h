@@ -1,0 +1,50 @@
+/* Inside the OpenSSL provider (OpenSSL 3). Nothing outside openssl_*.c includes OpenSSL's SSL. */
+#pragma once
+#include <openssl/ssl.h>
+#include "tls/tls_priv.h"
+
+enum { WP_OPENSSL_SESSIONS = 8 }; /* names a client context remembers sessions of */
+struct wp_openssl_session {
+    char *name;
+    SSL_SESSION *session;
+};
+struct wp_openssl_material {
+    SSL_CTX *ctx;
+    enum wp_tls_auth client_auth;
+    int keylog_fd;        /* -1: none */
+    uint8_t *ocsp;        /* DER to staple, or NULL */
+    size_t ocsp_len;
+    int64_t ocsp_until;   /* Unix time */
+    pthread_mutex_t session_lock; /* clients: of what follows */
+    struct wp_openssl_session sessions[WP_OPENSSL_SESSIONS];
+    unsigned next_session;
+};
+
+/* The newest error of this thread as static text; clears the queue. Never NULL. */
+const char *wp_openssl_reason(void);
+/* openssl_cert.c: certificates, key, roots into the SSL_CTX; chain_id, ca_id, expires. */
+int wp_openssl_load(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                    struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
+/* openssl_ticket.c */
+int wp_openssl_tickets(SSL_CTX *ctx, const struct wp_tls_policy *p,
+                       const struct wp_tls_material *m);
+void wp_openssl_rotate(void);
+/* openssl_ocsp.c: an unusable response is not stapled, which is never fatal. */
+void wp_openssl_ocsp(struct wp_openssl_material *o, const struct wp_tls_file *f);
+/* openssl_client.c */
+void wp_openssl_client_sessions(SSL_CTX *ctx);
+void wp_openssl_client_done(struct wp_openssl_material *o);
+int wp_openssl_client_conn(struct wp_tls_conn *c, const struct wp_tls_policy *p,
+                           const char *server_name);
+/* openssl_conn.c */
+int wp_openssl_conn_new(struct wp_tls_conn *c, const struct wp_tls_policy *p,
+                        const char *server_name);
+void wp_openssl_conn_free(struct wp_tls_conn *c);
+int wp_openssl_handshake(struct wp_tls_conn *c);
+int wp_openssl_read(struct wp_tls_conn *c, void *buf, size_t len);
+int wp_openssl_write(struct wp_tls_conn *c, const void *buf, size_t len);
+void wp_openssl_close(struct wp_tls_conn *c);
+bool wp_openssl_is_resumed(const struct wp_tls_conn *c);
+const char *wp_openssl_alpn(struct wp_tls_conn *c);
+const char *wp_openssl_server_name(const struct wp_tls_conn *c);
+char *wp_openssl_peer_name(const struct wp_tls_conn *c);
