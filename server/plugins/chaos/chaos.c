@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "waypost/base/random.h"
 #include "waypost/plugin/plugin.h"
 
 enum { STRING_MAX = 255, AUTHORS_MAX = 256 };
@@ -68,7 +69,7 @@ static int add_txt(struct wp_query *q, const char *text)
 /* All authors, beginning anywhere. */
 static int add_authors(const struct chaos *p, struct wp_query *q)
 {
-    unsigned first = (unsigned)random() % p->n_authors;
+    unsigned first = wp_random_below(p->n_authors);
     int r = 0;
 
     for (unsigned i = 0; i < p->n_authors && r == 0; i++)

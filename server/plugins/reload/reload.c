@@ -4,6 +4,7 @@
 
 #include "waypost/plugin/loop.h"
 #include "waypost/plugin/plugin.h"
+#include "waypost/base/random.h"
 #include "waypost/base/text.h"
 
 #define SECOND 1000000000ll
@@ -49,7 +50,7 @@ static int parse_args(void *self, struct wp_setup *s, const struct wp_line *line
 
 static uint64_t next_due(const struct reload *p, uint64_t now_ns)
 {
-    int64_t spread = p->jitter_ns > 0 ? random() % p->jitter_ns - p->jitter_ns / 2 : 0;
+    int64_t spread = p->jitter_ns > 0 ? (int64_t)(wp_random() % (uint64_t)p->jitter_ns) - p->jitter_ns / 2 : 0;
 
     return now_ns + (uint64_t)(p->interval_ns + spread);
 }
