@@ -11,6 +11,7 @@
 struct parser {
     struct wp_tokens tokens;
     const struct wp_name *origin; /* never NULL */
+    struct wp_arena *arena;
     struct wp_wr wr;
 };
 
@@ -363,7 +364,7 @@ static int read_known(struct parser *p, const char *shape)
             r = read_types(p);
             break;
         case WP_FIELD_PARAMS:
-            r = wp_svcb_parse(&p->tokens, &p->wr);
+            r = wp_svcb_parse(&p->tokens, p->arena, &p->wr);
             break;
         default:
             r = wp_token_next(&p->tokens, &t) ? read_field(p, (enum wp_field) * shape, &t)
@@ -416,6 +417,7 @@ int wp_rdata_parse(uint16_t type, const char *text, const struct wp_name *origin
     struct parser p = {
         .tokens.p = text,
         .origin = origin != NULL ? origin : &root,
+        .arena = a,
         .wr = wp_wr_to(buf, sizeof(buf)),
     };
     struct wp_token rest;

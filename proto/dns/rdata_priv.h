@@ -45,7 +45,8 @@ int wp_field_len(enum wp_field f, const uint8_t *p, size_t left) WP_MUSTCHECK;
 
 int wp_svcb_check(const uint8_t *params, size_t len) WP_MUSTCHECK;
 void wp_svcb_text(struct wp_wr *out, const uint8_t *params, size_t len); /* checked before */
-int wp_svcb_parse(struct wp_tokens *t, struct wp_wr *wr) WP_MUSTCHECK;
+/* Appended to wr in key order. The arena is for scratch. */
+int wp_svcb_parse(struct wp_tokens *t, struct wp_arena *a, struct wp_wr *wr) WP_MUSTCHECK;
 
 /* --- types that only ldns knows ------------------------------------------------------- */
 

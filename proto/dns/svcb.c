@@ -321,32 +321,40 @@ static int parse_value(uint16_t key, const char *v, size_t len, struct wp_wr *wr
     }
 }
 
+/* The value behind '=', with or without quotes, decoded into the arena. NULL: malformed or no
+ * memory. */
+static uint8_t *decode_value(const char *p, size_t len, struct wp_arena *a, size_t *ret_len)
+{
+    bool quoted = len > 0 && p[0] == '"'; /* then the token ends with the closing quote */
+    struct wp_token raw = {.p = p + quoted, .len = len - 2 * quoted};
+    uint8_t *value = wp_arena_alloc(a, raw.len);
+    int n = value != NULL ? wp_token_octets(&raw, value, raw.len) : WP_EMALFORMED;
+
+    if (n < 0)
+        return NULL;
+    *ret_len = (size_t)n;
+    return value;
+}
+
 /* One parameter, key[=value], onto wr. */
-static int parse_param(const struct wp_token *t, struct wp_wr *wr)
+static int parse_param(const struct wp_token *t, struct wp_arena *a, struct wp_wr *wr)
 {
     const char *eq = memchr(t->p, '=', t->len);
-    size_t key_len = eq != NULL ? (size_t)(eq - t->p) : t->len, at;
-    struct wp_token raw = {0};
-    uint8_t value[WP_RDATA_MAX];
+    size_t key_len = eq != NULL ? (size_t)(eq - t->p) : t->len, n = 0, at;
+    const uint8_t *value = NULL;
     uint16_t key;
-    int n = 0;
 
     if (t->quoted || parse_key(t->p, key_len, &key) < 0)
         return WP_EMALFORMED;
     if (eq != NULL) {
-        raw = (struct wp_token){.p = eq + 1, .len = t->len - key_len - 1};
-        if (raw.len > 0 && raw.p[0] == '"') { /* the token ends with the closing quote */
-            raw.p++;
-            raw.len -= 2;
-        }
-        n = wp_token_octets(&raw, value, sizeof(value));
-        if (n < 0)
-            return n;
+        value = decode_value(eq + 1, t->len - key_len - 1, a, &n);
+        if (value == NULL)
+            return WP_EMALFORMED;
     }
     wp_wr_u16(wr, key);
     wp_wr_u16(wr, 0);
     at = wr->len;
-    if (n > 0 && parse_value(key, (const char *)value, (size_t)n, wr) < 0)
+    if (n > 0 && parse_value(key, (const char *)value, n, wr) < 0)
         return WP_EMALFORMED;
     if (wr->bad)
         return WP_EMALFORMED;
@@ -367,7 +375,7 @@ static void sort_in(uint8_t *params, size_t last, size_t len)
     memcpy(params + pos, tmp, n);
 }
 
-int wp_svcb_parse(struct wp_tokens *tokens, struct wp_wr *wr)
+int wp_svcb_parse(struct wp_tokens *tokens, struct wp_arena *a, struct wp_wr *wr)
 {
     size_t start = wr->len;
     uint8_t *params = wr->buf + start;
@@ -375,7 +383,7 @@ int wp_svcb_parse(struct wp_tokens *tokens, struct wp_wr *wr)
 
     while (wp_token_next(tokens, &t)) {
         size_t last = wr->len - start;
-        int r = parse_param(&t, wr);
+        int r = parse_param(&t, a, wr);
 
         if (r < 0)
             return r;
