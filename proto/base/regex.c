@@ -2,6 +2,7 @@
 #include "waypost/base/regex.h"
 
 #include <pcre2.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,53 @@ struct wp_regex {
     unsigned groups;
 };
 
-/* One match area for each thread, made at the first match: matching then allocates nothing. */
-static _Thread_local struct {
+/* One match area for each thread, made at the thread's first match and freed with it: matching
+ * allocates nothing. */
+struct area {
     pcre2_match_data *data;
     pcre2_match_context *context;
-} area;
+};
+
+static pthread_key_t area_key;
+static pthread_once_t area_once = PTHREAD_ONCE_INIT;
+
+static void area_free(void *arg)
+{
+    struct area *a = arg;
+
+    pcre2_match_data_free(a->data);
+    pcre2_match_context_free(a->context);
+    free(a);
+}
+
+static void area_key_make(void)
+{
+    if (pthread_key_create(&area_key, area_free) != 0)
+        abort();
+}
+
+static struct area *area_get(void)
+{
+    struct area *a;
+
+    pthread_once(&area_once, area_key_make);
+    a = pthread_getspecific(area_key);
+    if (a != NULL)
+        return a;
+    a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return NULL;
+    a->data = pcre2_match_data_create(WP_REGEX_GROUPS_MAX + 1, NULL);
+    a->context = pcre2_match_context_create(NULL);
+    if (a->data == NULL || a->context == NULL || pthread_setspecific(area_key, a) != 0) {
+        area_free(a);
+        return NULL;
+    }
+    pcre2_set_match_limit(a->context, WP_REGEX_STEPS);
+    pcre2_set_depth_limit(a->context, 1000);
+    pcre2_set_heap_limit(a->context, 1024); /* KiB */
+    return a;
+}
 
 /* What PCRE2 would take and RE2 does not: the text of the first such construct, or NULL. */
 static const char *foreign(const char *p)
@@ -107,33 +150,19 @@ int wp_regex_group(const struct wp_regex *re, const char *name)
     return n > 0 ? n : -1;
 }
 
-static bool ready(void)
-{
-    if (area.data == NULL)
-        area.data = pcre2_match_data_create(WP_REGEX_GROUPS_MAX + 1, NULL);
-    if (area.context == NULL) {
-        area.context = pcre2_match_context_create(NULL);
-        if (area.context != NULL) {
-            pcre2_set_match_limit(area.context, WP_REGEX_STEPS);
-            pcre2_set_depth_limit(area.context, 1000);
-            pcre2_set_heap_limit(area.context, 1024); /* KiB */
-        }
-    }
-    return area.data != NULL && area.context != NULL;
-}
-
 bool wp_regex_match(const struct wp_regex *re, const char *subject, size_t len,
                     struct wp_regex_span *spans, unsigned n)
 {
+    struct area *a = area_get();
     const PCRE2_SIZE *v;
     int r;
 
-    if (!ready())
+    if (a == NULL)
         return false;
-    r = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, 0, area.data, area.context);
+    r = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, 0, a->data, a->context);
     if (r < 0)
         return false;
-    v = pcre2_get_ovector_pointer(area.data);
+    v = pcre2_get_ovector_pointer(a->data);
     for (unsigned i = 0; spans != NULL && i < n; i++) {
         bool set = i < (unsigned)(r == 0 ? WP_REGEX_GROUPS_MAX + 1 : r) && v[2 * i] != PCRE2_UNSET;
 

@@ -246,22 +246,46 @@ static int refuse(enum action a, struct wp_query *q, const uint8_t *zone)
     return r < 0 ? r : WP_STEP_DONE;
 }
 
+/* What the rules say of one name. */
+static enum action decide(const struct acl *p, const struct wp_query *q, const struct wp_qname *name,
+                          const uint8_t **ret_zone)
+{
+    for (const struct rule *r = p->first; r != NULL; r = r->next) {
+        const uint8_t *zone = wp_zones_match(&r->zones, name);
+
+        for (unsigned i = 0; zone != NULL && i < r->n; i++) {
+            if (matches(&r->policies[i], q)) {
+                *ret_zone = zone;
+                return r->policies[i].action;
+            }
+        }
+    }
+    return ALLOW;
+}
+
+/* A rewritten question must pass by both of its names, whatever stands before: rewriting is no
+ * way around access control. */
+static enum action decide_original(const struct acl *p, const struct wp_query *q, const uint8_t **ret_zone)
+{
+    const uint8_t *spelled = q->wire + WP_HEADER_LEN;
+    struct wp_qname name;
+
+    if (q->parent != NULL || q->wire == NULL || q->question == spelled ||
+        wp_qname_set(&name, spelled, q->wire_len - WP_HEADER_LEN) < 0)
+        return ALLOW;
+    return decide(p, q, &name, ret_zone);
+}
+
 static int acl_serve(void *self, struct wp_query *q)
 {
     struct acl *p = self;
+    const uint8_t *zone = NULL;
+    enum action a = decide(p, q, &q->msg.qname, &zone);
 
-    for (const struct rule *r = p->first; r != NULL; r = r->next) {
-        const uint8_t *zone = wp_zones_match(&r->zones, &q->msg.qname);
-
-        for (unsigned i = 0; zone != NULL && i < r->n; i++) {
-            if (!matches(&r->policies[i], q))
-                continue;
-            if (r->policies[i].action != ALLOW)
-                return refuse(r->policies[i].action, q, zone);
-            count_allowed(p, q);
-            return WP_STEP_NEXT;
-        }
-    }
+    if (a == ALLOW)
+        a = decide_original(p, q, &zone);
+    if (a != ALLOW)
+        return refuse(a, q, zone);
     count_allowed(p, q);
     return WP_STEP_NEXT;
 }
