@@ -15,6 +15,7 @@ struct wp_worker {
     unsigned n_big;
     struct wp_listener *listeners; /* open on this worker */
     struct wp_stream_pool *stream; /* server/listeners: buffers its connections share, or NULL */
+    struct wp_http_pool *http;     /* server/listeners: memory of its HTTP sessions, or NULL */
 };
 int wp_worker_init(struct wp_worker *w, struct wp_loop *loop, unsigned max_queries) WP_MUSTCHECK;
 void wp_worker_done(struct wp_worker *w); /* no query in flight */
