@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/listeners/proxy_udp.h"
 #include "waypost/plugin/metric.h"
 #include "waypost/server/guard.h"
 #include "waypost/server/router.h"
@@ -32,8 +33,9 @@ struct slot {
     struct envelope env;
 };
 
-enum dropped { DROPPED_SOURCE, DROPPED_BUFFER, DROPPED_ERROR, DROPPED_REASONS };
-static const char *const dropped_text[DROPPED_REASONS] = {"source", "send buffer", "send error"};
+enum dropped { DROPPED_SOURCE, DROPPED_BUFFER, DROPPED_ERROR, DROPPED_PROXY, DROPPED_REASONS };
+static const char *const dropped_text[DROPPED_REASONS] = {"source", "send buffer", "send error",
+                                                          "proxy header"};
 
 /* One for each worker that has a UDP socket; sockets of a worker take turns. */
 struct batch {
@@ -53,6 +55,7 @@ struct udp {
     bool closed;
     bool pktinfo;        /* bound to the wildcard: replies name their source */
     struct wp_addr local; /* what the socket is bound to */
+    struct wp_proxy_sessions *sessions;
     struct wp_series *dropped[DROPPED_REASONS];
 };
 
@@ -96,6 +99,7 @@ static void udp_unref(struct udp *u)
         if (u->batch->slot[i] != NULL)
             slot_free(u->batch->slot[i]);
     }
+    wp_proxy_sessions_free(u->sessions);
     free(u->batch);
     free(u);
 }
@@ -217,6 +221,11 @@ static bool serve(struct udp *u, unsigned i)
         read_control(s, h, &q->local);
     else
         s->env.control_len = 0;
+    if (WP_UNLIKELY(g->proxy.set) &&
+        !wp_proxy_datagram(&u->sessions, &g->proxy, q, wp_loop_now(u->l.worker->loop))) {
+        count_dropped(u, DROPPED_PROXY);
+        return false;
+    }
     if (WP_UNLIKELY(!wp_guard_source_ok(&q->client, &q->local))) {
         count_dropped(u, DROPPED_SOURCE);
         return false;
