@@ -41,6 +41,7 @@ struct wp_proxy_settings {
 
 /* WP_UNSET where nothing was said. */
 struct wp_settings {
+    const char *root;        /* directory that relative paths start from, or NULL */
     const char *const *bind; /* IP texts (with %zone for link-local); n_bind 0: wildcard */
     unsigned n_bind;
     bool bind_set;           /* `bind` was there, maybe with everything excluded */

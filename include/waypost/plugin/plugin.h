@@ -2,7 +2,8 @@
  * the directive stands in it, and all workers at once: what changes while queries run is per
  * worker (wp_loop_index) or atomic. The life of an instance:
  *
- *   zeroed memory -> new() -> option rows, occurrence by occurrence -> ready-made check()
+ *   zeroed memory (aligned to 64 octets) -> new() -> defaults of the rows -> option rows,
+ *   occurrence by occurrence: begin(), row "", options, end() -> check() of the finished thing
  *   (up to here: `waypost check` goes so far and opens nothing) -> start() -> serve()/reply()
  *   on the workers -> stop() when no query of the generation is left.
  *
@@ -45,9 +46,11 @@ enum wp_opt_kind {
     WP_OPT_CALL,     /* parse() reads the line */
 };
 
-/* A row of the option table, closed by {0}. name "" is the directive's own line (kind CALL or
- * ZONES, or none: then arguments are an error); name "*" takes every other word.
- * parse: 0, or a negative error after wp_setup_error said why. */
+/* A row of the option table, closed by {0}. name "" is the directive's own line (kind CALL,
+ * ZONES or IGNORE; without such a row arguments are an error); ZONES without arguments takes the
+ * block's keys. name "*" takes every other word.
+ * parse: 0, or a negative error after wp_setup_error said why. Reading goes on with the next
+ * line after an error, so that all of them are told; check() and start() are not reached then. */
 struct wp_option {
     const char *name;
     enum wp_opt_kind kind;
@@ -56,6 +59,7 @@ struct wp_option {
     const char *help;  /* one line for the manual */
     int64_t min, max;  /* INT, DURATION; both 0: no bound */
     int (*parse)(void *self, struct wp_setup *s, const struct wp_line *line);
+    bool nests; /* CALL: the line may have an option block of its own (else it is refused) */
 };
 
 struct wp_zones {
@@ -94,6 +98,12 @@ int wp_setup_fail(struct wp_setup *s, const char *fmt, ...) WP_PRINTF(2, 3);
 int wp_setup_arg_error(struct wp_setup *s, const struct wp_line *line);
 /* A path joined to root when relative; in the arena. */
 const char *wp_setup_path(struct wp_setup *s, const char *path);
+/* Go duration text; an error is told in the words of Go's time.ParseDuration. */
+int wp_setup_duration(struct wp_setup *s, const struct wp_line *line, const char *word,
+                      int64_t *ret_ns);
+/* Decimal in [min, max]; an error is told in the words of Go's strconv.Atoi. */
+int wp_setup_int(struct wp_setup *s, const struct wp_line *line, const char *word, int64_t min,
+                 int64_t max, int64_t *ret);
 /* Zone words to zones: CIDR expanded, bad ones dropped (as CoreDNS does). Appends. */
 int wp_setup_zones(struct wp_setup *s, const char *const *words, unsigned n, struct wp_zones *z);
 /* One zone word, strict: the zones it stands for, or WP_EMALFORMED with *ret_why. */
@@ -133,6 +143,9 @@ struct wp_plugin {
     const char *name; /* the Corefile directive */
     size_t size;      /* of one instance; zeroed, then filled */
     const struct wp_option *options;
+    /* what to say of a word that no row has, "%s" stands for it; NULL: "unknown property '%s'",
+     * "": the error of wp_setup_arg_error. (A row "*" says it itself.) */
+    const char *unknown;
     enum wp_repeat repeat;
     bool config_only; /* puts no handler in the chain */
     bool class_any;   /* its presence admits classes other than IN (chaos, forward) */
