@@ -87,7 +87,8 @@ int wp_tls_files_read(struct wp_tls_files *f, char errbuf[WP_TLS_ERR_MAX])
     char ca_words[WP_TLS_ERR_MAX / 2];
     int r;
 
-    snprintf(ca_words, sizeof(ca_words), "error reading %s: ", f->ca.path != NULL ? f->ca.path : "");
+    snprintf(ca_words, sizeof(ca_words),
+             "error reading %s: ", f->ca.path != NULL ? f->ca.path : "");
     r = read_file(&f->cert, "could not load TLS cert: ", errbuf);
     if (r == 0)
         r = read_file(&f->key, "could not load TLS cert: ", errbuf);

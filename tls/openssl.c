@@ -36,8 +36,7 @@ static int set_policy(SSL_CTX *ctx)
         SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(ctx, suites_12) != 1 ||
         SSL_CTX_set_ciphersuites(ctx, suites_13) != 1 ||
-        SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
-        SSL_CTX_set1_sigalgs_list(ctx, sigalgs) != 1)
+        SSL_CTX_set1_groups_list(ctx, groups) != 1 || SSL_CTX_set1_sigalgs_list(ctx, sigalgs) != 1)
         return WP_ETLS;
     /* A TCP close without close_notify is the end of input: DNS has its own lengths. */
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -92,7 +91,7 @@ static void set_client_auth(SSL_CTX *ctx, enum wp_tls_auth mode)
 static void write_keylog(const SSL *ssl, const char *line)
 {
     const struct wp_openssl_material *o = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    struct iovec v[2] = {{(void *)(uintptr_t)line, strlen(line)}, {(void *)(uintptr_t)"\n", 1}};
+    struct iovec v[2] = {{(void *)(uintptr_t)line, strlen(line)}, {(void *)(uintptr_t) "\n", 1}};
 
     /* one write: lines of several workers do not mix; a full disk is not the client's fault */
     if (writev(o->keylog_fd, v, 2) < 0)

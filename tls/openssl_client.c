@@ -79,8 +79,7 @@ int wp_openssl_client_conn(struct wp_tls_conn *c, const struct wp_tls_policy *p,
     struct wp_openssl_session *slot;
 
     c->asked = strdup(server_name != NULL ? server_name : "");
-    if (c->asked == NULL ||
-        (server_name != NULL && !set_name(c->impl, server_name, !p->insecure)))
+    if (c->asked == NULL || (server_name != NULL && !set_name(c->impl, server_name, !p->insecure)))
         return WP_ETLS;
     pthread_mutex_lock(&o->session_lock);
     slot = slot_of(o, c->asked);

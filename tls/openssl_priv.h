@@ -11,10 +11,10 @@ struct wp_openssl_session {
 struct wp_openssl_material {
     SSL_CTX *ctx;
     enum wp_tls_auth client_auth;
-    int keylog_fd;        /* -1: none */
-    uint8_t *ocsp;        /* DER to staple, or NULL */
+    int keylog_fd; /* -1: none */
+    uint8_t *ocsp; /* DER to staple, or NULL */
     size_t ocsp_len;
-    int64_t ocsp_until;   /* Unix time */
+    int64_t ocsp_until;           /* Unix time */
     pthread_mutex_t session_lock; /* clients: of what follows */
     struct wp_openssl_session sessions[WP_OPENSSL_SESSIONS];
     unsigned next_session;

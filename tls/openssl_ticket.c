@@ -12,7 +12,7 @@
 #include "waypost/base/hash.h"
 
 enum {
-    KEYS = 3,                /* one that encrypts, two that still decrypt */
+    KEYS = 3,                  /* one that encrypts, two that still decrypt */
     TICKET_LIFE_S = 24 * 3600, /* no longer than a key that is kept can open it */
 };
 

@@ -35,9 +35,9 @@ struct wp_tls_material {
     uint64_t file_hash;
     uint64_t chain_id, ca_id; /* of the certificates' DER: for wp_tls_ctx_differs */
     int64_t expires;
-    uint8_t alpn[64];         /* wire form: length, name, ...; server's order */
+    uint8_t alpn[64]; /* wire form: length, name, ...; server's order */
     size_t alpn_len;
-    char alpn_names[64];      /* entry i of the wire form as text, at the same offset */
+    char alpn_names[64]; /* entry i of the wire form as text, at the same offset */
 };
 void wp_tls_material_unref(struct wp_tls_material *m);
 
@@ -46,7 +46,7 @@ struct wp_tls_ctx {
     struct wp_tls_policy policy;
     pthread_mutex_t lock; /* of material, held for the length of a refcount step */
     struct wp_tls_material *material;
-    uint64_t bad_hash;    /* contents last found bad: told once */
+    uint64_t bad_hash; /* contents last found bad: told once */
 };
 
 struct wp_tls_conn {

@@ -6,7 +6,8 @@
 #include "server/guard/guard_priv.h"
 #include "waypost/base/hash.h"
 
-static struct wp_guard_client **bucket_of(struct wp_guard_counts *c, const struct wp_guard_client *k)
+static struct wp_guard_client **bucket_of(struct wp_guard_counts *c,
+                                          const struct wp_guard_client *k)
 {
     return &c->clients[wp_hash_bytes(k->ip, sizeof(k->ip)) % WP_GUARD_BUCKETS];
 }

@@ -127,8 +127,7 @@ static void believe(struct wp_stream_conn *s, const struct wp_proxy_header *h)
  * says whether the layer is through. */
 static size_t proxy_input(struct wp_stream_conn *s, const uint8_t *data, size_t len, bool *ret_done)
 {
-    enum wp_proxy_default policy =
-        wp_proxy_policy(&wp_conn_group(&s->c)->proxy, &s->c.peer);
+    enum wp_proxy_default policy = wp_proxy_policy(&wp_conn_group(&s->c)->proxy, &s->c.peer);
     struct wp_proxy_header h;
     int r = wp_proxy_parse(data, len, &h);
 

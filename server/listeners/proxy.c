@@ -182,7 +182,8 @@ static int parse_v1(const uint8_t *data, size_t len, struct wp_proxy_header *ret
     if (lf == NULL)
         return n < WP_PROXY_V1_MAX ? 0 : WP_EMALFORMED;
     n = (size_t)(lf - data) + 1;
-    if (n < sizeof(v1_start) + 2 || lf[-2] == ' ' || lf[-1] != '\r' || memchr(data, '\0', n) != NULL)
+    if (n < sizeof(v1_start) + 2 || lf[-2] == ' ' || lf[-1] != '\r' ||
+        memchr(data, '\0', n) != NULL)
         return WP_EMALFORMED;
     memcpy(line, data, n - 2);
     line[n - 2] = '\0';

@@ -8,8 +8,8 @@
 #include "waypost/plugin/block.h"
 
 enum {
-    WP_PROXY_V1_MAX = 107,   /* the longest line the protocol allows, CR LF included */
-    WP_PROXY_V2_MAX = 4096,  /* addresses and TLVs; real ones stay below 600 */
+    WP_PROXY_V1_MAX = 107,  /* the longest line the protocol allows, CR LF included */
+    WP_PROXY_V2_MAX = 4096, /* addresses and TLVs; real ones stay below 600 */
 };
 
 struct wp_proxy_header {

@@ -12,19 +12,19 @@
 struct wp_tls_conn;
 
 enum {
-    WP_STREAM_READ = 64 * 1024,       /* octets of one read: one read for each wake-up */
-    WP_STREAM_LEFT_MAX = 68 * 1024,   /* of an incomplete message kept between reads */
-    WP_STREAM_CHUNK = 66 * 1024,      /* output gathered in a turn; a DNS message and more */
-    WP_STREAM_CHUNKS = 16,            /* such buffers for each worker */
-    WP_STREAM_HIGH = 64 * 1024,       /* unsent octets: the peer does not read */
+    WP_STREAM_READ = 64 * 1024,     /* octets of one read: one read for each wake-up */
+    WP_STREAM_LEFT_MAX = 68 * 1024, /* of an incomplete message kept between reads */
+    WP_STREAM_CHUNK = 66 * 1024,    /* output gathered in a turn; a DNS message and more */
+    WP_STREAM_CHUNKS = 16,          /* such buffers for each worker */
+    WP_STREAM_HIGH = 64 * 1024,     /* unsent octets: the peer does not read */
     WP_STREAM_LOW = 16 * 1024,
-    WP_STREAM_LINGER_MS = 2000,       /* after our FIN: wait for the peer's */
-    WP_STREAM_LINGER_MAX = 1 << 20,   /* octets thrown away meanwhile */
+    WP_STREAM_LINGER_MS = 2000,     /* after our FIN: wait for the peer's */
+    WP_STREAM_LINGER_MAX = 1 << 20, /* octets thrown away meanwhile */
     WP_STREAM_ACCEPT_BATCH = 64,
-    WP_STREAM_ACCEPT_LAST = 65536,    /* what may wait in the kernel's queue at a stop */
-    WP_STREAM_ACCEPT_PAUSE_MS = 100,  /* when descriptors or memory are short */
-    WP_STREAM_FULL_PAUSE_MS = 20,     /* wait_when_full: another worker may have made room */
-    WP_STREAM_EVICT_LOOK = 64,        /* oldest connections looked at for an idle one */
+    WP_STREAM_ACCEPT_LAST = 65536,   /* what may wait in the kernel's queue at a stop */
+    WP_STREAM_ACCEPT_PAUSE_MS = 100, /* when descriptors or memory are short */
+    WP_STREAM_FULL_PAUSE_MS = 20,    /* wait_when_full: another worker may have made room */
+    WP_STREAM_EVICT_LOOK = 64,       /* oldest connections looked at for an idle one */
 };
 
 /* A circular doubly linked list; a link that points at itself is in none. */
@@ -52,7 +52,7 @@ static inline void wp_link_append(struct wp_link *list, struct wp_link *l)
     list->prev->next = l;
     list->prev = l;
 }
-#define WP_CONTAINER(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define WP_CONTAINER(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 struct wp_out_chunk {
     struct wp_out_chunk *next; /* in the free list */
@@ -63,13 +63,13 @@ struct wp_out_chunk {
 /* What the connections of one worker share: an idle one owns no buffer. */
 struct wp_stream_pool {
     struct wp_worker *worker;
-    unsigned users;          /* listeners */
-    struct wp_task task;     /* end of the turn */
-    struct wp_link touched;  /* connections to settle then */
+    unsigned users;         /* listeners */
+    struct wp_task task;    /* end of the turn */
+    struct wp_link touched; /* connections to settle then */
     struct wp_out_chunk *free;
     unsigned n_chunks;
-    uint8_t wire[WP_STREAM_READ];                         /* ciphertext */
-    uint8_t plain[WP_STREAM_LEFT_MAX + WP_STREAM_READ];   /* kept octets go before the new */
+    uint8_t wire[WP_STREAM_READ];                       /* ciphertext */
+    uint8_t plain[WP_STREAM_LEFT_MAX + WP_STREAM_READ]; /* kept octets go before the new */
 };
 
 enum wp_conn_phase {
@@ -82,24 +82,24 @@ enum wp_conn_phase {
 };
 
 struct wp_stream_conn {
-    struct wp_conn c;          /* first */
+    struct wp_conn c; /* first */
     struct wp_io io;
-    struct wp_timer timer;     /* at or before the nearest deadline below */
-    struct wp_link all;        /* of the listener, longest inactive first */
-    struct wp_link touched;    /* of the pool */
+    struct wp_timer timer;         /* at or before the nearest deadline below */
+    struct wp_link all;            /* of the listener, longest inactive first */
+    struct wp_link touched;        /* of the pool */
     uint64_t due_ns, write_due_ns; /* 0: none */
     struct wp_tls_conn *tls;
     struct wp_guard_slot slot;
-    struct wp_octets left;     /* received, not consumed */
-    struct wp_octets unsent;   /* cleartext only; ciphertext waits in tls */
+    struct wp_octets left;   /* received, not consumed */
+    struct wp_octets unsent; /* cleartext only; ciphertext waits in tls */
     struct wp_out_chunk *chunk;
-    uint8_t *tlv;              /* behind c.proxy_tlv; queries in flight point at it */
-    char *names;               /* behind c.server_name and c.peer_name, likewise */
-    uint32_t want;             /* input() needs that many octets */
-    uint32_t lingered;         /* octets thrown away */
+    uint8_t *tlv;      /* behind c.proxy_tlv; queries in flight point at it */
+    char *names;       /* behind c.server_name and c.peer_name, likewise */
+    uint32_t want;     /* input() needs that many octets */
+    uint32_t lingered; /* octets thrown away */
     uint32_t refs;
-    uint8_t phase;             /* enum wp_conn_phase */
-    bool busy;                 /* its event runs: it settles at the end anyway */
+    uint8_t phase; /* enum wp_conn_phase */
+    bool busy;     /* its event runs: it settles at the end anyway */
     bool eof, paused, redeliver, congested, abort, started, drained, tls_broken;
 };
 
@@ -108,10 +108,10 @@ struct wp_stream {
     const struct wp_conn_proto *proto;
     struct wp_stream_pool *pool;
     struct wp_io io;
-    struct wp_timer retry;   /* accept is paused until then */
+    struct wp_timer retry; /* accept is paused until then */
     struct wp_link conns;
     unsigned n_conns;
-    struct wp_addr local;    /* of the socket; the wildcard has no address */
+    struct wp_addr local; /* of the socket; the wildcard has no address */
     bool wildcard, draining;
     void (*closed)(void *arg);
     void *closed_arg;

@@ -12,9 +12,9 @@
 
 enum {
     PREFIX = 2,
-    REPLY_MIN = 512 + WP_REPLY_SPARE,     /* the least the router wants to write into */
+    REPLY_MIN = 512 + WP_REPLY_SPARE, /* the least the router wants to write into */
     REPLY_MAX = WP_MSG_MAX + WP_REPLY_SPARE,
-    STARVED_RETRY_NS = 10 * 1000 * 1000,  /* no query to be had: look again */
+    STARVED_RETRY_NS = 10 * 1000 * 1000, /* no query to be had: look again */
 };
 
 /* A query that waits for its answer; lives in the query's arena. */
@@ -27,7 +27,7 @@ struct waiting {
 
 struct dns_conn {
     unsigned outstanding;
-    int64_t n_read;       /* messages, for maxtcpqueries */
+    int64_t n_read; /* messages, for maxtcpqueries */
     struct waiting *waiting;
     struct waiting *late; /* done while another query ran: see on_done */
     bool any;             /* the first message is complete */

@@ -54,6 +54,8 @@ struct wp_reply {
     const uint8_t *options; /* of that OPT, in q->arena */
     const char *error;   /* text for `errors`, in q->arena or static; NULL: none */
     int err;             /* negative wp_err behind it, or 0 */
+    uint32_t full_size;  /* wp_reply_size's, without OPT: right while full_size_of is len */
+    uint32_t full_size_of;
 };
 
 enum { WP_CHAIN_MAX = 64, WP_QUERY_DEPS = 8, WP_LOOKUP_DEPTH = 9 };
@@ -211,6 +213,10 @@ int wp_reply_each(struct wp_query *q, int (*fn)(void *arg, uint8_t *buf, const s
  * memory.
  * Smallest TTL over all sections; UINT32_MAX when there is no record. */
 uint32_t wp_reply_ttl_min(const struct wp_query *q);
+
+/* Octets of the reply as CoreDNS counts them for logs and metrics: without name compression, with
+ * the OPT that a plugin or an upstream gave it and without the one the router adds. 0: dropped. */
+uint32_t wp_reply_size(struct wp_query *q);
 
 /* How CoreDNS's response package sorts replies; cache, log and DoH share it. */
 enum wp_reply_kind {

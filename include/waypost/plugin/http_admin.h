@@ -1,0 +1,55 @@
+/* The small HTTP/1.1 server of the admin thread: health, ready, metrics, status. Pages of several
+ * server blocks on one address share one socket, also across a reload: the port is never closed
+ * between two generations. Everything is bounded: 64 connections for each address (a new one
+ * pushes out the oldest), 8 KiB of request head, 64 KiB of body (thrown away), 5 s for reading,
+ * writing and idling. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "waypost/base/addr.h"
+#include "waypost/base/err.h"
+
+struct wp_loop;
+struct wp_tls_ctx;
+struct wp_http_page;
+
+/* Valid while the page's function runs. */
+struct wp_http_request {
+    const char *method;        /* "GET" */
+    const char *path;          /* without query */
+    const char *authorization; /* value of the header, "" if absent */
+};
+/* What the function fills; status 200 and no body before. */
+struct wp_http_answer {
+    int status;
+    const char *type;    /* Content-Type; NULL: "text/plain; charset=utf-8" */
+    const char *headers; /* more lines, each closed by \r\n; NULL: none */
+    const char *body;    /* NULL: none */
+    size_t len;
+    char *to_free;       /* freed once the answer is copied; may be NULL */
+    bool compressible;   /* gzip, when the client takes it */
+};
+/* On the admin thread; must not block. Any method comes here. */
+typedef void wp_http_fn(void *arg, const struct wp_http_request *rq, struct wp_http_answer *a);
+
+struct wp_http_site {
+    const char *address; /* "HOST:PORT"; the host may be empty or a name */
+    const char *path;    /* exact: "/health" */
+    wp_http_fn *fn;
+    void *arg;
+    struct wp_tls_ctx *tls; /* NULL: cleartext; referenced while it is in use */
+    const void *gen;        /* pages of one generation must agree about TLS on an address */
+};
+/* From a thread that is no loop's (start(), stop()). `why` is the reason in Go's words:
+ * "listen tcp :8080: bind: address already in use". 0 or a negative error. */
+int wp_http_open(struct wp_loop *admin, const struct wp_http_site *site, char why[256],
+                 struct wp_http_page **ret) WP_MUSTCHECK;
+/* When it returns fn is not running and will not be called again. The socket goes with the last
+ * page of its address, and with it the connections. Accepts NULL. */
+void wp_http_close(struct wp_http_page *page);
+/* What the socket is bound to: tells the port when 0 was asked for. */
+void wp_http_bound(const struct wp_http_page *page, struct wp_addr *ret);
+/* Is it HOST:PORT as Go's net.SplitHostPort wants it? */
+bool wp_http_address_ok(const char *address);
+/* What Go says when it is not: "address 8080: missing port in address". Returns buf. */
+const char *wp_http_address_error(const char *address, char *buf, size_t cap);

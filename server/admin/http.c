@@ -1,0 +1,295 @@
+/* Addresses and their pages. */
+#include "server/admin/http_priv.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "waypost/base/text.h"
+#include "waypost/tls/tls.h"
+
+enum { BACKLOG = 128, ACCEPT_BURST = 16, RETRY_MS = 100 };
+
+static struct http_listener *listeners; /* the admin thread's */
+
+/* --- addresses ------------------------------------------------------------------------------- */
+
+/* "HOST:PORT" into its parts; the brackets of IPv6 are taken off. */
+static bool split(const char *address, char host[256], char port[32])
+{
+    const char *colon = strrchr(address, ':');
+    size_t len = colon != NULL ? (size_t)(colon - address) : 0;
+
+    if (colon == NULL || strlen(colon + 1) >= 32)
+        return false;
+    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
+        address++;
+        len -= 2;
+    } else if (memchr(address, ':', len) != NULL || memchr(address, ']', len) != NULL) {
+        return false;
+    }
+    if (len >= 256)
+        return false;
+    memcpy(host, address, len);
+    host[len] = '\0';
+    strcpy(port, colon + 1);
+    return true;
+}
+
+bool wp_http_address_ok(const char *address)
+{
+    char host[256], port[32];
+
+    return split(address, host, port);
+}
+
+const char *wp_http_address_error(const char *address, char *buf, size_t cap)
+{
+    const char *colon = strchr(address, ':');
+    bool many = address[0] != '[' && colon != NULL && strchr(colon + 1, ':') != NULL;
+
+    snprintf(buf, cap, "address %s: %s", address,
+             many ? "too many colons in address" : "missing port in address");
+    return buf;
+}
+
+/* An empty host is every address of both families. A name gives its first IPv4 address, or its
+ * first one, as Go chooses when it listens. */
+static int resolve(const char *address, char why[256], struct wp_addr *ret)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *all, *best;
+    char host[256], port[32];
+    int r;
+
+    if (!split(address, host, port)) {
+        snprintf(why, 256, "listen tcp: %s", wp_http_address_error(address, host, sizeof(host)));
+        return WP_ECONFIG;
+    }
+    r = getaddrinfo(host[0] != '\0' ? host : NULL, port[0] != '\0' ? port : "0", &hints, &all);
+    if (r != 0) {
+        snprintf(why, 256, "listen tcp: lookup %s: %s", address, gai_strerror(r));
+        return WP_ECONFIG;
+    }
+    best = all;
+    for (struct addrinfo *i = all; i != NULL; i = i->ai_next)
+        if (i->ai_family == (host[0] != '\0' ? AF_INET : AF_INET6)) {
+            best = i;
+            break;
+        }
+    wp_addr_from_sockaddr(best->ai_addr, ret);
+    freeaddrinfo(all);
+    return 0;
+}
+
+static int listen_on(const struct wp_addr *a)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = wp_addr_to_sockaddr(a, &ss);
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0;
+
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (a->family == 6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, BACKLOG) < 0) {
+        int r = -errno;
+        close(fd);
+        return r;
+    }
+    return fd;
+}
+
+/* --- accepting ------------------------------------------------------------------------------- */
+
+static void on_retry(struct wp_timer *t)
+{
+    struct http_listener *l =
+        (struct http_listener *)((char *)t - offsetof(struct http_listener, retry));
+
+    wp_io_set(&l->io, WP_IO_READ);
+}
+
+static void on_accept(struct wp_io *io, uint32_t events)
+{
+    struct http_listener *l =
+        (struct http_listener *)((char *)io - offsetof(struct http_listener, io));
+
+    (void)events;
+    for (int i = 0; i < ACCEPT_BURST; i++) {
+        int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            wp_http_accepted(l, fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            wp_io_set(io, 0); /* or the loop would spin until one is closed */
+            wp_timer_set(l->loop, &l->retry, wp_loop_now(l->loop) + (uint64_t)RETRY_MS * 1000000);
+            return;
+        } else {
+            return;
+        }
+    }
+}
+
+static void free_listener(struct http_listener *l)
+{
+    struct http_listener **at = &listeners;
+
+    while (l->first != NULL)
+        wp_http_conn_free(l->first);
+    while (*at != NULL && *at != l)
+        at = &(*at)->next;
+    if (*at == l)
+        *at = l->next;
+    wp_timer_cancel(&l->retry);
+    wp_io_del(&l->io);
+    close(l->io.fd);
+    wp_tls_ctx_unref(l->tls);
+    free(l);
+}
+
+static int new_listener(struct wp_loop *loop, const struct wp_addr *a, struct http_listener **ret)
+{
+    struct http_listener *l = calloc(1, sizeof(*l));
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    int fd, r;
+
+    if (l == NULL)
+        return -ENOMEM;
+    l->loop = loop;
+    l->asked = *a;
+    l->last = &l->first;
+    l->retry.fn = on_retry;
+    fd = listen_on(a);
+    if (fd == -EAFNOSUPPORT && a->family == 6 && a->ip[15] == 0) { /* no IPv6 here: all of IPv4 */
+        struct wp_addr any = {.family = 4, .port = a->port};
+        fd = listen_on(&any);
+    }
+    l->io = (struct wp_io){.fd = fd, .fn = on_accept};
+    r = fd < 0 ? fd : wp_io_add(loop, &l->io, WP_IO_READ);
+    if (r < 0) {
+        if (fd >= 0)
+            close(fd);
+        free(l);
+        return r;
+    }
+    getsockname(fd, (struct sockaddr *)&ss, &len);
+    wp_addr_from_sockaddr((struct sockaddr *)&ss, &l->bound);
+    l->next = listeners;
+    listeners = l;
+    *ret = l;
+    return 0;
+}
+
+/* --- pages ----------------------------------------------------------------------------------- */
+
+struct open_call {
+    const struct wp_http_site *site;
+    struct wp_addr addr;
+    char *why;
+    struct wp_http_page *page;
+    int r;
+};
+
+static struct http_listener *find_listener(struct wp_loop *loop, const struct wp_addr *a)
+{
+    for (struct http_listener *l = listeners; l != NULL; l = l->next)
+        if (l->loop == loop && a->port != 0 &&
+            (wp_addr_equal(&l->asked, a) || wp_addr_equal(&l->bound, a)))
+            return l;
+    return NULL;
+}
+
+/* The newest generation decides about TLS; within one, all must agree. */
+static bool tls_agrees(const struct http_listener *l, const struct wp_http_site *site)
+{
+    for (const struct wp_http_page *p = l->pages; p != NULL; p = p->next)
+        if (p->gen == site->gen && l->tls != site->tls &&
+            (l->tls == NULL || site->tls == NULL || wp_tls_ctx_differs(l->tls, site->tls) != NULL))
+            return false;
+    return true;
+}
+
+static void open_page(void *arg, struct wp_loop *loop)
+{
+    struct open_call *call = arg;
+    const struct wp_http_site *site = call->site;
+    struct http_listener *l = find_listener(loop, &call->addr);
+    struct wp_http_page *page = malloc(sizeof(*page) + strlen(site->path) + 1);
+
+    call->r = page == NULL ? -ENOMEM : 0;
+    if (call->r == 0 && l == NULL)
+        call->r = new_listener(loop, &call->addr, &l);
+    if (call->r < 0) {
+        int n = snprintf(call->why, 256, "listen tcp %s: bind: ", site->address);
+        if (n > 0 && n < 255) {
+            snprintf(call->why + n, 256 - (size_t)n, "%s", wp_strerror(call->r));
+            call->why[n] = (char)wp_lower((uint8_t)call->why[n]); /* Go's texts begin so */
+        }
+        free(page);
+        return;
+    }
+    if (!tls_agrees(l, site)) {
+        snprintf(call->why, 256, "listen tcp %s: other TLS settings than another server block",
+                 site->address);
+        call->r = WP_ECONFIG;
+        free(page);
+        return;
+    }
+    if (l->tls != site->tls) {
+        wp_tls_ctx_unref(l->tls);
+        l->tls = site->tls != NULL ? wp_tls_ctx_ref(site->tls) : NULL;
+    }
+    page->listener = l;
+    page->fn = site->fn;
+    page->arg = site->arg;
+    page->gen = site->gen;
+    strcpy(page->path, site->path);
+    page->next = l->pages;
+    l->pages = page;
+    call->page = page;
+}
+
+int wp_http_open(struct wp_loop *admin, const struct wp_http_site *site, char why[256],
+                 struct wp_http_page **ret)
+{
+    struct open_call call = {.site = site, .why = why};
+    int r = resolve(site->address, why, &call.addr);
+
+    if (r < 0)
+        return r;
+    wp_loop_call(admin, open_page, &call);
+    if (call.r == 0)
+        *ret = call.page;
+    return call.r;
+}
+
+static void close_page(void *arg, struct wp_loop *loop)
+{
+    struct wp_http_page *page = arg, **at = &page->listener->pages;
+
+    (void)loop;
+    while (*at != page)
+        at = &(*at)->next;
+    *at = page->next;
+    if (page->listener->pages == NULL)
+        free_listener(page->listener);
+    free(page);
+}
+
+void wp_http_close(struct wp_http_page *page)
+{
+    if (page != NULL)
+        wp_loop_call(page->listener->loop, close_page, page);
+}
+
+void wp_http_bound(const struct wp_http_page *page, struct wp_addr *ret)
+{
+    *ret = page->listener->bound; /* does not change while the page is there */
+}
