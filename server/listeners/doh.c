@@ -298,7 +298,7 @@ static const struct wp_conn_proto proto = {
 
 static int open_doh(struct wp_worker *w, struct wp_group *g, int fd, struct wp_listener **ret)
 {
-    return wp_http_open(w, g, fd, &wp_listener_doh, &proto, ret);
+    return wp_http_listener_open(w, g, fd, &wp_listener_doh, &proto, ret);
 }
 
 const struct wp_listener_ops wp_listener_doh = {
@@ -307,5 +307,5 @@ const struct wp_listener_ops wp_listener_doh = {
     .open = open_doh,
     .swap = wp_stream_swap,
     .drain = wp_stream_drain,
-    .close = wp_http_close,
+    .close = wp_http_listener_close,
 };

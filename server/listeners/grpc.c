@@ -228,7 +228,7 @@ static const struct wp_conn_proto proto = {
 
 static int open_grpc(struct wp_worker *w, struct wp_group *g, int fd, struct wp_listener **ret)
 {
-    return wp_http_open(w, g, fd, &wp_listener_grpc, &proto, ret);
+    return wp_http_listener_open(w, g, fd, &wp_listener_grpc, &proto, ret);
 }
 
 const struct wp_listener_ops wp_listener_grpc = {
@@ -237,5 +237,5 @@ const struct wp_listener_ops wp_listener_grpc = {
     .open = open_grpc,
     .swap = wp_stream_swap,
     .drain = wp_stream_drain,
-    .close = wp_http_close,
+    .close = wp_http_listener_close,
 };

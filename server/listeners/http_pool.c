@@ -68,7 +68,7 @@ void wp_http_pool_put(struct wp_http_pool *p)
     free(p);
 }
 
-int wp_http_open(struct wp_worker *w, struct wp_group *g, int fd, const struct wp_listener_ops *ops,
+int wp_http_listener_open(struct wp_worker *w, struct wp_group *g, int fd, const struct wp_listener_ops *ops,
                  const struct wp_conn_proto *proto, struct wp_listener **ret)
 {
     struct wp_http_pool *p = wp_http_pool_get(w);
@@ -82,7 +82,7 @@ int wp_http_open(struct wp_worker *w, struct wp_group *g, int fd, const struct w
     return r;
 }
 
-void wp_http_close(struct wp_listener *l)
+void wp_http_listener_close(struct wp_listener *l)
 {
     struct wp_http_pool *p;
 

@@ -166,9 +166,9 @@ struct wp_http_pool *wp_http_pool_get(struct wp_worker *w);
 void wp_http_pool_put(struct wp_http_pool *p);
 /* open and close of the listener: the pool lives as long as one of its listeners, sessions or
  * exchanges. */
-int wp_http_open(struct wp_worker *w, struct wp_group *g, int fd, const struct wp_listener_ops *ops,
+int wp_http_listener_open(struct wp_worker *w, struct wp_group *g, int fd, const struct wp_listener_ops *ops,
                  const struct wp_conn_proto *proto, struct wp_listener **ret);
-void wp_http_close(struct wp_listener *l);
+void wp_http_listener_close(struct wp_listener *l);
 void *wp_http_alloc(struct wp_http_pool *p, size_t len);
 void *wp_http_realloc(struct wp_http_pool *p, void *block, size_t len);
 void wp_http_free(struct wp_http_pool *p, void *block);
