@@ -13,6 +13,7 @@ enum { POINTER_MAX = 0x3fff };
 void wp_comp_init(struct wp_comp *c)
 {
     c->n = 0;
+    c->owner = 0;
     memset(c->pos, 0, sizeof(c->pos));
 }
 
@@ -114,11 +115,29 @@ static void write_rdata(struct wp_wr *wr, struct wp_comp *c, const struct wp_rr 
     wp_wr_bytes(wr, rr->rdata + pos, rr->rdlen - pos);
 }
 
+/* Most records have the owner of the record before them: seen without hashing. */
+static void write_owner(struct wp_wr *wr, struct wp_comp *c, const uint8_t *wire)
+{
+    size_t pos = wr->len;
+
+    if (c->owner != 0 && is_same(wr, c->owner, wire)) {
+        wp_wr_u16(wr, 0xc000u | c->owner);
+        return;
+    }
+    wp_wr_name(wr, c, wire);
+    if (wr->bad || *wire == 0)
+        return;
+    if (wr->buf[pos] >= 0xc0) /* not a pointer to a pointer */
+        pos = (size_t)(wr->buf[pos] & 0x3f) << 8 | wr->buf[pos + 1];
+    if (pos <= POINTER_MAX)
+        c->owner = (uint16_t)pos;
+}
+
 void wp_wr_rr(struct wp_wr *wr, struct wp_comp *c, const struct wp_rr *rr)
 {
     size_t at;
 
-    wp_wr_name(wr, c, rr->owner);
+    write_owner(wr, c, rr->owner);
     wp_wr_u16(wr, rr->type);
     wp_wr_u16(wr, rr->cls);
     wp_wr_u32(wr, rr->ttl);

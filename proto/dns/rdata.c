@@ -2,7 +2,6 @@
 
 #include "proto/dns/rdata_priv.h"
 
-/* RSIG and DNSKEY have old twins SIG and KEY; KEY may lack its key, so ldns prints it. */
 static const char *const shapes[] = {
     [WP_TYPE_A] = "a",
     [WP_TYPE_NS] = "N",
@@ -20,17 +19,23 @@ static const char *const shapes[] = {
     [WP_TYPE_TXT] = "S",
     [17 /* RP */] = "nn",
     [18 /* AFSDB */] = "2n",
+    [19 /* X25 */] = "s",
+    [20 /* ISDN */] = "S",
     [21 /* RT */] = "2n",
     [23 /* NSAP-PTR */] = "n",
     [24 /* SIG */] = "Tl14tt2nB",
+    [25 /* KEY */] = "21lo",
     [26 /* PX */] = "2nn",
+    [27 /* GPOS */] = "sss",
     [WP_TYPE_AAAA] = "q",
     [WP_TYPE_SRV] = "222n",
     [WP_TYPE_NAPTR] = "22sssn",
     [36 /* KX */] = "2n",
+    [37 /* CERT */] = "c2lB",
     [WP_TYPE_DNAME] = "n",
     [WP_TYPE_DS] = "2l1X",
     [44 /* SSHFP */] = "11X",
+    [45 /* IPSECKEY */] = "111ko",
     [WP_TYPE_RRSIG] = "Tl14tt2nB",
     [WP_TYPE_NSEC] = "mW",
     [WP_TYPE_DNSKEY] = "21lB",
@@ -106,6 +111,23 @@ static int fixed_len(size_t n, size_t left)
     return n <= left ? (int)n : WP_EMALFORMED;
 }
 
+/* RFC 4025 s2.5: nothing, an address, or a name. */
+static int gateway_len(unsigned kind, const uint8_t *p, size_t left)
+{
+    switch (kind) {
+    case 0:
+        return 0;
+    case 1:
+        return fixed_len(4, left);
+    case 2:
+        return fixed_len(16, left);
+    case 3:
+        return wp_name_len(p, left);
+    default:
+        return WP_EMALFORMED;
+    }
+}
+
 /* A length octet and at least `least` octets. */
 static int counted_len(const uint8_t *p, size_t left, size_t least)
 {
@@ -122,6 +144,7 @@ int wp_field_len(enum wp_field f, const uint8_t *p, size_t left)
         return fixed_len(1, left);
     case WP_FIELD_U16:
     case WP_FIELD_TYPE:
+    case WP_FIELD_CERT:
         return fixed_len(2, left);
     case WP_FIELD_U32:
     case WP_FIELD_DURATION:
@@ -143,7 +166,10 @@ int wp_field_len(enum wp_field f, const uint8_t *p, size_t left)
     case WP_FIELD_STRINGS:
         return strings_len(p, left);
     case WP_FIELD_QUOTED:
+    case WP_FIELD_BASE64_MAYBE:
         return (int)left;
+    case WP_FIELD_GATEWAY:
+        return gateway_len(p[-2], p, left);
     case WP_FIELD_BASE64:
     case WP_FIELD_HEX:
     case WP_FIELD_HEX_UPPER:

@@ -159,6 +159,17 @@ static int read_type(const struct wp_token *t, struct wp_wr *wr)
     return r;
 }
 
+static int read_cert_type(const struct wp_token *t, struct wp_wr *wr)
+{
+    char text[16];
+    uint16_t v;
+
+    if (wp_token_copy(t, text, sizeof(text)) < 0 || wp_cert_type_parse(text, &v) < 0)
+        return read_uint(t, UINT16_MAX, 2, wr);
+    wp_wr_u16(wr, v);
+    return 0;
+}
+
 static int read_ip(int family, const struct wp_token *t, struct wp_wr *wr)
 {
     char text[INET6_ADDRSTRLEN];
@@ -180,6 +191,20 @@ static int read_name(const struct parser *p, const struct wp_token *t, struct wp
         return WP_EMALFORMED;
     wp_wr_bytes(wr, name.wire, name.len);
     return 0;
+}
+
+static int read_gateway(const struct parser *p, const struct wp_token *t, struct wp_wr *wr)
+{
+    switch (wr->bad ? 0 : wr->buf[wr->len - 2]) {
+    case 0:
+        return t->len == 1 && t->p[0] == '.' ? 0 : WP_EMALFORMED;
+    case 1:
+        return read_ip(AF_INET, t, wr);
+    case 2:
+        return read_ip(AF_INET6, t, wr);
+    default: /* 3, or refused by the check of the whole */
+        return read_name(p, t, wr);
+    }
 }
 
 static int read_string(const struct wp_token *t, struct wp_wr *wr)
@@ -249,22 +274,22 @@ static int read_salt(const struct wp_token *t, struct wp_wr *wr)
     return read_counted(t->len == 1 && t->p[0] == '-' ? &none : t, wp_read_hex, wr);
 }
 
-/* Everything to the end of the line as one run of octets; at least one. */
+/* Everything to the end of the line as one run of octets; at least one, or MAYBE none. */
 static int read_rest(struct parser *p, enum wp_field f)
 {
+    bool base64 = f == WP_FIELD_BASE64 || f == WP_FIELD_BASE64_MAYBE;
     struct wp_bits bits = {0};
     size_t start = p->wr.len;
     struct wp_token t;
 
     while (wp_token_next(&p->tokens, &t)) {
-        int r = f == WP_FIELD_BASE64 ? wp_read_base64(&bits, &t, &p->wr)
-                                     : wp_read_hex(&bits, &t, &p->wr);
+        int r = base64 ? wp_read_base64(&bits, &t, &p->wr) : wp_read_hex(&bits, &t, &p->wr);
         if (r < 0)
             return r;
     }
-    if (p->wr.len == start)
+    if (p->wr.len == start && f != WP_FIELD_BASE64_MAYBE)
         return WP_EMALFORMED;
-    return f == WP_FIELD_BASE64 ? wp_read_base64_done(&bits) : wp_read_hex_done(&bits);
+    return base64 ? wp_read_base64_done(&bits) : wp_read_hex_done(&bits);
 }
 
 static int read_strings(struct parser *p)
@@ -323,6 +348,10 @@ static int read_field(struct parser *p, enum wp_field f, const struct wp_token *
         return read_time(t, &p->wr);
     case WP_FIELD_TYPE:
         return read_type(t, &p->wr);
+    case WP_FIELD_CERT:
+        return read_cert_type(t, &p->wr);
+    case WP_FIELD_GATEWAY:
+        return read_gateway(p, t, &p->wr);
     case WP_FIELD_IPV4:
         return read_ip(AF_INET, t, &p->wr);
     case WP_FIELD_IPV6:
@@ -356,6 +385,7 @@ static int read_known(struct parser *p, const char *shape)
             r = read_strings(p);
             break;
         case WP_FIELD_BASE64:
+        case WP_FIELD_BASE64_MAYBE:
         case WP_FIELD_HEX:
         case WP_FIELD_HEX_UPPER:
             r = read_rest(p, (enum wp_field) * shape);

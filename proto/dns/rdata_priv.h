@@ -16,16 +16,19 @@ enum wp_field {
     WP_FIELD_DURATION = 'd',  /* seconds; "1h30m" is read as well */
     WP_FIELD_TIME = 't',      /* YYYYMMDDHHMMSS (RFC 4034 s3.2) */
     WP_FIELD_TYPE = 'T',
+    WP_FIELD_CERT = 'c',    /* certificate type (RFC 4398 s2.1) */
+    WP_FIELD_GATEWAY = 'k', /* of IPSECKEY: its kind stands two octets before it */
     WP_FIELD_IPV4 = 'a',
     WP_FIELD_IPV6 = 'q',
-    WP_FIELD_NAME_1035 = 'N',  /* may be compressed (RFC 3597 s4); lower case in canonical form */
-    WP_FIELD_NAME = 'n',       /* never compressed by us; lower case in canonical form */
-    WP_FIELD_NAME_CASED = 'm', /* never compressed, case kept (RFC 6840 s5.1, RFC 9460) */
-    WP_FIELD_STRING = 's',     /* one character-string */
-    WP_FIELD_STRINGS = 'S',    /* one or more, to the end */
-    WP_FIELD_TAG = 'g',        /* of CAA: not quoted */
-    WP_FIELD_QUOTED = 'Q',     /* the rest as one quoted text */
-    WP_FIELD_BASE64 = 'B',     /* the rest; at least one octet, as in the next two */
+    WP_FIELD_NAME_1035 = 'N',    /* may be compressed (RFC 3597 s4); lower case in canonical form */
+    WP_FIELD_NAME = 'n',         /* never compressed by us; lower case in canonical form */
+    WP_FIELD_NAME_CASED = 'm',   /* never compressed, case kept (RFC 6840 s5.1, RFC 9460) */
+    WP_FIELD_STRING = 's',       /* one character-string */
+    WP_FIELD_STRINGS = 'S',      /* one or more, to the end */
+    WP_FIELD_TAG = 'g',          /* of CAA: not quoted */
+    WP_FIELD_QUOTED = 'Q',       /* the rest as one quoted text */
+    WP_FIELD_BASE64 = 'B',       /* the rest; at least one octet, as in the next two */
+    WP_FIELD_BASE64_MAYBE = 'o', /* the rest, may be empty */
     WP_FIELD_HEX = 'x',
     WP_FIELD_HEX_UPPER = 'X',
     WP_FIELD_SALT = 'h',   /* of NSEC3: length and hex, "-" when empty */
@@ -38,8 +41,13 @@ enum { WP_RDATA_MAX = 65535 };
 
 /* The type's shape, or NULL: not known here. */
 const char *wp_rdata_shape(uint16_t type);
-/* Octets of the field at p in uncompressed rdata, or WP_EMALFORMED. */
+/* Octets of the field at p in uncompressed rdata, the fields before it in place; or
+ * WP_EMALFORMED. */
 int wp_field_len(enum wp_field f, const uint8_t *p, size_t left) WP_MUSTCHECK;
+
+/* "PKIX", or NULL; WP_ENOTFOUND. */
+const char *wp_cert_type_text(uint16_t v);
+int wp_cert_type_parse(const char *s, uint16_t *ret) WP_MUSTCHECK;
 
 /* --- SvcParams (RFC 9460) ------------------------------------------------------------- */
 

@@ -72,6 +72,28 @@ static void put_salt(struct wp_wr *out, const uint8_t *p, size_t len)
     wp_put_hex(out, p, len, true);
 }
 
+static void put_cert_type(struct wp_wr *out, uint16_t v)
+{
+    const char *text = wp_cert_type_text(v);
+
+    if (text != NULL)
+        wp_put_text(out, text);
+    else
+        wp_put_uint(out, v);
+}
+
+static void put_gateway(struct wp_wr *out, unsigned kind, const uint8_t *p)
+{
+    if (kind == 0)
+        wp_put_char(out, '.');
+    else if (kind == 1)
+        wp_put_ipv4(out, p);
+    else if (kind == 2)
+        wp_put_ipv6(out, p);
+    else
+        put_name(out, p);
+}
+
 static void put_field(struct wp_wr *out, enum wp_field f, const uint8_t *p, size_t len)
 {
     switch (f) {
@@ -91,6 +113,12 @@ static void put_field(struct wp_wr *out, enum wp_field f, const uint8_t *p, size
         break;
     case WP_FIELD_TYPE:
         put_type(out, wp_be16(p));
+        break;
+    case WP_FIELD_CERT:
+        put_cert_type(out, wp_be16(p));
+        break;
+    case WP_FIELD_GATEWAY:
+        put_gateway(out, p[-2], p);
         break;
     case WP_FIELD_IPV4:
         wp_put_ipv4(out, p);
@@ -116,6 +144,7 @@ static void put_field(struct wp_wr *out, enum wp_field f, const uint8_t *p, size
         wp_put_quoted(out, p, len);
         break;
     case WP_FIELD_BASE64:
+    case WP_FIELD_BASE64_MAYBE:
         wp_put_base64(out, p, len);
         break;
     case WP_FIELD_HEX:
@@ -156,8 +185,9 @@ static int put_known(struct wp_wr *out, const char *shape, const uint8_t *rdata,
 
         if (n < 0)
             return n;
-        /* lists that may be empty write the blank themselves */
-        if (s != shape && *s != WP_FIELD_TYPES && *s != WP_FIELD_PARAMS)
+        /* the lists of types and params write a blank before each item themselves */
+        if (s != shape && *s != WP_FIELD_TYPES && *s != WP_FIELD_PARAMS &&
+            (n > 0 || *s != WP_FIELD_BASE64_MAYBE))
             wp_put_char(out, ' ');
         put_field(out, (enum wp_field) * s, rdata + pos, (size_t)n);
         pos += (size_t)n;

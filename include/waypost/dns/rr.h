@@ -65,7 +65,7 @@ int wp_rdata_parse(uint16_t type, const char *text, const struct wp_name *origin
  * Write the question name first, by wp_wr_name, so that later names can point at it. */
 enum { WP_COMP_SLOTS = 128 };
 struct wp_comp {
-    uint16_t n;
+    uint16_t n, owner;            /* owner: offset of the last record's, or 0 */
     uint16_t pos[WP_COMP_SLOTS];  /* offset in the message, < 0x4000; 0: free */
     uint32_t hash[WP_COMP_SLOTS]; /* of the suffix there, as spelled */
 };

@@ -26,6 +26,7 @@ static const struct {
         {"TYPE", WP_ENOTFOUND, 9, NULL},
         {"TYPE-1", WP_ENOTFOUND, 9, NULL},
         {"TYPE1x", WP_ENOTFOUND, 9, NULL},
+        {"WKS", 0, 11, "TYPE11"},
         {"AA", WP_ENOTFOUND, 9, NULL},
         {"", WP_ENOTFOUND, 9, NULL},
         {NULL, WP_ENOTFOUND, 9, NULL},
