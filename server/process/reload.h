@@ -15,7 +15,3 @@ void wp_reload_now(struct wp_reloader *r, const char *signal_name);
 void wp_reload_if_changed(struct wp_reloader *r);
 /* "Running configuration SHA512 = ...", when some block has `reload`. */
 void wp_reload_say_version(struct wp_reloader *r);
-
-/* The Corefile's text; the caller frees. why: CoreDNS's words. */
-int wp_conf_read(const struct wp_conf_source *src, char **ret_text, size_t *ret_len, char *why,
-                 size_t why_len) WP_MUSTCHECK;
