@@ -16,18 +16,17 @@ int main(int argc, char **argv)
 {
     struct wp_run_options o = {.source = {.path = "Corefile", .default_port = 53}, .announce = announce};
     struct wp_arena arena;
-    struct wp_conf_report report;
+    const char *why = "";
     char *text;
 
     wp_hash_seed_init();
     wp_arena_init(&arena, 0);
-    wp_conf_report_init(&report, &arena);
     for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], "-conf") == 0)
             o.source.path = argv[i + 1];
     }
-    if (wp_conf_read_file(o.source.path, &arena, &text, &o.len, &report) < 0) {
-        wp_log_fatal("%s", wp_conf_error_text(&report, report.first));
+    if (wp_conf_read_file(o.source.path, &arena, &text, &o.len, &why) < 0) {
+        wp_log_fatal("%s", why);
         return 1;
     }
     o.text = text;

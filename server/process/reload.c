@@ -2,6 +2,7 @@
 #include "server/process/reload.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "waypost/plugin/log.h"
@@ -73,19 +74,23 @@ static void count_failure(void)
     wp_metric_add(wp_metric_series(&failed_family, NULL), WP_METRIC_SHARED, 1);
 }
 
-/* The Corefile as it is now. */
-static int read_again(struct wp_reloader *r, struct wp_arena *arena, struct wp_conf_report *report,
-                      char **ret_text, size_t *ret_len)
+/* The Corefile as it is now; the caller frees the text. */
+static int read_again(struct wp_reloader *r, char **ret_text, size_t *ret_len, char why[512])
 {
-    wp_arena_init(arena, 0);
-    wp_conf_report_init(report, arena);
-    return wp_conf_read_file(r->source->path, arena, ret_text, ret_len, report);
+    const char *text = "";
+    struct wp_arena arena;
+    int e;
+
+    wp_arena_init(&arena, 0);
+    e = wp_conf_read_file(r->source->path, &arena, ret_text, ret_len, &text);
+    if (e < 0)
+        snprintf(why, 512, "%s", text);
+    wp_arena_done(&arena);
+    return e;
 }
 
 void wp_reload_now(struct wp_reloader *r, const char *signal_name)
 {
-    struct wp_arena arena;
-    struct wp_conf_report report;
     char why[512], *text = NULL;
     size_t len = 0;
     int e;
@@ -95,16 +100,14 @@ void wp_reload_now(struct wp_reloader *r, const char *signal_name)
         wp_log_print("[ERROR] %s: no Caddyfile loader with which to reload Caddyfile", signal_name);
         return;
     }
-    e = read_again(r, &arena, &report, &text, &len);
-    if (e < 0)
-        snprintf(why, sizeof(why), "%s", first_error(&report, e));
-    else
+    e = read_again(r, &text, &len, why);
+    if (e == 0)
         e = load(r, text, len, why);
     if (e < 0) {
         count_failure();
         wp_log_print("[ERROR] %s: %s", signal_name, why);
     }
-    wp_arena_done(&arena);
+    free(text);
 }
 
 /* The hash of the file as it is now; negative when it cannot be read or parsed. */
@@ -129,15 +132,13 @@ static int hash_now(struct wp_reloader *r, const char *text, size_t len, char sh
 void wp_reload_if_changed(struct wp_reloader *r)
 {
     const struct wp_gen *gen = wp_process_gen(r->process);
-    struct wp_arena arena;
-    struct wp_conf_report report;
     char why[512], sha[129], *text = NULL;
     size_t len = 0;
 
     if (r->source->path == NULL)
         return;
     /* unreadable now: try again at the next interval */
-    if (read_again(r, &arena, &report, &text, &len) == 0 && hash_now(r, text, len, sha) == 0 && strcmp(sha, gen->conf.sha512) != 0 &&
+    if (read_again(r, &text, &len, why) == 0 && hash_now(r, text, len, sha) == 0 && strcmp(sha, gen->conf.sha512) != 0 &&
         strcmp(sha, r->bad) != 0) {
         if (load(r, text, len, why) < 0) {
             memcpy(r->bad, sha, sizeof(r->bad)); /* not again until it changes again */
@@ -148,7 +149,7 @@ void wp_reload_if_changed(struct wp_reloader *r)
             wp_reload_say_version(r);
         }
     }
-    wp_arena_done(&arena);
+    free(text);
 }
 
 void wp_reload_say_version(struct wp_reloader *r)
