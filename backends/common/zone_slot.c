@@ -1,0 +1,294 @@
+#include "backends/common/zone_slot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include "waypost/plugin/change.h"
+#include "waypost/plugin/log.h"
+
+/* Shorter intervals than this only burn time. */
+#define LOOK_MIN_NS INT64_C(100000000)
+
+static void start_round(struct wp_zone_reloader *r);
+
+/* --- the files that were seen ----------------------------------------------------------------- */
+
+/* They are what they are now: the next look compares with them. */
+static void remember_files(struct wp_zone_slot *s, const struct wp_zone_file *files)
+{
+    const struct wp_zone_file **last = &s->seen;
+
+    wp_arena_reset(&s->memory);
+    s->seen = NULL;
+    for (const struct wp_zone_file *f = files; f != NULL; f = f->next) {
+        struct wp_zone_file *copy = wp_arena_dup(&s->memory, f, sizeof(*f));
+
+        if (copy == NULL || (copy->path = wp_arena_strdup(&s->memory, f->path)) == NULL) {
+            s->seen = NULL; /* then the next look reads the file once more */
+            return;
+        }
+        copy->next = NULL;
+        *last = copy;
+        last = (const struct wp_zone_file **)&copy->next;
+    }
+}
+
+static void set_load(struct wp_zone_slot *s, struct wp_arena *a, int64_t known_serial)
+{
+    s->load = (struct wp_zone_load){
+        .path = s->path, .origin = &s->origin, .known_serial = known_serial, .arena = a};
+}
+
+int wp_zone_slot_load(struct wp_zone_slot *s, struct wp_arena *a, const char **ret_error)
+{
+    int r;
+
+    set_load(s, a, 0);
+    r = wp_zone_load(&s->load);
+    *ret_error = s->load.error;
+    if (r < 0)
+        return r;
+    s->fresh = !s->load.shared;
+    s->mtime_ns = s->load.files->mtime_ns;
+    remember_files(s, s->load.files);
+    atomic_store_explicit(&s->zone, s->load.zone, memory_order_release);
+    s->load.zone = NULL;
+    return 0;
+}
+
+void wp_zone_slot_done(struct wp_zone_slot *s)
+{
+    wp_zone_unref(atomic_exchange(&s->zone, NULL));
+    wp_arena_done(&s->memory);
+    wp_arena_done(&s->load_memory);
+    free(s->ticket);
+    s->ticket = NULL;
+    s->seen = NULL;
+}
+
+/* --- one look, on the helper's thread ----------------------------------------------------------
+ */
+
+/* The file's mtime, or the log line that says why there is none. */
+static int look_at_mtime(struct wp_zone_slot *s, const char **ret_error)
+{
+    char origin[WP_NAME_TEXT_MAX];
+    struct stat st;
+    struct wp_zone_file f;
+
+    if (stat(s->path, &st) == 0) {
+        wp_zone_file_stat(&f, &st);
+        s->load_mtime_ns = f.mtime_ns;
+        return 0;
+    }
+    *ret_error = wp_arena_printf(&s->load_memory, "Failed to stat zone \"%s\" in \"%s\": %s",
+                                 wp_name_text(s->origin.wire, origin), s->path,
+                                 wp_zone_file_error(&s->load_memory, "stat", s->path, -errno));
+    return WP_ECONFIG;
+}
+
+/* WP_EEXISTS: nothing new. WP_ECONFIG with load.error: the line to log. */
+static int look(struct wp_zone_slot *s, const atomic_bool *cancel)
+{
+    struct wp_zone *now = atomic_load_explicit(&s->zone, memory_order_relaxed);
+    char origin[WP_NAME_TEXT_MAX];
+    int r;
+
+    set_load(s, &s->load_memory, now == NULL ? -1 : (int64_t)now->serial);
+    if (s->by_mtime) {
+        r = look_at_mtime(s, &s->load.error);
+        if (r < 0)
+            return r;
+        if (s->load_mtime_ns <= s->mtime_ns)
+            return WP_EEXISTS;
+        s->load.known_serial = 0; /* as CoreDNS: any other is taken */
+    } else if (s->seen != NULL && wp_zone_files_same(s->seen)) {
+        return WP_EEXISTS;
+    }
+    if (s->ticket == NULL)
+        s->ticket = wp_zone_ticket_new();
+    s->load.cancel = cancel;
+    r = s->ticket == NULL ? -ENOMEM : wp_zone_load(&s->load);
+    if (r == 0 || r == WP_EEXISTS || r == WP_ECANCELLED)
+        return r;
+    wp_name_text(s->origin.wire, origin);
+    if (r == WP_ECONFIG)
+        s->load.error =
+            wp_arena_printf(&s->load_memory, "Parsing zone \"%s\": %s", origin, s->load.error);
+    else
+        s->load.error =
+            wp_arena_printf(&s->load_memory, "Failed to open zone \"%s\" in \"%s\": %s", origin,
+                            s->path, wp_zone_file_error(&s->load_memory, "open", s->path, r));
+    return WP_ECONFIG;
+}
+
+static void *run_round(void *arg)
+{
+    struct wp_zone_reloader *r = arg;
+
+    for (struct wp_zone_slot *s = r->round; s != NULL; s = s->next_due)
+        s->result = atomic_load(&r->stopping) ? WP_ECANCELLED : look(s, &r->stopping);
+    wp_loop_post(r->loop, &r->mail);
+    return NULL;
+}
+
+/* --- the admin loop's side -----------------------------------------------------------------------
+ */
+
+static void arm(struct wp_zone_slot *s)
+{
+    struct wp_loop *loop = s->reloader->loop;
+    int64_t wait = s->reload_ns < LOOK_MIN_NS ? LOOK_MIN_NS : s->reload_ns;
+
+    wp_timer_set(loop, &s->timer, wp_loop_now(loop) + (uint64_t)wait);
+}
+
+static void publish(struct wp_zone_slot *s)
+{
+    struct wp_zone_reloader *r = s->reloader;
+    char origin[WP_NAME_TEXT_MAX];
+    struct wp_zone *fresh = s->load.zone, *old;
+
+    old = atomic_exchange_explicit(&s->zone, fresh, memory_order_acq_rel);
+    s->load.zone = NULL;
+    wp_changed(wp_change_key(s->source, 0));
+    if (old != NULL) {
+        wp_zone_retire(old, s->ticket);
+        s->ticket = NULL;
+    }
+    s->mtime_ns = s->by_mtime ? s->load_mtime_ns : fresh->files->mtime_ns;
+    wp_log(WP_INFO, r->plugin, "Successfully reloaded zone \"%s\" in \"%s\" with %u SOA serial",
+           wp_name_text(s->origin.wire, origin), s->path, fresh->serial);
+    if (r->reloaded != NULL)
+        r->reloaded(r->arg, s);
+}
+
+static void finish_look(struct wp_zone_slot *s)
+{
+    if (s->result == 0 || s->result == WP_EEXISTS) {
+        if (s->load.files != NULL)
+            remember_files(s, s->load.files);
+    } else if (s->result == WP_ECONFIG) {
+        wp_log(WP_ERROR, s->reloader->plugin, "%s",
+               s->load.error != NULL ? s->load.error : wp_strerror(-ENOMEM));
+    }
+    if (s->result == 0)
+        publish(s);
+    s->load = (struct wp_zone_load){0};
+    wp_arena_reset(&s->load_memory);
+}
+
+static void on_round_end(struct wp_mail *mail)
+{
+    struct wp_zone_reloader *r =
+        (struct wp_zone_reloader *)((char *)mail - offsetof(struct wp_zone_reloader, mail));
+    struct wp_zone_slot *next;
+
+    if (r->left)
+        return; /* stop() takes it from here */
+    pthread_join(r->thread, NULL);
+    r->running = false;
+    for (struct wp_zone_slot *s = r->round; s != NULL; s = next) {
+        next = s->next_due;
+        finish_look(s);
+        arm(s);
+    }
+    r->round = NULL;
+    start_round(r);
+}
+
+static void start_round(struct wp_zone_reloader *r)
+{
+    struct wp_zone_slot *next;
+    int e;
+
+    if (r->running || r->due == NULL || atomic_load(&r->stopping))
+        return;
+    r->round = r->due;
+    r->due = NULL;
+    r->last_due = &r->due;
+    r->mail.fn = on_round_end;
+    e = pthread_create(&r->thread, NULL, run_round, r); /* signals are blocked here already */
+    r->running = e == 0;
+    if (e == 0)
+        return;
+    wp_log(WP_ERROR, r->plugin, "Cannot look at zone files: %s", wp_strerror(-e));
+    for (struct wp_zone_slot *s = r->round; s != NULL; s = next) {
+        next = s->next_due;
+        arm(s);
+    }
+    r->round = NULL;
+}
+
+static void on_timer(struct wp_timer *t)
+{
+    struct wp_zone_slot *s =
+        (struct wp_zone_slot *)((char *)t - offsetof(struct wp_zone_slot, timer));
+    struct wp_zone_reloader *r = s->reloader;
+
+    wp_grace_reclaim(); /* a version that was replaced goes now, if not before */
+    s->next_due = NULL;
+    *r->last_due = s;
+    r->last_due = &s->next_due;
+    start_round(r);
+}
+
+static void start_timers(void *arg, struct wp_loop *loop)
+{
+    struct wp_zone_reloader *r = arg;
+
+    (void)loop;
+    for (unsigned i = 0; i < r->n_slots; i++) {
+        struct wp_zone_slot *s = r->slots[i];
+
+        s->reloader = r;
+        s->timer.fn = on_timer;
+        if (s->reload_ns > 0)
+            arm(s);
+    }
+}
+
+void wp_zone_reloader_start(struct wp_zone_reloader *r, struct wp_loop *admin)
+{
+    r->loop = admin;
+    r->last_due = &r->due;
+    for (unsigned i = 0; i < r->n_slots; i++) {
+        if (r->slots[i]->fresh)
+            wp_changed(wp_change_key(r->slots[i]->source, 0));
+    }
+    wp_loop_call(admin, start_timers, r);
+}
+
+static void stop_timers(void *arg, struct wp_loop *loop)
+{
+    struct wp_zone_reloader *r = arg;
+
+    (void)loop;
+    for (unsigned i = 0; i < r->n_slots; i++)
+        wp_timer_cancel(&r->slots[i]->timer);
+    r->due = NULL;
+    r->left = r->running;
+}
+
+static void pass_by(void *arg, struct wp_loop *loop)
+{
+    (void)arg;
+    (void)loop;
+}
+
+void wp_zone_reloader_stop(struct wp_zone_reloader *r)
+{
+    if (r->loop == NULL)
+        return;
+    atomic_store(&r->stopping, true);
+    wp_loop_call(r->loop, stop_timers, r);
+    if (r->left) {
+        pthread_join(r->thread, NULL);
+        wp_loop_call(r->loop, pass_by, NULL); /* its mail has been read by then */
+        for (struct wp_zone_slot *s = r->round; s != NULL; s = s->next_due)
+            wp_zone_unref(s->load.zone);
+        r->round = NULL;
+        r->running = r->left = false;
+    }
+    r->loop = NULL;
+}
