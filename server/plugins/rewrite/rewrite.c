@@ -177,6 +177,16 @@ int rw_finish(struct rw_state *st, struct wp_query *q)
     return wp_reply_rebuild(q, &st->view);
 }
 
+/* The core will write a bare error: for the client's own question, with the options owed. */
+static int leave_unwritten(struct rw_state *st, struct wp_query *q)
+{
+    int r = st->p->has_local ? echo_local(st->p, q) : 0;
+
+    if (st->edns_changed)
+        q->msg.edns = st->edns;
+    return r < 0 ? r : wp_query_rename(q, st->name, st->type, st->cls);
+}
+
 static int rewrite_reply(void *self, struct wp_query *q)
 {
     struct rewrite *p = self;
@@ -189,7 +199,7 @@ static int rewrite_reply(void *self, struct wp_query *q)
         uint16_t rcode = q->reply.rcode;
 
         if (st->responses == NULL || !q->reply.unwritten)
-            return wp_query_rename(q, st->name, st->type, st->cls);
+            return leave_unwritten(st, q);
         r = wp_reply_begin(q, rcode, 0); /* rules may change it: we write the reply */
         if (r < 0)
             return r;
