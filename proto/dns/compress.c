@@ -103,7 +103,7 @@ static void write_rdata(struct wp_wr *wr, struct wp_comp *c, const struct wp_rr 
     size_t pos = 0;
 
     for (; s != NULL && *s != '\0'; s++) {
-        int n = wp_field_len((enum wp_field) * s, rr->rdata + pos, rr->rdlen - pos);
+        int n = wp_field_len((enum wp_field)s[0], rr->rdata + pos, rr->rdlen - pos);
         if (n < 0)
             break; /* empty rdata of an UPDATE: as it is */
         if (*s == WP_FIELD_NAME_1035)

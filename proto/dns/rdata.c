@@ -197,7 +197,7 @@ int wp_rdata_check(uint16_t type, const uint8_t *rdata, size_t rdlen)
     if (s == NULL)
         return 0;
     for (; *s != '\0'; s++) {
-        int n = wp_field_len((enum wp_field) * s, rdata + pos, rdlen - pos);
+        int n = wp_field_len((enum wp_field)s[0], rdata + pos, rdlen - pos);
         if (n < 0)
             return n;
         pos += (size_t)n;
@@ -211,7 +211,7 @@ int wp_rdata_name_at(uint16_t type, const uint8_t *rdata, size_t rdlen)
     size_t pos = 0;
 
     for (; s != NULL && *s != '\0'; s++) {
-        int n = wp_field_len((enum wp_field) * s, rdata + pos, rdlen - pos);
+        int n = wp_field_len((enum wp_field)s[0], rdata + pos, rdlen - pos);
         if (n < 0)
             return -1;
         if (is_name(*s))
@@ -227,7 +227,7 @@ void wp_rdata_lower(uint16_t type, uint8_t *rdata, size_t rdlen)
     size_t pos = 0;
 
     for (; s != NULL && *s != '\0'; s++) {
-        int n = wp_field_len((enum wp_field) * s, rdata + pos, rdlen - pos);
+        int n = wp_field_len((enum wp_field)s[0], rdata + pos, rdlen - pos);
         if (n < 0)
             return;
         if (*s == WP_FIELD_NAME_1035 || *s == WP_FIELD_NAME)

@@ -45,6 +45,10 @@ const char *wp_rdata_shape(uint16_t type);
  * WP_EMALFORMED. */
 int wp_field_len(enum wp_field f, const uint8_t *p, size_t left) WP_MUSTCHECK;
 
+/* A field that is one word; relative names get the origin. Lists and rests are not read here. */
+int wp_field_read(enum wp_field f, const struct wp_token *t, const struct wp_name *origin,
+                  struct wp_wr *wr) WP_MUSTCHECK;
+int wp_token_type(const struct wp_token *t, uint16_t *ret) WP_MUSTCHECK; /* "A", "TYPE1" */
 /* "PKIX", or NULL; WP_ENOTFOUND. */
 const char *wp_cert_type_text(uint16_t v);
 int wp_cert_type_parse(const char *s, uint16_t *ret) WP_MUSTCHECK;

@@ -181,7 +181,7 @@ static int put_known(struct wp_wr *out, const char *shape, const uint8_t *rdata,
     size_t pos = 0;
 
     for (const char *s = shape; *s != '\0'; s++) {
-        int n = wp_field_len((enum wp_field) * s, rdata + pos, rdlen - pos);
+        int n = wp_field_len((enum wp_field)s[0], rdata + pos, rdlen - pos);
 
         if (n < 0)
             return n;
@@ -189,7 +189,7 @@ static int put_known(struct wp_wr *out, const char *shape, const uint8_t *rdata,
         if (s != shape && *s != WP_FIELD_TYPES && *s != WP_FIELD_PARAMS &&
             (n > 0 || *s != WP_FIELD_BASE64_MAYBE))
             wp_put_char(out, ' ');
-        put_field(out, (enum wp_field) * s, rdata + pos, (size_t)n);
+        put_field(out, (enum wp_field)s[0], rdata + pos, (size_t)n);
         pos += (size_t)n;
     }
     return pos == rdlen ? 0 : WP_EMALFORMED;

@@ -43,7 +43,7 @@ static int expand(struct wp_rd *rd, const char *shape, struct wp_wr *wr)
             wp_wr_bytes(wr, name.wire, name.len);
             break;
         default:
-            n = wp_field_len((enum wp_field) * shape, rd->buf + rd->pos, wp_rd_left(rd));
+            n = wp_field_len((enum wp_field)shape[0], rd->buf + rd->pos, wp_rd_left(rd));
             if (n < 0)
                 return n;
             wp_wr_bytes(wr, rd->buf + rd->pos, (size_t)n);

@@ -1,24 +1,10 @@
 /* SvcParams of SVCB and HTTPS records (RFC 9460 s2.1, s2.2, s7; RFC 9461 s5; RFC 9540 s4). */
-#include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "proto/dns/rdata_priv.h"
+#include "proto/dns/svcb_priv.h"
 #include "waypost/base/rd.h"
-
-enum svcb_key {
-    KEY_MANDATORY = 0,
-    KEY_ALPN = 1,
-    KEY_NO_DEFAULT_ALPN = 2,
-    KEY_PORT = 3,
-    KEY_IPV4HINT = 4,
-    KEY_ECH = 5,
-    KEY_IPV6HINT = 6,
-    KEY_DOHPATH = 7,
-    KEY_OHTTP = 8,
-    KEY_INVALID = 65535,
-};
 
 static const char *const key_names[] = {
     "mandatory", "alpn",     "no-default-alpn", "port",  "ipv4hint",
@@ -27,8 +13,7 @@ static const char *const key_names[] = {
 
 /* --- checking ------------------------------------------------------------------------- */
 
-/* The value of a key in params that are in order up to `len`, or NULL. */
-static const uint8_t *find(const uint8_t *params, size_t len, unsigned key)
+const uint8_t *wp_svcb_find(const uint8_t *params, size_t len, unsigned key)
 {
     for (size_t pos = 0; pos < len; pos += 4 + (size_t)wp_be16(params + pos + 2)) {
         if (wp_be16(params + pos) == key)
@@ -76,12 +61,12 @@ static bool value_is_valid(unsigned key, const uint8_t *v, size_t len)
 /* Ascending, not naming itself, each of them present (RFC 9460 s8). */
 static bool mandatory_is_valid(const uint8_t *params, size_t len)
 {
-    const uint8_t *v = find(params, len, KEY_MANDATORY);
+    const uint8_t *v = wp_svcb_find(params, len, KEY_MANDATORY);
     int last = KEY_MANDATORY;
 
     for (size_t i = 0; v != NULL && i < wp_be16(v - 2); i += 2) {
         int key = wp_be16(v + i);
-        if (key <= last || find(params, len, (unsigned)key) == NULL)
+        if (key <= last || wp_svcb_find(params, len, (unsigned)key) == NULL)
             return false;
         last = key;
     }
@@ -106,6 +91,26 @@ int wp_svcb_check(const uint8_t *params, size_t len)
         pos += 4 + n;
     }
     return mandatory_is_valid(params, len) ? (int)len : WP_EMALFORMED;
+}
+
+/* --- keys -------------------------------------------------------------------------- */
+
+int wp_svcb_key_parse(const char *s, size_t len, uint16_t *ret)
+{
+    struct wp_token number = {.p = s + 3, .len = len - 3};
+    uint32_t v;
+
+    for (unsigned i = 0; i < WP_COUNT(key_names); i++) {
+        if (strlen(key_names[i]) == len && strncasecmp(key_names[i], s, len) == 0) {
+            *ret = (uint16_t)i;
+            return 0;
+        }
+    }
+    if (len < 4 || strncasecmp(s, "key", 3) != 0 || (s[3] == '0' && len > 4) ||
+        wp_token_uint(&number, KEY_INVALID - 1, &v) < 0)
+        return WP_EMALFORMED;
+    *ret = (uint16_t)v;
+    return 0;
 }
 
 /* --- text ----------------------------------------------------------------------------- */
@@ -183,217 +188,4 @@ void wp_svcb_text(struct wp_wr *out, const uint8_t *params, size_t len)
         put_value(out, wp_be16(params + pos), params + pos + 4, n);
         wp_put_char(out, '"');
     }
-}
-
-/* --- reading -------------------------------------------------------------------------- */
-
-static int parse_key(const char *s, size_t len, uint16_t *ret)
-{
-    struct wp_token number = {.p = s + 3, .len = len - 3};
-    uint32_t v;
-
-    for (unsigned i = 0; i < WP_COUNT(key_names); i++) {
-        if (strlen(key_names[i]) == len && strncasecmp(key_names[i], s, len) == 0) {
-            *ret = (uint16_t)i;
-            return 0;
-        }
-    }
-    if (len < 4 || strncasecmp(s, "key", 3) != 0 || (s[3] == '0' && len > 4) ||
-        wp_token_uint(&number, KEY_INVALID - 1, &v) < 0)
-        return WP_EMALFORMED;
-    *ret = (uint16_t)v;
-    return 0;
-}
-
-/* Items of a list whose octets are in `v`, parted by commas; `add` writes one. */
-typedef int item_fn(const char *item, size_t len, struct wp_wr *wr);
-
-static int each_item(const char *v, size_t len, item_fn *add, struct wp_wr *wr)
-{
-    while (true) {
-        const char *comma = memchr(v, ',', len);
-        size_t n = comma != NULL ? (size_t)(comma - v) : len;
-        int r = add(v, n, wr);
-
-        if (r < 0 || comma == NULL)
-            return r;
-        v += n + 1;
-        len -= n + 1;
-    }
-}
-
-static int add_key(const char *item, size_t len, struct wp_wr *wr)
-{
-    uint16_t key;
-    int r = parse_key(item, len, &key);
-
-    wp_wr_u16(wr, key);
-    return r;
-}
-
-static int add_ip(int family, const char *item, size_t len, struct wp_wr *wr)
-{
-    struct wp_token t = {.p = item, .len = len};
-    char text[INET6_ADDRSTRLEN];
-    uint8_t ip[16];
-
-    if (wp_token_copy(&t, text, sizeof(text)) < 0 || inet_pton(family, text, ip) != 1)
-        return WP_EMALFORMED;
-    wp_wr_bytes(wr, ip, family == AF_INET ? 4 : 16);
-    return 0;
-}
-
-static int add_ipv4(const char *item, size_t len, struct wp_wr *wr)
-{
-    return add_ip(AF_INET, item, len, wr);
-}
-
-static int add_ipv6(const char *item, size_t len, struct wp_wr *wr)
-{
-    return add_ip(AF_INET6, item, len, wr);
-}
-
-static int add_alpn(const char *v, size_t len, struct wp_wr *wr)
-{
-    uint8_t item[255];
-    size_t n = 0;
-
-    for (size_t i = 0; i <= len; i++) {
-        if (i == len || v[i] == ',') {
-            wp_wr_u8(wr, (unsigned)n);
-            wp_wr_bytes(wr, item, n);
-            n = 0;
-            continue;
-        }
-        if (v[i] == '\\' && ++i == len)
-            return WP_EMALFORMED;
-        if (n == sizeof(item))
-            return WP_EMALFORMED;
-        item[n++] = (uint8_t)v[i];
-    }
-    return 0;
-}
-
-/* The list of "mandatory" may be in any order in text, not on the wire. */
-static void sort_keys(uint8_t *v, size_t len)
-{
-    for (size_t i = 2; i < len; i += 2) {
-        unsigned key = wp_be16(v + i);
-        size_t j = i;
-
-        for (; j >= 2 && wp_be16(v + j - 2) > key; j -= 2)
-            memcpy(v + j, v + j - 2, 2);
-        wp_put16(v + j, key);
-    }
-}
-
-static int parse_value(uint16_t key, const char *v, size_t len, struct wp_wr *wr)
-{
-    struct wp_token t = {.p = v, .len = len};
-    struct wp_bits bits = {0};
-    size_t start = wr->len;
-    uint32_t port;
-    int r;
-
-    switch (key) {
-    case KEY_MANDATORY:
-        r = each_item(v, len, add_key, wr);
-        if (r == 0 && !wr->bad)
-            sort_keys(wr->buf + start, wr->len - start);
-        return r;
-    case KEY_ALPN:
-        return add_alpn(v, len, wr);
-    case KEY_PORT:
-        r = wp_token_uint(&t, UINT16_MAX, &port);
-        if (r == 0)
-            wp_wr_u16(wr, port);
-        return r;
-    case KEY_IPV4HINT:
-        return each_item(v, len, add_ipv4, wr);
-    case KEY_IPV6HINT:
-        return each_item(v, len, add_ipv6, wr);
-    case KEY_ECH:
-        r = wp_read_base64(&bits, &t, wr);
-        return r < 0 ? r : wp_read_base64_done(&bits);
-    default:
-        wp_wr_bytes(wr, v, len);
-        return 0;
-    }
-}
-
-/* The value behind '=', with or without quotes, decoded into the arena. NULL: malformed or no
- * memory. */
-static uint8_t *decode_value(const char *p, size_t len, struct wp_arena *a, size_t *ret_len)
-{
-    bool quoted = len > 0 && p[0] == '"'; /* then the token ends with the closing quote */
-    struct wp_token raw = {.p = p + quoted, .len = len - 2 * quoted};
-    uint8_t *value = wp_arena_alloc(a, raw.len);
-    int n = value != NULL ? wp_token_octets(&raw, value, raw.len) : WP_EMALFORMED;
-
-    if (n < 0)
-        return NULL;
-    *ret_len = (size_t)n;
-    return value;
-}
-
-/* One parameter, key[=value], onto wr. */
-static int parse_param(const struct wp_token *t, struct wp_arena *a, struct wp_wr *wr)
-{
-    const char *eq = memchr(t->p, '=', t->len);
-    size_t key_len = eq != NULL ? (size_t)(eq - t->p) : t->len, n = 0, at;
-    const uint8_t *value = NULL;
-    uint16_t key;
-
-    if (t->quoted || parse_key(t->p, key_len, &key) < 0)
-        return WP_EMALFORMED;
-    if (eq != NULL) {
-        value = decode_value(eq + 1, t->len - key_len - 1, a, &n);
-        if (value == NULL)
-            return WP_EMALFORMED;
-    }
-    wp_wr_u16(wr, key);
-    wp_wr_u16(wr, 0);
-    at = wr->len;
-    if (n > 0 && parse_value(key, (const char *)value, n, wr) < 0)
-        return WP_EMALFORMED;
-    if (wr->bad)
-        return WP_EMALFORMED;
-    wp_put16(wr->buf + at - 2, (unsigned)(wr->len - at));
-    return 0;
-}
-
-/* Move the parameter that begins at `last` to its place among those before it. */
-static void sort_in(uint8_t *params, size_t last, size_t len)
-{
-    uint8_t tmp[WP_RDATA_MAX];
-    size_t pos = 0, n = len - last;
-
-    while (pos < last && wp_be16(params + pos) < wp_be16(params + last))
-        pos += 4 + (size_t)wp_be16(params + pos + 2);
-    memcpy(tmp, params + last, n);
-    memmove(params + pos + n, params + pos, last - pos);
-    memcpy(params + pos, tmp, n);
-}
-
-int wp_svcb_parse(struct wp_tokens *tokens, struct wp_arena *a, struct wp_wr *wr)
-{
-    size_t start = wr->len;
-    uint8_t *params = wr->buf + start;
-    struct wp_token t;
-
-    while (wp_token_next(tokens, &t)) {
-        size_t last = wr->len - start;
-        int r = parse_param(&t, a, wr);
-
-        if (r < 0)
-            return r;
-        sort_in(params, last, wr->len - start); /* a twin ends up beside its twin: checked below */
-    }
-    if (wp_svcb_check(params, wr->len - start) < 0)
-        return WP_EMALFORMED;
-    /* not self-consistent (RFC 9460 s7.1.1): refused in text, borne on the wire */
-    if (find(params, wr->len - start, KEY_NO_DEFAULT_ALPN) != NULL &&
-        find(params, wr->len - start, KEY_ALPN) == NULL)
-        return WP_EMALFORMED;
-    return 0;
 }
