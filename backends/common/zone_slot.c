@@ -122,14 +122,15 @@ static int look(struct wp_zone_slot *s, const atomic_bool *cancel)
     return WP_ECONFIG;
 }
 
-static void *run_round(void *arg)
+static struct wp_zone_reloader *reloader_of(struct wp_job *j)
 {
-    struct wp_zone_reloader *r = arg;
+    return (struct wp_zone_reloader *)((char *)j - offsetof(struct wp_zone_reloader, job));
+}
 
-    for (struct wp_zone_slot *s = r->round; s != NULL; s = s->next_due)
-        s->result = atomic_load(&r->stopping) ? WP_ECANCELLED : look(s, &r->stopping);
-    wp_loop_post(r->loop, &r->mail);
-    return NULL;
+static void run_round(struct wp_job *j)
+{
+    for (struct wp_zone_slot *s = reloader_of(j)->round; s != NULL; s = s->next_due)
+        s->result = atomic_load(&j->stopping) ? WP_ECANCELLED : look(s, &j->stopping);
 }
 
 /* --- the admin loop's side -----------------------------------------------------------------------
@@ -178,46 +179,43 @@ static void finish_look(struct wp_zone_slot *s)
     wp_arena_reset(&s->load_memory);
 }
 
-static void on_round_end(struct wp_mail *mail)
+/* All of the round are due again after their time. */
+static void end_round(struct wp_zone_reloader *r)
 {
-    struct wp_zone_reloader *r =
-        (struct wp_zone_reloader *)((char *)mail - offsetof(struct wp_zone_reloader, mail));
     struct wp_zone_slot *next;
 
-    if (r->left)
-        return; /* stop() takes it from here */
-    pthread_join(r->thread, NULL);
-    r->running = false;
     for (struct wp_zone_slot *s = r->round; s != NULL; s = next) {
         next = s->next_due;
-        finish_look(s);
         arm(s);
     }
     r->round = NULL;
+}
+
+static void on_round_end(struct wp_job *j)
+{
+    struct wp_zone_reloader *r = reloader_of(j);
+
+    for (struct wp_zone_slot *s = r->round; s != NULL; s = s->next_due)
+        finish_look(s);
+    end_round(r);
     start_round(r);
 }
 
 static void start_round(struct wp_zone_reloader *r)
 {
-    struct wp_zone_slot *next;
     int e;
 
-    if (r->running || r->due == NULL || atomic_load(&r->stopping))
+    if (r->job.running || r->due == NULL)
         return;
     r->round = r->due;
     r->due = NULL;
     r->last_due = &r->due;
-    r->mail.fn = on_round_end;
-    e = pthread_create(&r->thread, NULL, run_round, r); /* signals are blocked here already */
-    r->running = e == 0;
+    e = wp_job_start(&r->job);
     if (e == 0)
         return;
-    wp_log(WP_ERROR, r->plugin, "Cannot look at zone files: %s", wp_strerror(-e));
-    for (struct wp_zone_slot *s = r->round; s != NULL; s = next) {
-        next = s->next_due;
-        arm(s);
-    }
-    r->round = NULL;
+    if (e != WP_ECANCELLED)
+        wp_log(WP_ERROR, r->plugin, "Cannot look at zone files: %s", wp_strerror(e));
+    end_round(r);
 }
 
 static void on_timer(struct wp_timer *t)
@@ -250,6 +248,7 @@ static void start_timers(void *arg, struct wp_loop *loop)
 
 void wp_zone_reloader_start(struct wp_zone_reloader *r, struct wp_loop *admin)
 {
+    r->job = (struct wp_job){.loop = admin, .work = run_round, .done = on_round_end};
     r->loop = admin;
     r->last_due = &r->due;
     for (unsigned i = 0; i < r->n_slots; i++) {
@@ -267,28 +266,16 @@ static void stop_timers(void *arg, struct wp_loop *loop)
     for (unsigned i = 0; i < r->n_slots; i++)
         wp_timer_cancel(&r->slots[i]->timer);
     r->due = NULL;
-    r->left = r->running;
-}
-
-static void pass_by(void *arg, struct wp_loop *loop)
-{
-    (void)arg;
-    (void)loop;
 }
 
 void wp_zone_reloader_stop(struct wp_zone_reloader *r)
 {
     if (r->loop == NULL)
         return;
-    atomic_store(&r->stopping, true);
-    wp_loop_call(r->loop, stop_timers, r);
-    if (r->left) {
-        pthread_join(r->thread, NULL);
-        wp_loop_call(r->loop, pass_by, NULL); /* its mail has been read by then */
+    if (wp_job_stop(&r->job)) {
         for (struct wp_zone_slot *s = r->round; s != NULL; s = s->next_due)
             wp_zone_unref(s->load.zone);
-        r->round = NULL;
-        r->running = r->left = false;
     }
+    wp_loop_call(r->loop, stop_timers, r);
     r->loop = NULL;
 }

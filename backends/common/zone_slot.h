@@ -2,7 +2,7 @@
  * current: looking at the file again and again, reading it on a helper thread when it has
  * changed, and swapping the version that readers see. */
 #pragma once
-#include <pthread.h>
+#include "backends/common/job.h"
 #include "backends/common/zone_load.h"
 #include "waypost/plugin/loop.h"
 
@@ -38,10 +38,7 @@ struct wp_zone_reloader {
     unsigned n_slots;
     struct wp_zone_slot *due, **last_due; /* to be looked at by the next round */
     struct wp_zone_slot *round;           /* being looked at */
-    pthread_t thread;
-    bool running, left; /* left: stop() waits for the thread itself */
-    atomic_bool stopping;
-    struct wp_mail mail;
+    struct wp_job job;
     void (*reloaded)(void *arg, struct wp_zone_slot *s); /* admin loop; may be NULL */
     void *arg;
 };
