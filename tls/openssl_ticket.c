@@ -31,7 +31,7 @@ static void fetch_cipher(void)
     cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
 }
 
-/* Without the lock held for writing, keys do not change. */
+/* The lock is held for writing. */
 static int new_key(void)
 {
     struct ticket_key k;
@@ -68,13 +68,14 @@ static int set_keys(const struct ticket_key *k, EVP_CIPHER_CTX *enc, EVP_MAC_CTX
            EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-/* 1 use it, 2 use it and give a new ticket, 0 unknown key (full handshake), -1 error. */
+/* 1 use it, 2 use it and give a new ticket, 0 unknown key (full handshake), -1 error. Clients of
+ * TLS 1.3 use a ticket once (RFC 8446 appendix C.4): each time they get the next one. */
 static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *enc,
                       EVP_MAC_CTX *mac, int encrypt)
 {
+    bool single_use = SSL_version(ssl) == TLS1_3_VERSION;
     int r = 0;
 
-    (void)ssl;
     pthread_rwlock_rdlock(&ring_lock);
     if (encrypt) {
         r = -1;
@@ -86,7 +87,7 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
     } else {
         for (unsigned i = 0; i < n_keys; i++)
             if (memcmp(name, ring[i].name, sizeof(ring[i].name)) == 0)
-                r = set_keys(&ring[i], enc, mac, iv, 0) ? (i == 0 ? 1 : 2) : -1;
+                r = set_keys(&ring[i], enc, mac, iv, 0) ? (i > 0 || single_use ? 2 : 1) : -1;
     }
     pthread_rwlock_unlock(&ring_lock);
     return r;

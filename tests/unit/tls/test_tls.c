@@ -449,6 +449,8 @@ static bool resumes(struct wp_tls_ctx *first, struct wp_tls_ctx *second, struct 
         wp_tls_tickets_rotate();
     setup.session = a.session;
     talk(second, &setup, 0, &b);
+    /* a client of TLS 1.3 uses a ticket once: it must have the next one */
+    assert_true(b.session != NULL || setup.max_version == TLS1_2_VERSION);
     SSL_SESSION_free(a.session);
     SSL_SESSION_free(b.session);
     return b.resumed;
