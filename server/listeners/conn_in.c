@@ -19,9 +19,10 @@ void wp_conn_start(struct wp_stream_conn *s)
         wp_conn_abort(&s->c);
         return;
     }
-    s->started = true;
     if (s->c.proto->start(&s->c) < 0)
         wp_conn_close(&s->c);
+    else
+        s->started = true;
 }
 
 /* Keep the last `rest` octets of data. */

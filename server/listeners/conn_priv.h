@@ -12,8 +12,8 @@ struct wp_conn;
 /* What a protocol does with a connection. Every function runs on the worker's thread. */
 struct wp_conn_proto {
     const char *alpn; /* server's order, comma separated, for TLS: "dot"; NULL: none */
-    /* The layers below are up (TLS handshake done): make the protocol's state (c->state).
-     * Negative: close. */
+    /* The layers below are up (TLS handshake done): make the protocol's state (c->state), or take
+     * another protocol (c->proto). Negative: close; stop() is not called then. */
     int (*start)(struct wp_conn *c);
     /* Plaintext from the peer. Returns the octets consumed (the rest is kept and given again,
      * joined with what follows, so an incomplete message costs no copy of its own), or a
