@@ -95,7 +95,7 @@ static int put(struct wp_query *q, enum wp_section s, const uint8_t *owner, uint
                uint16_t cls, uint32_t ttl, const void *rdata, size_t rdlen)
 {
     bool same = owner == NULL || wp_name_equal(owner, q->question);
-    size_t owner_len = same ? 2 : (size_t)wp_name_len(owner, WP_NAME_MAX);
+    size_t owner_len = same ? 2 : wp_name_size(owner);
     uint8_t *to;
 
     if (!q->reply.begun || out_of_order(&q->reply, s))

@@ -24,7 +24,7 @@ static bool has_key_of(const struct wp_block *b, const struct wp_group *g, const
 static int add_block(struct wp_arena *arena, struct wp_route *r, const struct wp_block *b,
                      const struct wp_key *k)
 {
-    size_t len = (size_t)wp_name_len(k->zone, WP_NAME_MAX);
+    size_t len = wp_name_size(k->zone);
     struct wp_route_zone *z = slot_for(r, wp_name_hash(k->zone), k->zone, len);
     const struct wp_block **more;
 

@@ -86,7 +86,7 @@ int wp_reply_rebuild(struct wp_query *q, const struct wp_view *view)
     if (e < 0)
         return e;
     for (size_t i = 0; i < view->n; i++)
-        room += (size_t)wp_name_len(view->rr[i].owner, WP_NAME_MAX) + 10u + view->rr[i].rdlen;
+        room += wp_name_size(view->rr[i].owner) + 10u + view->rr[i].rdlen;
     to = wp_reply_room(q, room);
     if (to == NULL) /* compression may still make it fit: take what the largest buffer has */
         to = wp_reply_room(q, WP_BIG_LEN - WP_REPLY_SPARE - r->len);

@@ -49,6 +49,16 @@ int wp_name_skip(struct wp_rd *rd) WP_MUSTCHECK;
 /* Length of a valid uncompressed name, or WP_EMALFORMED if it does not end within len. */
 int wp_name_len(const uint8_t *wire, size_t len) WP_MUSTCHECK;
 
+/* Octets of a name that is known to be valid; never more than WP_NAME_MAX. */
+static inline size_t wp_name_size(const uint8_t *wire)
+{
+    size_t n = 0;
+
+    while (n < WP_NAME_MAX - 1u && wire[n] != 0)
+        n += wire[n] + 1u;
+    return n < WP_NAME_MAX ? n + 1 : WP_NAME_MAX;
+}
+
 /* Presentation form with \X and \DDD escapes (RFC 1035 s5.1). A name without final dot is taken
  * as absolute. "" is WP_EMALFORMED, "." the root. */
 int wp_name_parse(const char *text, struct wp_name *ret) WP_MUSTCHECK;

@@ -25,7 +25,7 @@ unsigned lb_weight_of(const struct lb_weights *w, const struct wp_rr *rr)
 
     if (w == NULL || !lb_address(rr, &a))
         return 1;
-    len = (size_t)wp_name_len(rr->owner, WP_NAME_MAX);
+    len = wp_name_size(rr->owner);
     for (unsigned i = 0; i < w->n; i++) {
         const struct lb_domain *d = &w->domains[i];
 

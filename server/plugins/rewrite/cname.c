@@ -45,7 +45,7 @@ static int join(struct rw_state *st, struct wp_query *q, struct wp_query *child)
         struct wp_rr rr = found.rr[i];
 
         /* the child's memory goes with it */
-        rr.owner = wp_arena_dup(q->arena, rr.owner, (size_t)wp_name_len(rr.owner, WP_NAME_MAX));
+        rr.owner = wp_arena_dup(q->arena, rr.owner, wp_name_size(rr.owner));
         rr.rdata = wp_arena_dup(q->arena, rr.rdata, rr.rdlen);
         if (rr.owner == NULL || rr.rdata == NULL)
             return -ENOMEM;

@@ -48,7 +48,7 @@ static const uint8_t *map_name(struct wp_query *q, const struct rw_response *o, 
 {
     char text[WP_NAME_TEXT_MAX], out[RW_TEXT_MAX];
     struct wp_name name, lower;
-    uint8_t len = (uint8_t)wp_name_len(wire, WP_NAME_MAX);
+    uint8_t len = (uint8_t)wp_name_size(wire);
 
     lower.len = len;
     memcpy(lower.wire, wire, len);
@@ -72,7 +72,7 @@ static void map_rdata(struct wp_query *q, const struct rw_response *o, struct wp
     name = map_name(q, o, rr->rdata + at, &len);
     if (name == NULL)
         return;
-    old = (size_t)wp_name_len(rr->rdata + at, rr->rdlen - (size_t)at);
+    old = wp_name_size(rr->rdata + at);
     rest = rr->rdlen - (size_t)at - old;
     rdata = wp_arena_alloc(q->arena, (size_t)at + len + rest);
     if (rdata == NULL)
