@@ -74,6 +74,16 @@ static int read_option(void *self, struct wp_setup *s, const struct wp_plugin *p
     return read_row(self, s, row, line);
 }
 
+/* A directive without options takes no option block. */
+static bool takes_options(const struct wp_plugin *p)
+{
+    for (const struct wp_option *row = p->options; row != NULL && row->name != NULL; row++) {
+        if (row->name[0] != '\0')
+            return true;
+    }
+    return p->unknown != NULL;
+}
+
 /* The directive's own arguments. */
 static int read_head(void *self, struct wp_setup *s, const struct wp_plugin *p,
                      const struct wp_line *line)
@@ -94,6 +104,8 @@ static int read_occurrence(void *self, struct wp_setup *s, const struct wp_plugi
 
     if (r < 0) /* without its beginning the rest makes no sense */
         return r;
+    if (line->has_block && !takes_options(p))
+        return wp_setup_error(s, line, "Unexpected token '{', expecting argument");
     r = read_head(self, s, p, line);
     for (unsigned i = 0; r != -ENOMEM && i < line->n_options; i++) {
         worst = r < 0 ? r : worst;
@@ -211,7 +223,8 @@ int conf_instance(struct binder *b, struct wp_block *block, const struct wp_plug
         r = read_lines(self, &s, p);
     if (r == 0 && p->check != NULL) {
         s.line = first_line(block, p);
-        r = told(&s, b->report->n, p->check(self, &s));
+        before = b->report->n;
+        r = told(&s, before, p->check(self, &s));
     }
     return r;
 }

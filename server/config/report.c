@@ -11,6 +11,12 @@ void wp_conf_report_init(struct wp_conf_report *r, struct wp_arena *arena)
     r->last = &r->first;
 }
 
+/* The report may outlive what the words came from. */
+static const char *kept(struct wp_arena *arena, const char *s)
+{
+    return s != NULL ? wp_arena_strdup(arena, s) : NULL;
+}
+
 int wp_conf_report_addv(struct wp_conf_report *r, const struct wp_conf_error *where, const char *fmt,
                         va_list args)
 {
@@ -32,6 +38,8 @@ int wp_conf_report_addv(struct wp_conf_report *r, const struct wp_conf_error *wh
     if (e == NULL)
         return WP_ECONFIG;
     *e = *where;
+    e->file = kept(r->arena, where->file);
+    e->directive = kept(r->arena, where->directive);
     e->text = text != NULL ? text : "out of memory";
     e->next = NULL;
     *r->last = e;

@@ -64,6 +64,11 @@ int wp_env_fail(struct wp_env *env, const char *fmt, ...)
     return WP_ECONFIG;
 }
 
+const char *wp_setup_errno(struct wp_setup *s, int err)
+{
+    return wp_conf_errno_text(s->arena, err);
+}
+
 const char *wp_setup_path(struct wp_setup *s, const char *path)
 {
     if (path[0] == '/' || s->root == NULL)
@@ -82,15 +87,12 @@ static bool is_go_unit(const char *s, size_t len)
     return false;
 }
 
-int wp_setup_duration(struct wp_setup *s, const struct wp_line *line, const char *word,
-                      int64_t *ret_ns)
+const char *wp_setup_duration_why(struct wp_setup *s, const char *word)
 {
-    const char *at = word + (*word == '-' || *word == '+');
+    const char *at = word + (*word == '-' || *word == '+'), *text = NULL;
 
-    if (wp_duration_parse(word, ret_ns) == 0)
-        return 0;
     /* where Go stops: at the first number without unit, at the first unit that it does not know */
-    while (*at != '\0') {
+    while (*at != '\0' && text == NULL) {
         size_t digits = strspn(at, "0123456789"), fraction = 0, unit;
 
         if (at[digits] == '.')
@@ -100,13 +102,23 @@ int wp_setup_duration(struct wp_setup *s, const struct wp_line *line, const char
         at += digits + (at[digits] == '.' ? 1 + fraction : 0);
         unit = strcspn(at, ".0123456789");
         if (unit == 0)
-            return wp_setup_error(s, line, "time: missing unit in duration \"%s\"", word);
-        if (!is_go_unit(at, unit))
-            return wp_setup_error(s, line, "time: unknown unit \"%.*s\" in duration \"%s\"",
-                                  (int)unit, at, word);
+            text = wp_arena_printf(s->arena, "time: missing unit in duration \"%s\"", word);
+        else if (!is_go_unit(at, unit))
+            text = wp_arena_printf(s->arena, "time: unknown unit \"%.*s\" in duration \"%s\"",
+                                   (int)unit, at, word);
         at += unit;
     }
-    return wp_setup_error(s, line, "time: invalid duration \"%s\"", word);
+    if (text == NULL)
+        text = wp_arena_printf(s->arena, "time: invalid duration \"%s\"", word);
+    return text != NULL ? text : "time: invalid duration";
+}
+
+int wp_setup_duration(struct wp_setup *s, const struct wp_line *line, const char *word,
+                      int64_t *ret_ns)
+{
+    if (wp_duration_parse(word, ret_ns) == 0)
+        return 0;
+    return wp_setup_error(s, line, "%s", wp_setup_duration_why(s, word));
 }
 
 int wp_setup_int(struct wp_setup *s, const struct wp_line *line, const char *word, int64_t min,
@@ -122,5 +134,31 @@ int wp_setup_int(struct wp_setup *s, const struct wp_line *line, const char *wor
         return wp_setup_error(s, line, "%s is not in the range %lld to %lld", word, (long long)min,
                               (long long)max);
     *ret = v;
+    return 0;
+}
+
+int wp_setup_limit(struct wp_setup *s, const struct wp_line *line, int64_t min, int64_t max,
+                   int64_t *setting)
+{
+    const char *name = line->words[0];
+    int64_t v;
+    int r;
+
+    if (*setting != WP_UNSET)
+        return wp_setup_error(s, line, "%s already defined for this server block", name);
+    if (line->n_words != 2)
+        return wp_setup_arg_error(s, line);
+    r = wp_int_parse(line->words[1], INT64_MIN, INT64_MAX, &v);
+    if (r < 0)
+        return wp_setup_error(s, line, "invalid %s value '%s': strconv.Atoi: parsing \"%s\": %s", name,
+                              line->words[1], line->words[1],
+                              r == WP_ELIMIT ? "value out of range" : "invalid syntax");
+    if (v < min)
+        return wp_setup_error(s, line, "%s must be a %s integer: %lld", name,
+                              min > 0 ? "positive" : "non-negative", (long long)v);
+    if (max > 0 && v > max)
+        return wp_setup_error(s, line, "%s must not exceed %lld: %lld", name, (long long)max,
+                              (long long)v);
+    *setting = v < UINT32_MAX ? v : UINT32_MAX;
     return 0;
 }

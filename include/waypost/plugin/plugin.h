@@ -96,14 +96,23 @@ int wp_setup_error(struct wp_setup *s, const struct wp_line *line, const char *f
 int wp_setup_fail(struct wp_setup *s, const char *fmt, ...) WP_PRINTF(2, 3);
 /* "Wrong argument count or unexpected line ending after 'LAST'". Returns WP_ECONFIG. */
 int wp_setup_arg_error(struct wp_setup *s, const struct wp_line *line);
+/* strerror(err) as Go writes it: "no such file or directory"; in the arena. */
+const char *wp_setup_errno(struct wp_setup *s, int err);
 /* A path joined to root when relative; in the arena. */
 const char *wp_setup_path(struct wp_setup *s, const char *path);
 /* Go duration text; an error is told in the words of Go's time.ParseDuration. */
 int wp_setup_duration(struct wp_setup *s, const struct wp_line *line, const char *word,
                       int64_t *ret_ns);
+/* Those words, for a duration that does not parse; in the arena. */
+const char *wp_setup_duration_why(struct wp_setup *s, const char *word);
 /* Decimal in [min, max]; an error is told in the words of Go's strconv.Atoi. */
 int wp_setup_int(struct wp_setup *s, const struct wp_line *line, const char *word, int64_t min,
                  int64_t max, int64_t *ret);
+/* A limit of the connection directives: once for each block, one number from min (0 or 1) to max
+ * (0: none; what passes UINT32_MAX is as good as that), into a setting that was WP_UNSET; errors
+ * in CoreDNS's words. */
+int wp_setup_limit(struct wp_setup *s, const struct wp_line *line, int64_t min, int64_t max,
+                   int64_t *setting);
 /* Zone words to zones: CIDR expanded, bad ones dropped (as CoreDNS does). Appends. */
 int wp_setup_zones(struct wp_setup *s, const char *const *words, unsigned n, struct wp_zones *z);
 /* One zone word, strict: the zones it stands for, or WP_EMALFORMED with *ret_why. */
