@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -106,6 +107,15 @@ static void admit(struct wp_stream *l, int fd, const struct sockaddr *sa)
     }
 }
 
+/* The kernel looks for a descriptor before it looks for a connection: EMFILE alone does not say
+ * that somebody waits. */
+static bool is_waiting(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0;
+}
+
 /* False: nothing more to accept now. */
 static bool accept_one(struct wp_stream *l)
 {
@@ -123,6 +133,8 @@ static bool accept_one(struct wp_stream *l)
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        if (!is_waiting(l->io.fd))
+            return false;
         /* Level-triggered: without the pause the loop would spin until a descriptor is free. */
         wp_guard_refused(l->l.group, l->l.worker->index, WP_LIMIT_DESCRIPTORS);
         evict(l);
