@@ -13,6 +13,7 @@
 #include "server/process/reload.h"
 #include "waypost/plugin/log.h"
 #include "waypost/server/log.h"
+#include "waypost/tls/tls.h"
 
 enum { REPORT_MAX = 4 << 20, TLS_POLL_S = 5 };
 #define GRACE_NS 5000000000ull
@@ -24,7 +25,7 @@ struct life {
     const struct wp_run_options *options;
     int signal_fd;
     bool ending;
-    uint64_t tls_due_ns;
+    uint64_t tls_due_ns, tickets_due_ns;
 };
 
 static _Atomic bool look_asked;
@@ -211,15 +212,27 @@ static int signals(sigset_t *set)
     return sigprocmask(SIG_BLOCK, set, NULL) < 0 ? -errno : signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Certificates are looked at often, ticket keys change twice a day. */
+static void tend_tls(struct life *l)
+{
+    uint64_t now = now_ns();
+
+    if (now >= l->tls_due_ns) {
+        wp_gen_refresh_tls(wp_process_gen(l->process));
+        l->tls_due_ns = now + TLS_POLL_S * SECOND_NS;
+    }
+    if (now >= l->tickets_due_ns) {
+        wp_tls_tickets_rotate();
+        l->tickets_due_ns = now + WP_TLS_ROTATE_S * SECOND_NS;
+    }
+}
+
 static int live(struct life *l)
 {
     for (;;) {
         int sig;
 
-        if (now_ns() >= l->tls_due_ns) {
-            wp_gen_refresh_tls(wp_process_gen(l->process));
-            l->tls_due_ns = now_ns() + TLS_POLL_S * SECOND_NS;
-        }
+        tend_tls(l);
         sig = wait_event(l, l->tls_due_ns);
         if (sig == SIGTERM) {
             wp_log_print("[INFO] SIGTERM: Shutting down servers then terminating");
@@ -259,6 +272,7 @@ int wp_run(const struct wp_run_options *o)
     pidfile_write(o->pidfile);
     wp_reload_say_version(&l.reloader);
     l.tls_due_ns = now_ns() + TLS_POLL_S * SECOND_NS;
+    l.tickets_due_ns = now_ns() + WP_TLS_ROTATE_S * SECOND_NS;
     r = live(&l);
 out:
     if (r < 0) {
