@@ -101,6 +101,29 @@ void wp_log(enum wp_level level, const char *plugin, const char *fmt, ...)
     emit(line, wp_log_line(line, sizeof(line), wp_log_is_json(), level, plugin, text, len));
 }
 
+/* One line of the log for the whole dump: its rows must not be torn apart by other lines. */
+void wp_log_hexdump(const char *plugin, const void *data, size_t len, const char *what)
+{
+    enum { ROW = 16, SHOWN = 1024 };
+    const uint8_t *p = data;
+    char text[WP_LOG_LINE_MAX + 1024], line[LOG_LINE_ROOM];
+    int at;
+
+    if (!wp_log_is_debug())
+        return;
+    at = snprintf(text, 512, "[DEBUG] plugin/%s: %s", plugin, what);
+    if (at > 511)
+        at = 511;
+    for (int i = 0; i < at; i++)
+        text[i] = (unsigned char)text[i] < 0x20 ? ' ' : text[i];
+    for (size_t i = 0; i < len && i < SHOWN; i++) {
+        if (i % ROW == 0)
+            at += snprintf(text + at, 16, "\ndebug: %06zx", i);
+        at += snprintf(text + at, 4, " %02x", p[i]);
+    }
+    emit(line, wp_log_line_raw(line, sizeof(line), wp_log_is_json(), WP_DEBUG, text, (size_t)at));
+}
+
 void wp_log_print(const char *fmt, ...)
 {
     char text[WP_LOG_LINE_MAX + 32], line[LOG_LINE_ROOM];

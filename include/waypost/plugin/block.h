@@ -78,6 +78,7 @@ struct wp_block {
     const char *file;
     unsigned line;            /* of the first key */
     unsigned index;           /* among the file's blocks */
+    const char *view;         /* name of its view (plugin `view`), or NULL */
     bool has_filter, has_metadata; /* some plugin filters; `metadata` is there */
     unsigned opcodes;         /* admitted besides QUERY and NOTIFY, a bit each */
     void *gen;                /* the generation it belongs to */

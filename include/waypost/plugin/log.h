@@ -15,6 +15,11 @@ enum { WP_LOG_LINE_MAX = 4000 }; /* octets of text; longer lines are cut with ".
  * secrets. Not for the path of each query: it formats; use wp_log_record there. */
 void wp_log(enum wp_level level, const char *plugin, const char *fmt, ...) WP_PRINTF(3, 4);
 bool wp_log_is_debug(void); /* is it worth making a debug line? */
+/* For the plugin `debug`: blocks that want debug lines; they are on while the sum is above 0. */
+void wp_log_debug_add(int n);
+/* "debug: 000000 12 34 ..." for each 16 octets, as text2pcap reads it, after a line with what it is
+ * about. Nothing unless debug lines are on; at most 1 KiB of the data. */
+void wp_log_hexdump(const char *plugin, const void *data, size_t len, const char *what);
 /* Waits, at most a second, until all lines so far are written: before exit after a FATAL line. */
 void wp_log_flush(void);
 

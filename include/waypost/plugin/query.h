@@ -228,6 +228,9 @@ enum wp_reply_kind wp_reply_kind(struct wp_query *q);
 /* The listener's label ("dns://:53"): one pointer for each listener of a generation, so that it can
  * be compared as such. */
 const char *wp_query_server(const struct wp_query *q);
+/* Queries that the core refuses before any chain (zone "dropped" in metrics): set by `prometheus`,
+ * called on the worker's thread. */
+extern _Atomic(void (*)(struct wp_query *q)) wp_router_on_dropped;
 /* Nanoseconds since start_ns; reads the clock once for each query and remembers. */
 uint64_t wp_query_elapsed(struct wp_query *q);
 

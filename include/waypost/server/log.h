@@ -19,6 +19,3 @@ void wp_log_stop(void);
 void wp_log_print(const char *fmt, ...) WP_PRINTF(1, 2);
 /* A fatal start error: stderr, at once; the plain text, or one FATAL record. */
 void wp_log_fatal(const char *fmt, ...) WP_PRINTF(1, 2);
-
-/* `debug`: blocks that want debug lines; they are on while the sum is above 0. */
-void wp_log_debug_add(int n);

@@ -31,10 +31,6 @@ struct wp_route {
 int wp_route_new(struct wp_arena *arena, const struct wp_group *g,
                  const struct wp_block *const *blocks, unsigned n, struct wp_route **ret) WP_MUSTCHECK;
 
-/* Queries that the core refuses before any chain (zone "dropped" in metrics): set by
- * `prometheus`, called on the worker's thread. */
-extern _Atomic(void (*)(struct wp_query *q)) wp_router_on_dropped;
-
 /* Queries that wait keep their generation: counted for each worker, on its thread. Implemented
  * beside the generations (server/config or main); the last release of a retired generation on
  * a worker lets it end there. */

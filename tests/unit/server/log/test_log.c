@@ -72,6 +72,19 @@ static void test_debug_lines(void)
     CHECK(strcmp(read_out(), "[DEBUG] plugin/acl: shown\n") == 0);
 }
 
+static void test_hexdump(void)
+{
+    wp_log_hexdump("forward", "x", 1, "not shown");
+    wp_log_debug_add(1);
+    wp_log_hexdump("forward",
+                   WIRE("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\xff"),
+                   "odd\nreply");
+    wp_log_debug_add(-1);
+    CHECK(strcmp(read_out(), "[DEBUG] plugin/forward: odd reply\n"
+                             "debug: 000000 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f\n"
+                             "debug: 000010 ff\n") == 0);
+}
+
 static void test_print_keeps_lines(void)
 {
     wp_log_print("%s", ".:53\nexample.org.:53");
@@ -362,7 +375,7 @@ static void test_stuck_reader(void)
     wp_log_set_fd(out_fd);
 }
 
-RUN_TESTS(TEST(open_out), TEST(test_text_lines), TEST(test_debug_lines),
+RUN_TESTS(TEST(open_out), TEST(test_text_lines), TEST(test_debug_lines), TEST(test_hexdump),
           TEST(test_print_keeps_lines), TEST(test_long_line_is_cut), TEST(test_json_lines),
           TEST(test_json_time), TEST(test_json_cut_is_valid), TEST(test_limit), TEST(test_records),
           TEST(test_records_from_threads), TEST(test_ring_wraps_and_fills), TEST(test_stuck_reader))
