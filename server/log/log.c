@@ -71,6 +71,7 @@ static void emit(const char *line, size_t len)
 }
 
 /* The text of a line, cut with "..." past the limit; its length. */
+WP_PRINTF(2, 0)
 static size_t format_text(char text[WP_LOG_LINE_MAX + 32], const char *fmt, va_list args)
 {
     int n = vsnprintf(text, WP_LOG_LINE_MAX + 1, fmt, args);

@@ -38,7 +38,7 @@ int wp_conf_report_about(struct wp_conf_report *r, enum wp_conf_kind kind, const
                          const char *file, unsigned line, const char *fmt, ...) WP_PRINTF(6, 7);
 /* where: kind, file, line, plugin and directive of the new error. */
 int wp_conf_report_addv(struct wp_conf_report *r, const struct wp_conf_error *where, const char *fmt,
-                        va_list args);
+                        va_list args) WP_PRINTF(3, 0);
 /* One error as CoreDNS prints it / as `file:line: directive: reason`. In the report's arena. */
 const char *wp_conf_error_text(struct wp_conf_report *r, const struct wp_conf_error *e);
 const char *wp_conf_error_check_text(struct wp_conf_report *r, const struct wp_conf_error *e);
