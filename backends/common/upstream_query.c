@@ -65,7 +65,7 @@ static int copy_records(struct wp_query *q, struct wp_rd *rd, unsigned n, struct
         r = wp_rr_read(rd, q->arena, &rr);
         if (r < 0)
             return r;
-        wp_wr_bytes(wr, rr.owner, (size_t)wp_name_len(rr.owner, WP_NAME_MAX));
+        wp_wr_bytes(wr, rr.owner, wp_name_size(rr.owner));
         wp_wr_u16(wr, rr.type);
         wp_wr_u16(wr, rr.cls);
         wp_wr_u32(wr, rr.ttl);

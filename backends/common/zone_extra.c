@@ -16,7 +16,7 @@ struct hosts {
 static const struct wp_entry *find_host(const struct wp_zone *z, const uint8_t *name)
 {
     uint8_t lower[WP_NAME_MAX];
-    size_t len = (size_t)wp_name_len(name, WP_NAME_MAX);
+    size_t len = wp_name_size(name);
 
     memcpy(lower, name, len);
     wp_name_lower(lower, len);

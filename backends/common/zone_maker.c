@@ -137,7 +137,7 @@ static void lower_targets(uint16_t type, uint8_t *rdata, size_t rdlen)
     case WP_TYPE_HTTPS:
         at = wp_rdata_name_at(type, rdata, rdlen);
         if (at >= 0)
-            wp_name_lower(rdata + at, (size_t)wp_name_len(rdata + at, rdlen - (size_t)at));
+            wp_name_lower(rdata + at, wp_name_size(rdata + at));
         break;
     default:
         break;
@@ -154,7 +154,7 @@ int wp_zone_maker_add(struct wp_zone_maker *m, const uint8_t *owner, uint16_t ty
         m->n_foreign++;
         return 0;
     }
-    n = node_of(m, owner, (size_t)wp_name_len(owner, WP_NAME_MAX));
+    n = node_of(m, owner, wp_name_size(owner));
     r = n == NULL ? NULL : wp_arena_alloc(&m->arena, sizeof(*r) + rdlen);
     if (r == NULL)
         return -ENOMEM;
@@ -184,7 +184,7 @@ static const struct record *find_record(const struct node *n, uint16_t type)
 
 static struct node *find_node(const struct wp_zone_maker *m, const uint8_t *name)
 {
-    return *slot_of(m, name, (size_t)wp_name_len(name, WP_NAME_MAX), wp_name_hash(name));
+    return *slot_of(m, name, wp_name_size(name), wp_name_hash(name));
 }
 
 static void flag_nodes(struct wp_zone_maker *m, struct wp_zone *z)

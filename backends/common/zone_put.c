@@ -34,7 +34,7 @@ int wp_zone_put(struct wp_query *q, enum wp_section s, const struct wp_entry *e,
                 const struct wp_set *set, struct wp_zone_owner owner)
 {
     const uint8_t *body = wp_entry_body(e, set);
-    size_t name_len = owner.pointer != 0 ? 2 : (size_t)wp_name_len(owner.name, WP_NAME_MAX);
+    size_t name_len = owner.pointer != 0 ? 2 : wp_name_size(owner.name);
     size_t len = set->len + set->count[WP_ANSWER] * (name_len - 2);
     uint8_t *to = wp_reply_room(q, len);
 

@@ -54,5 +54,5 @@ struct wp_zone_slot *wp_zone_table_find(const struct wp_zone_table *t, const str
 
 struct wp_zone_slot *wp_zone_table_get(const struct wp_zone_table *t, const uint8_t *origin)
 {
-    return probe(t, origin, (size_t)wp_name_len(origin, WP_NAME_MAX), wp_name_hash(origin));
+    return probe(t, origin, wp_name_size(origin), wp_name_hash(origin));
 }

@@ -63,7 +63,7 @@ static struct wp_zone_slot *slot_for(struct file *f, struct wp_setup *s, const u
     slot = wp_arena_zalloc(s->arena, sizeof(*slot));
     if (slot == NULL)
         return NULL;
-    slot->origin.len = (uint8_t)wp_name_len(zone, WP_NAME_MAX);
+    slot->origin.len = (uint8_t)wp_name_size(zone);
     memcpy(slot->origin.wire, zone, slot->origin.len);
     f->slots[f->n_slots++] = slot;
     return slot;

@@ -47,7 +47,7 @@ int wp_catalog_new(const uint8_t *apex, uint64_t source, enum wp_catalog_mode mo
     }
     c->source = source;
     c->mode = mode;
-    c->apex_len = (uint8_t)wp_name_len(apex, WP_NAME_MAX);
+    c->apex_len = (uint8_t)wp_name_size(apex);
     memcpy(c->apex, apex, c->apex_len);
     wp_name_lower(c->apex, c->apex_len);
     c->apex_labels = (uint8_t)wp_name_labels(c->apex);
@@ -167,7 +167,7 @@ static void mark(const struct wp_catalog *c, uint64_t hash)
 
 static struct wp_entry *find(const struct wp_catalog *c, const uint8_t *name, uint64_t *ret_at)
 {
-    size_t len = (size_t)wp_name_len(name, WP_NAME_MAX);
+    size_t len = wp_name_size(name);
 
     return (struct wp_entry *)(uintptr_t)wp_table_find(table_of(c), name, len, wp_name_hash(name),
                                                        ret_at);
@@ -319,7 +319,7 @@ int wp_catalog_del(struct wp_catalog *c, const uint8_t *name)
     uint8_t lower[WP_NAME_MAX];
     uint64_t at[WP_LABELS_MAX + 1];
     struct wp_entry *chain[WP_LABELS_MAX + 1], *e, *parent = NULL;
-    size_t len = (size_t)wp_name_len(name, WP_NAME_MAX);
+    size_t len = wp_name_size(name);
     const uint8_t *up = lower;
     struct husk *h;
     unsigned n = 0;

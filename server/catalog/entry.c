@@ -28,7 +28,7 @@ void wp_entry_maker_start(struct wp_entry_maker *m, const uint8_t *name, uint16_
     m->octets = 0;
     m->data = NULL;
     m->flags = flags & (uint16_t)~WP_ENTRY_KEPT;
-    m->name_len = (uint8_t)wp_name_len(name, WP_NAME_MAX);
+    m->name_len = (uint8_t)wp_name_size(name);
     memcpy(m->name, name, m->name_len);
     wp_name_lower(m->name, m->name_len);
 }

@@ -7,6 +7,7 @@
 #include "server/config/parse_priv.h"
 #include "waypost/base/text.h"
 
+WP_PRINTF(4, 0)
 static int add(struct wp_setup *s, enum wp_conf_kind kind, const struct wp_line *line,
                const char *fmt, va_list args)
 {
