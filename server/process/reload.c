@@ -81,6 +81,11 @@ static int read_again(struct wp_reloader *r, char **ret_text, size_t *ret_len, c
     struct wp_arena arena;
     int e;
 
+    if (r->source->text != NULL) { /* standard input gives its text once */
+        *ret_text = strndup(r->source->text, r->source->len);
+        *ret_len = r->source->len;
+        return *ret_text != NULL ? 0 : -ENOMEM;
+    }
     wp_arena_init(&arena, 0);
     e = wp_conf_read_file(r->source->path, &arena, ret_text, ret_len, &text);
     if (e < 0)

@@ -1,0 +1,121 @@
+/* The program's own flags, and which sub-command it is. */
+#include "waypost/server/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/cli/cli_priv.h"
+#include "server/cli/flag_priv.h"
+#include "waypost/base/text.h"
+#include "waypost/server/log.h"
+
+bool cli_port(const char *text, uint16_t *ret)
+{
+    int64_t n = 0;
+
+    /* an empty one is what Go makes of it: any free port */
+    if (text[0] != '\0' && wp_int_parse(text, INT64_MIN, INT64_MAX, &n) < 0) {
+        wp_log_fatal("lookup tcp/%s: unknown port", text);
+        return false;
+    }
+    if (n < 0 || n > UINT16_MAX) {
+        wp_log_fatal("address %s: invalid port", text);
+        return false;
+    }
+    *ret = (uint16_t)n;
+    return true;
+}
+
+void cli_extra(int argc, char **argv, int at)
+{
+    char text[1024] = "";
+
+    for (; at < argc; at++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", text[0] != '\0' ? " " : "",
+                 argv[at]);
+    wp_log_fatal("extra command line arguments: [%s]", text);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+    int last = (strcmp(x, "on") == 0) - (strcmp(y, "on") == 0); /* CoreDNS lists it last */
+
+    return last != 0 ? last : strcmp(x, y);
+}
+
+static int list_plugins(void)
+{
+    const char *names[128];
+    size_t n = 0;
+
+    for (const struct wp_directive *d = wp_directives; d->name != NULL && n < WP_COUNT(names); d++) {
+        if (d->plugin != NULL)
+            names[n++] = d->name;
+    }
+    qsort(names, n, sizeof(*names), by_name);
+    for (size_t i = 0; i < n; i++)
+        puts(names[i]);
+    return 0;
+}
+
+static void usage(const char *program, const struct flag *flags, size_t n)
+{
+    fprintf(stderr, "Usage of %s:\n", program);
+    flag_usage(flags, n, stderr);
+    fprintf(stderr, "Commands:\n"
+                    "  check [-conf FILE] [-dns.port PORT]\n"
+                    "    \tTell every error of a Corefile, start nothing\n");
+}
+
+int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
+{
+    struct wp_cli cli = {.conf = "Corefile", .pidfile = ""};
+    const char *format = "text", *port = "53";
+    bool version = false, plugins = false;
+    const struct flag flags[] = {
+        {"conf", FLAG_TEXT, &cli.conf, "Corefile to load"},
+        {"dns.port", FLAG_TEXT, &port, "Default port"},
+        {"log-format", FLAG_TEXT, &format, "Log format (text or json)"},
+        {"p", FLAG_TEXT, &port, "Default port"},
+        {"pidfile", FLAG_TEXT, &cli.pidfile, "Path to write pid file"},
+        {"plugins", FLAG_BOOL, &plugins, "List installed plugins"},
+        {"quiet", FLAG_BOOL, &cli.quiet, "Quiet mode (no initialization output)"},
+        {"version", FLAG_BOOL, &version, "Show version"},
+    };
+    const char *untouched = cli.conf;
+    enum flag_result r;
+    int rest;
+
+    if (argc > 1 && strcmp(argv[1], "check") == 0)
+        return wp_cli_check(argc - 1, argv + 1);
+    r = flag_read(flags, WP_COUNT(flags), argc, argv, &rest, stderr);
+    if (r != FLAG_OK) {
+        cli.conf = "Corefile";
+        port = "53";
+        format = "text";
+        usage(argc > 0 ? argv[0] : "waypost", flags, WP_COUNT(flags));
+        return r == FLAG_HELP ? 0 : 2;
+    }
+    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+        fprintf(stderr, "unknown log format \"%s\": expected text or json\n", format);
+        return 1;
+    }
+    wp_log_set_json(strcmp(format, "json") == 0);
+    if (rest < argc) {
+        cli_extra(argc, argv, rest);
+        return 1;
+    }
+    if (version) {
+        puts(wp_cli_banner());
+        return 0;
+    }
+    if (plugins)
+        return list_plugins();
+    if (!cli_port(port, &cli.port))
+        return 1;
+    if (cli.conf == untouched)
+        cli.conf = "";
+    *ret = cli;
+    return WP_CLI_GO_ON;
+}
