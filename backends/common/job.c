@@ -34,7 +34,8 @@ int wp_job_start(struct wp_job *j)
 
     if (atomic_load(&j->stopping))
         return WP_ECANCELLED;
-    e = pthread_create(&j->thread, NULL, run, j); /* the loop's thread takes no signals: nor will it */
+    e = pthread_create(&j->thread, NULL, run,
+                       j); /* the loop's thread takes no signals: nor will it */
     j->running = e == 0;
     return -e;
 }
