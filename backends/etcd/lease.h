@@ -1,0 +1,34 @@
+/* What is left of a lease. Watch events carry a lease's number, never its time, and a keepalive
+ * makes no event: the mirror asks for the time now and then (lease_poll.c) and counts down in
+ * between. Leases belong to a mirror; records hold references. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wp_etcd_rec;
+
+/* Special values of `ends`: asked for but not yet answered, or refused; known to be gone. */
+#define WP_ETCD_LEASE_UNKNOWN UINT64_C(0)
+#define WP_ETCD_LEASE_GONE UINT64_MAX
+
+struct wp_etcd_lease {
+    _Atomic uint64_t ends; /* monotonic ns, an estimate; or a special value */
+    int64_t id;
+    /* the writer's: */
+    uint64_t due_ns;       /* when to ask again */
+    uint32_t refs;
+    int32_t granted_s;     /* 0: not known */
+    struct wp_etcd_lease *next; /* of the same hash bucket */
+    uint32_t heap_at;      /* place in the queue of what is due */
+    bool asked;            /* a request is on its way */
+};
+
+/* Bounds from the configuration, in seconds. */
+struct wp_etcd_lease_bounds {
+    uint32_t min_s, max_s;
+};
+
+/* The TTL of a record made from the entry. */
+uint32_t wp_etcd_rec_ttl(const struct wp_etcd_rec *r, const struct wp_etcd_lease_bounds *b,
+                         uint64_t now_ns);

@@ -1,0 +1,103 @@
+/* The mirror of one range of keys: a list of records in key order that readers walk without a
+ * lock, and an index from names to places in it. One thread writes.
+ *
+ * What a reader sees is one revision, however large the change. Each record carries the epoch in
+ * which it came (birth) and the one in which it went (death); a change is a batch of records
+ * linked in beside what they replace, and becomes visible all at once when the tree's epoch moves
+ * on (wp_etcd_tree_publish). Readers take the epoch once (wp_etcd_snap) and skip what it does not
+ * hold. The dead are taken out of the list when no reader can have an older epoch any more, and
+ * freed a grace period later (wp_etcd_tree_reap).
+ *
+ * The index is one table of tagged pointers. The slot of a key leads to its newest record, the
+ * slot of a path with keys below leads to the first of them; since the keys below a path are
+ * neighbours, that is all a subtree needs, and a path costs one slot of eight octets. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "backends/etcd/path.h"
+#include "backends/etcd/record.h"
+#include "waypost/base/grace.h"
+
+struct wp_etcd_tree;
+
+/* source: key of wp_changed for everything in it. drop(arg, lease): a record that is freed gives
+ * its lease back. base: the shortest path that may be asked for; names above it are not marked
+ * as changed. */
+struct wp_etcd_tree_config {
+    uint64_t source;
+    const char *base;
+    void (*drop)(void *arg, struct wp_etcd_lease *lease);
+    void *arg;
+};
+int wp_etcd_tree_new(const struct wp_etcd_tree_config *c, struct wp_etcd_tree **ret) WP_MUSTCHECK;
+void wp_etcd_tree_free(struct wp_etcd_tree *t); /* no reader left */
+
+/* --- writer: one thread -------------------------------------------------------------------- */
+
+/* Changes of the batch that is open; nobody sees them before wp_etcd_tree_publish. A put takes over
+ * the caller's reference to the lease when it returns 1. An event that is not newer than what
+ * is there is ignored: 0. 1 when the batch has changed. -ENOMEM: nothing has changed.
+ * Keys are below the prefix, with leading slash, at most WP_ETCD_KEY_MAX octets. */
+int wp_etcd_tree_put(struct wp_etcd_tree *t, const char *key, size_t len, const struct wp_etcd_value *v,
+                     struct wp_etcd_lease *lease, int64_t mod_revision) WP_MUSTCHECK;
+int wp_etcd_tree_del(struct wp_etcd_tree *t, const char *key, size_t len,
+                     int64_t mod_revision) WP_MUSTCHECK;
+
+/* A listing of [from, to) against what is there: between begin and end each key of the listing is
+ * told, in order, with wp_etcd_tree_listed or, when that says that it is not the same, put.
+ * What was not told dies at the end. A listing may be begun again at any time. */
+void wp_etcd_tree_list_begin(struct wp_etcd_tree *t);
+/* The key is there with this very revision and lease number: nothing to read. */
+bool wp_etcd_tree_listed(struct wp_etcd_tree *t, const char *key, size_t len, int64_t mod_revision,
+                         int64_t lease_id);
+/* As wp_etcd_tree_put, whatever revision the record there has. */
+int wp_etcd_tree_list_put(struct wp_etcd_tree *t, const char *key, size_t len,
+                          const struct wp_etcd_value *v, struct wp_etcd_lease *lease,
+                          int64_t mod_revision) WP_MUSTCHECK;
+int wp_etcd_tree_list_end(struct wp_etcd_tree *t) WP_MUSTCHECK;
+
+struct wp_etcd_batch_size {
+    size_t added, changed, removed;
+};
+/* Make the batch visible and mark every name whose answers may differ (wp_changed), unless
+ * `quiet`: nothing was there to be remembered. */
+void wp_etcd_tree_publish(struct wp_etcd_tree *t, bool quiet, struct wp_etcd_batch_size *ret);
+struct wp_etcd_batch_size wp_etcd_tree_pending(const struct wp_etcd_tree *t);
+/* Take out and free what no reader can see any more. Returns how many records still wait: call
+ * again later. */
+size_t wp_etcd_tree_reap(struct wp_etcd_tree *t);
+
+/* Figures, of the newest state; writer's thread (octets and keys: any thread). */
+size_t wp_etcd_tree_keys(const struct wp_etcd_tree *t);
+size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t);
+size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t);
+/* The newest record of a key, or NULL; and the records in order. Writer's thread. */
+const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len);
+const struct wp_etcd_rec *wp_etcd_tree_after(const struct wp_etcd_tree *t, const struct wp_etcd_rec *r);
+
+/* --- readers: within one turn of a worker's loop ---------------------------------------------- */
+
+struct wp_etcd_snap {
+    const struct wp_etcd_tree *tree;
+    uint64_t epoch;
+};
+struct wp_etcd_snap wp_etcd_tree_snap(const struct wp_etcd_tree *t);
+uint64_t wp_etcd_tree_source(const struct wp_etcd_tree *t);
+
+/* The record whose key is the path, or NULL. */
+const struct wp_etcd_rec *wp_etcd_snap_key(const struct wp_etcd_snap *s, const char *path, size_t len,
+                                           uint64_t hash);
+/* Walk the records below a path, in key order. */
+struct wp_etcd_walk {
+    const struct wp_etcd_rec *at; /* next to look at */
+    const char *path;
+    uint64_t epoch;
+    size_t len;
+};
+void wp_etcd_snap_walk(const struct wp_etcd_snap *s, const char *path, size_t len, uint64_t hash,
+                       struct wp_etcd_walk *ret);
+/* The next record, NULL at the end. Every record looked at takes one from *budget, seen or
+ * not; NULL with *budget 0 means that the walk was cut short. */
+const struct wp_etcd_rec *wp_etcd_walk_next(struct wp_etcd_walk *w, size_t *budget);

@@ -1,0 +1,288 @@
+/* Changes: batches, listings, and the way out of what they replaced. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "backends/etcd/lease.h"
+#include "backends/etcd/tree_priv.h"
+
+/* Room for one more dead and one more born record, so that nothing fails half-way. */
+static int reserve_batch(struct wp_etcd_tree *t)
+{
+    if (t->dying == NULL || t->dying->n == t->dying->cap) {
+        size_t cap = t->dying == NULL ? 16 : 2 * t->dying->cap;
+        struct wp_etcd_dead *d = realloc(t->dying, sizeof(*d) + cap * sizeof(d->recs[0]));
+        if (d == NULL)
+            return -ENOMEM;
+        if (t->dying == NULL)
+            *d = (struct wp_etcd_dead){0};
+        d->cap = cap;
+        t->dying = d;
+    }
+    if (t->n_born == t->cap_born) {
+        size_t cap = t->cap_born == 0 ? 16 : 2 * t->cap_born;
+        struct wp_etcd_rec **born = realloc(t->born, cap * sizeof(*born));
+        if (born == NULL)
+            return -ENOMEM;
+        t->born = born;
+        t->cap_born = cap;
+    }
+    return 0;
+}
+
+/* The one record of the key that is not dying, or NULL. */
+static struct wp_etcd_rec *living(struct wp_etcd_tree *t, const char *key, size_t len)
+{
+    struct wp_etcd_rec *r = wp_etcd_tree_seek(t, key, len);
+
+    if (r == NULL || !wp_etcd_rec_has_key(r, key, len))
+        return NULL;
+    return atomic_load_explicit(&r->death, memory_order_relaxed) == 0 ? r : NULL;
+}
+
+static void count(struct wp_etcd_tree *t, const struct wp_etcd_rec *r, bool in)
+{
+    if (in) {
+        atomic_fetch_add_explicit(&t->n_keys, 1, memory_order_relaxed);
+        t->n_bad += r->kind == WP_ETCD_BAD;
+    } else {
+        atomic_fetch_sub_explicit(&t->n_keys, 1, memory_order_relaxed);
+        t->n_bad -= r->kind == WP_ETCD_BAD;
+    }
+}
+
+static void kill(struct wp_etcd_tree *t, struct wp_etcd_rec *r)
+{
+    atomic_store_explicit(&r->death, wp_etcd_tree_next_epoch(t), memory_order_relaxed);
+    t->dying->recs[t->dying->n++] = r;
+    count(t, r, false);
+}
+
+static bool same_lease(const struct wp_etcd_rec *r, const struct wp_etcd_lease *lease)
+{
+    return wp_etcd_rec_lease(r) == lease;
+}
+
+static int put(struct wp_etcd_tree *t, struct wp_etcd_rec *old, const char *key, size_t len,
+               const struct wp_etcd_value *v, struct wp_etcd_lease *lease, int64_t mod_revision)
+{
+    /* The first load publishes everything at once and remembers nothing: no list of it. */
+    bool first = wp_etcd_tree_next_epoch(t) == 1;
+    struct wp_etcd_rec *r;
+    int ret = reserve_batch(t);
+
+    if (ret < 0)
+        return ret;
+    r = wp_etcd_rec_new(key, len, v, lease, mod_revision, wp_etcd_tree_level(t));
+    if (r == NULL)
+        return -ENOMEM;
+    r->seen = t->listing;
+    r->birth = wp_etcd_tree_next_epoch(t);
+    if (old != NULL && same_lease(old, lease) && wp_etcd_rec_equal(old, r)) {
+        /* the same again (a registrar that repeats itself): no answer changes */
+        old->mod_revision = mod_revision;
+        old->seen = t->listing;
+        wp_etcd_rec_free(r);
+        return 0;
+    }
+    ret = wp_etcd_tree_link(t, r);
+    if (ret < 0) {
+        wp_etcd_rec_free(r);
+        return ret;
+    }
+    atomic_fetch_add_explicit(&t->octets, wp_etcd_rec_size(r), memory_order_relaxed);
+    if (old != NULL) {
+        kill(t, old);
+        t->pending.changed++;
+    } else {
+        t->pending.added++;
+    }
+    count(t, r, true);
+    if (!first)
+        t->born[t->n_born++] = r;
+    return 1;
+}
+
+int wp_etcd_tree_put(struct wp_etcd_tree *t, const char *key, size_t len, const struct wp_etcd_value *v,
+                     struct wp_etcd_lease *lease, int64_t mod_revision)
+{
+    struct wp_etcd_rec *old = living(t, key, len);
+
+    if (old != NULL && mod_revision <= old->mod_revision)
+        return 0;
+    return put(t, old, key, len, v, lease, mod_revision);
+}
+
+int wp_etcd_tree_del(struct wp_etcd_tree *t, const char *key, size_t len, int64_t mod_revision)
+{
+    struct wp_etcd_rec *old = living(t, key, len);
+    int r;
+
+    if (old == NULL || mod_revision <= old->mod_revision)
+        return 0;
+    r = reserve_batch(t);
+    if (r < 0)
+        return r;
+    kill(t, old);
+    t->pending.removed++;
+    return 1;
+}
+
+void wp_etcd_tree_list_begin(struct wp_etcd_tree *t)
+{
+    if (t->listing == UINT8_MAX) {
+        for (struct wp_etcd_rec *r = wp_etcd_rec_next(t->head); r != NULL; r = wp_etcd_rec_next(r))
+            r->seen = 0;
+        t->listing = 0;
+    }
+    t->listing++;
+}
+
+bool wp_etcd_tree_listed(struct wp_etcd_tree *t, const char *key, size_t len, int64_t mod_revision,
+                         int64_t lease_id)
+{
+    struct wp_etcd_rec *r = living(t, key, len);
+    struct wp_etcd_lease *lease = r != NULL ? wp_etcd_rec_lease(r) : NULL;
+
+    if (r == NULL || r->mod_revision != mod_revision || (lease != NULL ? lease->id : 0) != lease_id)
+        return false;
+    r->seen = t->listing;
+    return true;
+}
+
+int wp_etcd_tree_list_put(struct wp_etcd_tree *t, const char *key, size_t len,
+                          const struct wp_etcd_value *v, struct wp_etcd_lease *lease,
+                          int64_t mod_revision)
+{
+    return put(t, living(t, key, len), key, len, v, lease, mod_revision);
+}
+
+int wp_etcd_tree_list_end(struct wp_etcd_tree *t)
+{
+    for (struct wp_etcd_rec *r = wp_etcd_rec_next(t->head); r != NULL; r = wp_etcd_rec_next(r)) {
+        int ret;
+        if (r->seen == t->listing || atomic_load_explicit(&r->death, memory_order_relaxed) != 0)
+            continue;
+        ret = reserve_batch(t);
+        if (ret < 0)
+            return ret;
+        kill(t, r);
+        t->pending.removed++;
+    }
+    return 0;
+}
+
+static void on_passed(struct wp_grace_item *item)
+{
+    struct wp_etcd_dead *d = (struct wp_etcd_dead *)(void *)item; /* its first member */
+
+    atomic_store_explicit(&d->passed, true, memory_order_release);
+}
+
+void wp_etcd_tree_publish(struct wp_etcd_tree *t, bool quiet, struct wp_etcd_batch_size *ret)
+{
+    struct wp_etcd_dead *dead = t->dying;
+
+    *ret = t->pending;
+    t->pending = (struct wp_etcd_batch_size){0};
+    t->dying = NULL;
+    atomic_store_explicit(&t->epoch, wp_etcd_tree_next_epoch(t), memory_order_release);
+    if (!quiet) {
+        /* after the data can be read; a name marked twice costs nothing */
+        for (size_t i = 0; i < t->n_born; i++)
+            wp_etcd_tree_mark(t, t->born[i]);
+        for (size_t i = 0; dead != NULL && i < dead->n; i++)
+            wp_etcd_tree_mark(t, dead->recs[i]);
+    }
+    t->n_born = 0;
+    if (t->cap_born > 4096) { /* a large change does not keep its list */
+        free(t->born);
+        t->born = NULL;
+        t->cap_born = 0;
+    }
+    if (dead == NULL || dead->n == 0) {
+        free(dead);
+        return;
+    }
+    dead->next = NULL;
+    *t->last_waiting = dead;
+    t->last_waiting = &dead->next;
+    wp_grace_retire(&dead->grace, on_passed);
+}
+
+struct wp_etcd_batch_size wp_etcd_tree_pending(const struct wp_etcd_tree *t)
+{
+    return t->pending;
+}
+
+static void free_dead(struct wp_etcd_tree *t, struct wp_etcd_dead *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        struct wp_etcd_lease *lease = wp_etcd_rec_lease(d->recs[i]);
+        if (lease != NULL)
+            t->drop(t->arg, lease);
+        atomic_fetch_sub_explicit(&t->octets, wp_etcd_rec_size(d->recs[i]), memory_order_relaxed);
+        wp_etcd_rec_free(d->recs[i]);
+    }
+    free(d);
+}
+
+size_t wp_etcd_tree_reap(struct wp_etcd_tree *t)
+{
+    size_t waiting = 0;
+
+    if (t->waiting == NULL)
+        return 0;
+    wp_grace_reclaim();
+    for (struct wp_etcd_dead **p = &t->waiting, *d; (d = *p) != NULL;) {
+        if (!atomic_load_explicit(&d->passed, memory_order_acquire)) {
+            waiting += d->n;
+            p = &d->next;
+            continue;
+        }
+        if (d->unlinked) {
+            *p = d->next;
+            if (*p == NULL)
+                t->last_waiting = p;
+            free_dead(t, d);
+            continue;
+        }
+        for (size_t i = 0; i < d->n; i++)
+            wp_etcd_tree_unlink(t, d->recs[i]);
+        d->unlinked = true;
+        atomic_store_explicit(&d->passed, false, memory_order_relaxed);
+        wp_grace_retire(&d->grace, on_passed);
+        waiting += d->n;
+        p = &d->next;
+    }
+    return waiting;
+}
+
+size_t wp_etcd_tree_keys(const struct wp_etcd_tree *t)
+{
+    return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->n_keys, memory_order_relaxed);
+}
+
+size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t)
+{
+    return t->n_bad;
+}
+
+size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t)
+{
+    return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->octets, memory_order_relaxed);
+}
+
+const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len)
+{
+    return living(t, key, len);
+}
+
+const struct wp_etcd_rec *wp_etcd_tree_after(const struct wp_etcd_tree *t, const struct wp_etcd_rec *r)
+{
+    r = r == NULL ? t->head : r;
+    do
+        r = wp_etcd_rec_next(r);
+    while (r != NULL && atomic_load_explicit(&((struct wp_etcd_rec *)(uintptr_t)r)->death,
+                                             memory_order_relaxed) != 0);
+    return r;
+}
