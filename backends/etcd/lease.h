@@ -21,7 +21,6 @@ struct wp_etcd_lease {
     int32_t granted_s;     /* 0: not known */
     struct wp_etcd_lease *next; /* of the same hash bucket */
     uint32_t heap_at;      /* place in the queue of what is due */
-    bool asked;            /* a request is on its way */
 };
 
 /* Bounds from the configuration, in seconds. */

@@ -4,6 +4,7 @@
 
 #include "backends/etcd/lease.h"
 #include "backends/etcd/tree_priv.h"
+#include "waypost/plugin/change.h"
 
 /* Room for one more dead and one more born record, so that nothing fails half-way. */
 static int reserve_batch(struct wp_etcd_tree *t)
@@ -192,6 +193,8 @@ void wp_etcd_tree_publish(struct wp_etcd_tree *t, bool quiet, struct wp_etcd_bat
             wp_etcd_tree_mark(t, t->born[i]);
         for (size_t i = 0; dead != NULL && i < dead->n; i++)
             wp_etcd_tree_mark(t, dead->recs[i]);
+        if (t->n_born > 0 || (dead != NULL && dead->n > 0))
+            wp_changed(wp_change_key(t->source, 0)); /* answers made from very many names */
     }
     t->n_born = 0;
     if (t->cap_born > 4096) { /* a large change does not keep its list */

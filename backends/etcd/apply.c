@@ -1,0 +1,165 @@
+/* Keys and events into the tree of their range. */
+#include <errno.h>
+#include <string.h>
+
+#include "backends/etcd/mirror_priv.h"
+#include "waypost/plugin/change.h"
+
+enum {
+    BAD_LINES = 20, /* about malformed keys, */
+    BAD_LINES_S = 60,
+    HOLD_SHARE = 10, /* a suspect data set with less than a tenth of the keys is held back */
+};
+
+/* The key below the prefix, if it lies in the range. */
+static const char *key_of(const struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r,
+                          const ProtobufCBinaryData *key, size_t *ret_len)
+{
+    const struct wp_etcd_part *below = &r->parts[0], *self = &r->parts[1];
+    size_t skip = strlen(m->src.prefix);
+
+    if (key->len < skip || key->len - skip > WP_ETCD_KEY_MAX)
+        return NULL;
+    if ((key->len < below->key_len || memcmp(key->data, below->key, below->key_len) != 0) &&
+        (key->len != self->key_len || memcmp(key->data, self->key, self->key_len) != 0))
+        return NULL;
+    *ret_len = key->len - skip;
+    return (const char *)key->data + skip;
+}
+
+static void tell_bad(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv, const struct wp_etcd_flaw *flaw)
+{
+    wp_metric_add(m->stats.bad_records, WP_METRIC_SHARED, 1);
+    if (wp_log_allow(&m->bad_limit, BAD_LINES, BAD_LINES_S))
+        wp_log(WP_ERROR, "etcd", "malformed value of key %.*s (revision %lld) at octet %zu: %s",
+               kv->key.len > 512 ? 512 : (int)kv->key.len, (const char *)kv->key.data,
+               (long long)kv->mod_revision, flaw->offset, flaw->text);
+}
+
+static int put(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__KeyValue *kv,
+               const char *key, size_t len, bool listed)
+{
+    struct wp_etcd_lease *lease = NULL;
+    struct wp_etcd_scratch scratch = {0};
+    struct wp_etcd_value v;
+    struct wp_etcd_flaw flaw;
+    int ret = wp_etcd_value_read((const char *)kv->value.data, kv->value.len, &scratch, &v, &flaw);
+    bool bad = ret == WP_EMALFORMED;
+
+    if (ret < 0 && !bad)
+        goto out;
+    if (kv->lease != 0) {
+        lease = wp_etcd_lease_get(m, kv->lease);
+        ret = lease == NULL ? -ENOMEM : 0;
+        if (lease == NULL)
+            goto out;
+    }
+    ret = listed ? wp_etcd_tree_list_put(r->r.tree, key, len, &v, lease, kv->mod_revision)
+                 : wp_etcd_tree_put(r->r.tree, key, len, &v, lease, kv->mod_revision);
+    if (ret != 1 && lease != NULL)
+        wp_etcd_lease_put(m, lease);
+    if (ret == 1 && bad)
+        tell_bad(m, kv, &flaw);
+out:
+    wp_etcd_scratch_done(&scratch);
+    return ret;
+}
+
+int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__KeyValue *kv)
+{
+    size_t len;
+    const char *key = key_of(m, r, &kv->key, &len);
+
+    if (key == NULL)
+        return 0; /* longer than any name; a listing gives nothing outside its range */
+    if (!r->suspect && wp_etcd_tree_listed(r->r.tree, key, len, kv->mod_revision, kv->lease))
+        return 0;
+    return put(m, r, kv, key, len, true);
+}
+
+int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__Event *e)
+{
+    size_t len;
+    const char *key;
+
+    if (e->kv == NULL)
+        return 0;
+    key = key_of(m, r, &e->kv->key, &len);
+    if (key == NULL) {
+        if (wp_log_allow(&m->outside_limit, 1, 3600))
+            wp_log(WP_WARNING, "etcd", "%s: event for a key outside the watched range, ignored",
+                   wp_etcd_endpoint_text(m));
+        return 0;
+    }
+    if (e->type == ETCD__EVENT__KIND__DELETE) {
+        wp_metric_add(m->stats.deletes, WP_METRIC_SHARED, 1);
+        return wp_etcd_tree_del(r->r.tree, key, len, e->kv->mod_revision);
+    }
+    wp_metric_add(m->stats.puts, WP_METRIC_SHARED, 1);
+    return put(m, r, e->kv, key, len, false);
+}
+
+static void reap(struct wp_grpc_timer *t)
+{
+    struct wp_etcd_range_own *r =
+        (struct wp_etcd_range_own *)(void *)((char *)t - offsetof(struct wp_etcd_range_own, reap));
+    struct wp_etcd_mirror *m = r->r.mirror;
+
+    if (wp_etcd_tree_reap(r->r.tree) > 0)
+        m->g->timer_set(t, m->g->now() + wp_etcd_ms(WP_ETCD_REAP_MS));
+}
+
+static void publish(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, struct wp_etcd_batch_size *ret)
+{
+    bool first = !r->published_once;
+
+    wp_etcd_tree_publish(r->r.tree, first, ret);
+    r->published_once = true;
+    r->published_keys = wp_etcd_tree_keys(r->r.tree);
+    if (r->held) {
+        r->held = false;
+        m->g->timer_cancel(&r->hold);
+    }
+    if (!wp_etcd_range_is_loaded(&r->r)) {
+        atomic_store_explicit(&r->r.loaded, true, memory_order_release);
+        wp_changed(wp_etcd_range_state_key(&r->r));
+    }
+    r->reap.fn = reap;
+    if (wp_etcd_tree_reap(r->r.tree) > 0 && !r->reap.is_set)
+        m->g->timer_set(&r->reap, m->g->now() + wp_etcd_ms(WP_ETCD_REAP_MS));
+    wp_etcd_stats_update(m);
+}
+
+static void adopt(struct wp_grpc_timer *t)
+{
+    struct wp_etcd_range_own *r =
+        (struct wp_etcd_range_own *)(void *)((char *)t - offsetof(struct wp_etcd_range_own, hold));
+    struct wp_etcd_batch_size size;
+
+    wp_log(WP_WARNING, "etcd", "%s: the data of another or older data set is taken over now: %zu keys instead of %zu",
+           wp_etcd_endpoint_text(r->r.mirror), wp_etcd_tree_keys(r->r.tree), r->published_keys);
+    publish(r->r.mirror, r, &size);
+}
+
+void wp_etcd_apply_done(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, bool after_load,
+                        struct wp_etcd_batch_size *ret)
+{
+    size_t keys = wp_etcd_tree_keys(r->r.tree);
+    bool emptied = r->published_keys > 0 && keys * HOLD_SHARE < r->published_keys;
+
+    *ret = wp_etcd_tree_pending(r->r.tree);
+    if (after_load && r->suspect && emptied && !r->held) {
+        r->held = true;
+        r->hold.fn = adopt;
+        m->g->timer_set(&r->hold, m->g->now() + wp_etcd_ms(WP_ETCD_HOLD_MS));
+        wp_log(WP_ERROR, "etcd",
+               "%s: the store holds %zu keys of %zu after it went back or was replaced: the old data is served "
+               "for %d more seconds",
+               wp_etcd_endpoint_text(m), keys, r->published_keys, WP_ETCD_HOLD_MS / 1000);
+    }
+    if (r->held && emptied) {
+        wp_etcd_stats_update(m);
+        return;
+    }
+    publish(m, r, ret);
+}

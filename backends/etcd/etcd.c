@@ -1,0 +1,128 @@
+/* etcd: names from keys of an etcd cluster, kept in memory by a watch. */
+#include "backends/etcd/etcd.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "waypost/plugin/block.h"
+#include "waypost/plugin/log.h"
+#include "waypost/plugin/metric.h"
+
+static const struct wp_family stale_answers = {
+    .name = "coredns_etcd_stale_answers_total",
+    .help = "Answers given from data that has been out of step with etcd for too long.",
+    .kind = WP_COUNTER,
+    .labels = {"server", NULL},
+};
+
+/* The scheme of the first endpoint decides for all. */
+static bool uses_tls(const struct etcd *p)
+{
+    return p->endpoints[0].scheme == WP_ETCD_SECURE ||
+           (p->endpoints[0].scheme == WP_ETCD_EITHER && p->has_tls);
+}
+
+/* A zone inside another one of this directive needs no range of its own: the shortest that
+ * holds it. */
+static unsigned outermost(const struct etcd *p, unsigned i)
+{
+    unsigned best = i;
+
+    for (unsigned k = 0; k < p->zones.n; k++)
+        if (wp_name_within(p->zones.zone[best], p->zones.zone[k]) &&
+            (wp_name_labels(p->zones.zone[k]) < wp_name_labels(p->zones.zone[best]) || k < best))
+            best = k;
+    return best;
+}
+
+static int get_range(struct etcd *p, struct wp_env *env, unsigned i)
+{
+    struct wp_etcd_source src = {
+        .prefix = p->prefix,
+        .endpoints = p->endpoints,
+        .n_endpoints = p->n_endpoints,
+        .tls = uses_tls(p),
+        .user = p->user,
+        .password = p->password,
+    };
+    const uint8_t *zone = p->zones.zone[outermost(p, i)];
+    struct wp_etcd_path path;
+    struct wp_qname q;
+    char why[256] = "out of memory";
+    int r;
+
+    if (src.tls) {
+        src.ca_file = p->ca_file;
+        src.cert_file = p->cert_file;
+        src.key_file = p->key_file;
+    }
+    if (wp_qname_set(&q, zone, (size_t)wp_name_len(zone, WP_NAME_MAX)) < 0)
+        return wp_env_fail(env, "bad zone");
+    wp_etcd_path_set(&path, &q);
+    path.text[path.len] = '\0';
+    r = wp_etcd_range_get(&src, path.text, env->server, why, &p->range[i]);
+    return r < 0 ? wp_env_fail(env, "cannot follow etcd: %s", why) : 0;
+}
+
+static unsigned ms_since(const struct timespec *then)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned)((now.tv_sec - then->tv_sec) * 1000 + (now.tv_nsec - then->tv_nsec) / 1000000);
+}
+
+/* Listeners open when this returns. Data that comes at once should be there by then; an etcd
+ * that does not answer must not hold up other zones. */
+static int etcd_start(void *self, struct wp_env *env)
+{
+    struct etcd *p = self;
+    struct timespec began;
+    int r;
+
+    p->stale_answers = wp_metric_series(&stale_answers, (const char *const[]){env->server});
+    for (unsigned i = 0; i < p->zones.n; i++) {
+        r = get_range(p, env, i);
+        if (r < 0)
+            return r;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    for (unsigned i = 0; i < p->zones.n; i++) {
+        unsigned gone = ms_since(&began);
+        wp_etcd_range_wait(p->range[i], gone < WP_ETCD_START_WAIT_MS ? WP_ETCD_START_WAIT_MS - gone : 0);
+    }
+    return 0;
+}
+
+static void etcd_stop(void *self)
+{
+    struct etcd *p = self;
+
+    for (unsigned i = 0; p->range != NULL && i < p->zones.n; i++) {
+        wp_etcd_range_put(p->range[i]);
+        p->range[i] = NULL;
+    }
+}
+
+static bool etcd_is_ready(void *self)
+{
+    const struct etcd *p = self;
+
+    for (unsigned i = 0; i < p->zones.n; i++)
+        if (p->range[i] == NULL || !wp_etcd_range_is_loaded(p->range[i]))
+            return false;
+    return true;
+}
+
+extern const struct wp_plugin wp_plugin_etcd;
+const struct wp_plugin wp_plugin_etcd = {
+    .name = "etcd",
+    .size = sizeof(struct etcd),
+    .options = etcd_options,
+    .repeat = WP_REPEAT_ERROR,
+    .check = etcd_check,
+    .start = etcd_start,
+    .serve = etcd_serve,
+    .stop = etcd_stop,
+    .is_ready = etcd_is_ready,
+};

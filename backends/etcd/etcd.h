@@ -1,0 +1,39 @@
+/* One instance of the directive: what its lines say, and the zones it serves. */
+#pragma once
+#include "backends/etcd/answer.h"
+#include "backends/etcd/mirror.h"
+#include "waypost/plugin/plugin.h"
+
+struct wp_series;
+
+struct etcd {
+    /* the lines */
+    struct wp_zones zones;
+    struct wp_fall fall;
+    const char *prefix; /* cleaned */
+    struct wp_etcd_endpoint *endpoints;
+    unsigned n_endpoints;
+    const char *user, *password;
+    bool has_tls, no_apex_fallback;
+    const char *ca_file, *cert_file, *key_file;
+    int64_t min_s, max_s; /* 0: the default */
+
+    /* each zone in the order of `zones` */
+    struct wp_etcd_zone *zone;
+    struct wp_etcd_range **range;
+    struct wp_series *stale_answers;
+};
+
+extern const struct wp_option etcd_options[];
+/* Defaults, what lines say together, TLS files. */
+int etcd_check(void *self, struct wp_setup *s);
+int etcd_serve(void *self, struct wp_query *q);
+/* Whole seconds of a lease bound: a bare number, or Go's duration text. */
+int etcd_seconds_parse(const char *text, int64_t *ret_s) WP_MUSTCHECK;
+
+/* Answers with names outside the zone: look them up, then write. Returns DONE, WAIT or an error. */
+struct wp_etcd_answer;
+int etcd_resolve(struct etcd *p, struct wp_query *q, struct wp_etcd_answer *a);
+/* The finished answer as the reply. */
+int etcd_write(struct etcd *p, struct wp_query *q, struct wp_etcd_answer *a,
+               struct wp_query *const children[WP_ETCD_LOOKUPS_MAX]) WP_MUSTCHECK;

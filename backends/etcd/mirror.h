@@ -1,0 +1,56 @@
+/* What is kept of an etcd cluster. A mirror is one connection: the endpoints, the prefix, the
+ * credentials, the TLS files; a range is what a zone needs of it, with a tree of its own. Both
+ * are shared by every block that names the same, live as long as somebody holds them, and so
+ * survive a reload. All work is done on the gRPC engine's thread; a question reads the tree. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "backends/etcd/endpoint.h"
+#include "backends/etcd/tree.h"
+#include "waypost/base/err.h"
+
+struct wp_etcd_mirror;
+
+/* What makes one mirror different from another. */
+struct wp_etcd_source {
+    const char *prefix; /* cleaned: "/skydns", "" for none */
+    const struct wp_etcd_endpoint *endpoints;
+    unsigned n_endpoints;
+    bool tls;
+    const char *ca_file, *cert_file, *key_file; /* NULL: system roots, none, none */
+    const char *user, *password;                /* both or none */
+};
+
+enum {
+    WP_ETCD_STALE_S = 30,      /* out of step for longer: answers say so */
+    WP_ETCD_START_WAIT_MS = 2000,
+    WP_ETCD_MESSAGE_MAX = 64 << 20,
+};
+
+struct wp_etcd_range {
+    struct wp_etcd_tree *tree;
+    atomic_bool loaded; /* once true it stays */
+    struct wp_etcd_mirror *mirror;
+    struct wp_etcd_range_own *own; /* mirror_priv.h */
+};
+
+/* The range that holds everything at and below `base` (a path, "" for the root); `server` labels
+ * the metric of who uses it. Main thread. 0, -ENOMEM, or WP_EUNSUPPORTED with errbuf: no gRPC module. */
+int wp_etcd_range_get(const struct wp_etcd_source *src, const char *base, const char *server,
+                      char errbuf[256], struct wp_etcd_range **ret) WP_MUSTCHECK;
+/* No query holds a view of it any more. Main thread; waits until it is gone. Accepts NULL. */
+void wp_etcd_range_put(struct wp_etcd_range *r);
+/* Wait until the range is loaded, or every endpoint has failed once, or the time is over. Main
+ * thread. */
+void wp_etcd_range_wait(struct wp_etcd_range *r, unsigned timeout_ms);
+
+/* Key of wp_changed that changes when the range becomes loaded or stale, or stops being stale. */
+uint64_t wp_etcd_range_state_key(const struct wp_etcd_range *r);
+static inline bool wp_etcd_range_is_loaded(const struct wp_etcd_range *r)
+{
+    return atomic_load_explicit(&((struct wp_etcd_range *)(uintptr_t)r)->loaded, memory_order_acquire);
+}
+/* Seconds since the mirror last was in step with etcd; 0 while it is. Any thread. */
+uint64_t wp_etcd_range_behind_s(const struct wp_etcd_range *r, uint64_t now_ns);

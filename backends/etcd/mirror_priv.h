@@ -1,0 +1,243 @@
+/* The parts of a mirror: session.c decides what is done next, request.c and auth.c make calls,
+ * load.c lists, watch.c follows, apply.c changes trees, lease.c and lease_poll.c know leases,
+ * report.c tells. Everything is the engine thread's unless it says otherwise. */
+#pragma once
+#include <pthread.h>
+#include "backends/common/backoff.h"
+#include "backends/common/grpc_client.h"
+#include "backends/etcd/lease.h"
+#include "backends/etcd/mirror.h"
+#include "etcd.pb-c.h"
+#include "waypost/base/arena.h"
+#include "waypost/plugin/log.h"
+#include "waypost/plugin/metric.h"
+
+enum {
+    WP_ETCD_CONNECT_MS = 2000,
+    WP_ETCD_CALL_MS = 5000,
+    WP_ETCD_PAGE_MS = 20000,
+    WP_ETCD_ACK_MS = 5000,          /* for all watches to be created */
+    WP_ETCD_PROGRESS_MS = 15000,    /* a silent stream is asked for a sign of life, */
+    WP_ETCD_SILENCE_MS = 15000,     /* and given up this long after */
+    WP_ETCD_KEEPALIVE_MS = 10000,
+    WP_ETCD_KEEPALIVE_TIMEOUT_MS = 5000,
+    WP_ETCD_BACKOFF_FIRST_MS = 100,
+    WP_ETCD_BACKOFF_MOST_MS = 5000,
+    WP_ETCD_REFUSED_MS = 30000,     /* no endpoint will help: credentials, permissions */
+    WP_ETCD_STEADY_MS = 5000,       /* in step this long: the next failure is a new one */
+    WP_ETCD_COLD_MS = 5000,         /* without quorum and data this long: a serializable load */
+    WP_ETCD_HOLD_MS = 300000,       /* a data set that was suddenly emptied is kept this long */
+    WP_ETCD_REAP_MS = 20,
+    WP_ETCD_PAGE_KEYS = 1000,       /* of the first page; later ones by octets */
+    WP_ETCD_PAGE_KEYS_MAX = 100000,
+    WP_ETCD_PAGE_OCTETS = 4 << 20,
+    WP_ETCD_SERVERS_MAX = 32,
+};
+
+/* One of the two key ranges of a zone: everything below its path, and the path itself. */
+struct wp_etcd_part {
+    char *key, *end; /* with the prefix; end NULL: the one key */
+    size_t key_len, end_len;
+    int64_t next_revision; /* where a watch goes on */
+    int64_t watch_id;      /* asked for, 0: none */
+    bool created, in_fragment;
+    bool denied; /* the single key may not be read: it is taken as absent */
+};
+
+enum wp_etcd_reason { /* of a load */
+    WP_ETCD_LOAD_START,
+    WP_ETCD_LOAD_COMPACTED,
+    WP_ETCD_LOAD_CLUSTER_CHANGED,
+    WP_ETCD_LOAD_REVISION_BACK,
+    WP_ETCD_LOAD_VERIFY,
+    WP_ETCD_LOAD_REASONS,
+};
+
+struct wp_etcd_range_own {
+    struct wp_etcd_range r;
+    struct wp_etcd_range_own *next;       /* of the mirror */
+    struct wp_etcd_range_own *next_known; /* by the registry's lock, like refs */
+    unsigned refs;
+    char *base;
+    struct wp_etcd_part parts[2];
+    bool needs_load, suspect; /* the data set may be another one: trust no revision */
+    bool published_once;
+    enum wp_etcd_reason reason;
+    size_t published_keys;
+    struct wp_grpc_timer hold, reap;
+    bool held;
+    /* joining and leaving: the main thread waits on the mirror's condition */
+    struct wp_grpc_post post;
+    bool leaving, gone; /* gone: by the mirror's lock */
+};
+
+/* A question about one lease that is under way. */
+struct wp_etcd_lease_question {
+    struct wp_etcd_mirror *m;
+    struct wp_grpc_call *call; /* NULL: free */
+    int64_t id;
+};
+enum { WP_ETCD_ASKING_MAX = 8 };
+
+struct wp_etcd_leases {
+    struct wp_etcd_lease **buckets;
+    size_t n, mask;
+    struct wp_etcd_lease **heap; /* soonest due first */
+    size_t n_heap, cap_heap;
+    struct wp_etcd_lease_question questions[WP_ETCD_ASKING_MAX];
+    uint64_t next_ask_ns; /* rate */
+    struct wp_grpc_timer timer;
+    bool refused_logged;
+};
+
+struct wp_etcd_load {
+    struct wp_etcd_range_own *range; /* NULL: none runs */
+    unsigned part;
+    int64_t revision; /* of the snapshot; 0 before the first page */
+    int64_t limit;
+    char *from;       /* next key to ask for */
+    size_t from_len;
+    uint64_t began_ns;
+    unsigned restarts;
+    bool serializable;
+};
+
+struct wp_etcd_stats {
+    _Atomic(struct wp_series *) synced[WP_ETCD_SERVERS_MAX]; /* set by the main thread */
+    struct wp_series *keys, *malformed, *revision, *contact, *held, *octets;
+    struct wp_series *reloads[WP_ETCD_LOAD_REASONS];
+    struct wp_series *puts, *deletes, *reconnects, *bad_records;
+    struct wp_series *ranges, *lease_queries;
+};
+
+struct wp_etcd_mirror {
+    struct wp_etcd_mirror *next; /* by the registry's lock, like refs */
+    unsigned refs;
+    struct wp_etcd_range_own *known; /* ranges, as the main thread knows them */
+    char *key;  /* of the registry */
+    char *name; /* first endpoint and prefix: metrics */
+    struct wp_etcd_source src;
+    struct wp_arena words; /* of src */
+    const struct wp_grpc_ops *g;
+    uint64_t id;           /* source key of wp_changed */
+    _Atomic uint64_t lost_ns; /* any thread: 0 in step, else since when not */
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool round_failed; /* by lock: every endpoint has failed since the start */
+
+    struct wp_etcd_range_own *ranges;
+    const char *servers[WP_ETCD_SERVERS_MAX]; /* by the registry's lock */
+    unsigned n_servers;
+    uint64_t random;
+
+    unsigned at, tried; /* endpoint; how many failed in this round */
+    struct wp_backoff backoff;
+    struct wp_grpc_timer retry, stale;
+    bool retry_now; /* the timer only breaks a recursion */
+    uint64_t steady_ns; /* in step since, 0: not */
+
+    struct wp_grpc_channel *channel, *watch_channel;
+    struct wp_grpc_call *call; /* the one that the session waits for */
+    char *token;
+    bool connected, no_auth, reauthed, checked, rechecked, version_known, progress_exact;
+    struct wp_arena scratch; /* of the message being read */
+
+    struct wp_grpc_call *watch;
+    int64_t last_watch_id;
+    struct wp_grpc_timer watch_timer; /* acknowledgement, then signs of life */
+    bool asked_progress;
+
+    struct wp_etcd_load load;
+    struct wp_etcd_leases leases;
+
+    uint64_t cluster_id, member_id;
+    int64_t revision; /* last applied */
+    bool was_synced, stale_told, closed;
+    bool was_without_quorum; /* an endpoint could be reached but not its cluster */
+    uint64_t first_failure_ns;
+    struct wp_etcd_stats stats;
+    struct wp_log_limit bad_limit, lost_limit, outside_limit;
+    char last_refusal[200];
+};
+
+/* --- session.c ----------------------------------------------------------------------------- */
+void wp_etcd_session_start(struct wp_etcd_mirror *m);
+void wp_etcd_session_stop(struct wp_etcd_mirror *m);
+/* Do what has to be done next; nothing if a call is under way. */
+void wp_etcd_step(struct wp_etcd_mirror *m);
+/* The session is over: tell, and come back at the next endpoint. `what`: which call. */
+void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, const char *what);
+/* A call ended with an error that may be about credentials: either they are renewed once, or the
+ * session fails. */
+void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, const char *what);
+/* The whole data set may be another one. */
+void wp_etcd_suspect_all(struct wp_etcd_mirror *m, enum wp_etcd_reason reason);
+/* All watches stand. */
+void wp_etcd_in_step(struct wp_etcd_mirror *m);
+void wp_etcd_settled(struct wp_etcd_mirror *m); /* wake whoever waits */
+
+/* --- request.c ----------------------------------------------------------------------------- */
+/* One unary call of the session; m->call is set until it ends. -ENOMEM: the session has failed. */
+void wp_etcd_request(struct wp_etcd_mirror *m, const char *method, const ProtobufCMessage *request,
+                     unsigned timeout_ms, wp_grpc_done_fn *fn);
+/* The same beside the session (leases); arg is the callback's. */
+struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char *method,
+                                            const ProtobufCMessage *request, wp_grpc_done_fn *fn, void *arg);
+size_t wp_etcd_headers(const struct wp_etcd_mirror *m, bool leader, struct wp_grpc_header out[2]);
+/* Unpack into m->scratch: valid until the next one. NULL: malformed, or no memory. */
+void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len);
+/* Header of any reply: who answered. */
+void wp_etcd_seen(struct wp_etcd_mirror *m, const Etcd__Header *h);
+uint64_t wp_etcd_random(struct wp_etcd_mirror *m);
+
+/* --- auth.c -------------------------------------------------------------------------------- */
+void wp_etcd_authenticate(struct wp_etcd_mirror *m);
+void wp_etcd_ask_status(struct wp_etcd_mirror *m);
+void wp_etcd_check_revision(struct wp_etcd_mirror *m);
+
+/* --- load.c -------------------------------------------------------------------------------- */
+void wp_etcd_load_begin(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r);
+void wp_etcd_load_abort(struct wp_etcd_mirror *m);
+
+/* --- watch.c ------------------------------------------------------------------------------- */
+/* Open the stream if there is none, ask for the watches that are missing. */
+void wp_etcd_watch(struct wp_etcd_mirror *m);
+void wp_etcd_watch_close(struct wp_etcd_mirror *m);
+/* The range's watches end; what still comes of them is ignored. */
+void wp_etcd_watch_cancel(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r);
+
+/* --- apply.c ------------------------------------------------------------------------------- */
+/* One key of a listing, or one event; the batch stays open. -ENOMEM: the range must be loaded
+ * again. */
+int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__KeyValue *kv) WP_MUSTCHECK;
+int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__Event *e) WP_MUSTCHECK;
+/* Show the batch, or hold it back while a suspect data set looks emptied. */
+void wp_etcd_apply_done(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, bool after_load,
+                        struct wp_etcd_batch_size *ret);
+
+/* --- lease.c, lease_poll.c ------------------------------------------------------------------- */
+/* A reference, NULL for id 0 or without memory. */
+struct wp_etcd_lease *wp_etcd_lease_get(struct wp_etcd_mirror *m, int64_t id);
+void wp_etcd_lease_put(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease);
+struct wp_etcd_lease *wp_etcd_lease_find(struct wp_etcd_mirror *m, int64_t id);
+void wp_etcd_lease_due(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, uint64_t due_ns);
+struct wp_etcd_lease *wp_etcd_lease_next_due(struct wp_etcd_mirror *m, uint64_t now_ns); /* taken out */
+void wp_etcd_leases_done(struct wp_etcd_mirror *m);
+void wp_etcd_lease_poll(struct wp_etcd_mirror *m);
+/* The session is over: its questions are asked again in the next one. */
+void wp_etcd_lease_poll_stop(struct wp_etcd_mirror *m);
+
+/* --- report.c ------------------------------------------------------------------------------ */
+void wp_etcd_stats_init(struct wp_etcd_mirror *m);
+void wp_etcd_stats_drop(struct wp_etcd_mirror *m);
+void wp_etcd_stats_server(struct wp_etcd_mirror *m, unsigned at);
+void wp_etcd_stats_update(struct wp_etcd_mirror *m);
+void wp_etcd_stats_error(struct wp_etcd_mirror *m, int status);
+const char *wp_etcd_status_text(int status);
+const char *wp_etcd_endpoint_text(const struct wp_etcd_mirror *m);
+const char *wp_etcd_reason_text(enum wp_etcd_reason reason);
+
+static inline uint64_t wp_etcd_ms(uint64_t ms)
+{
+    return ms * 1000000u;
+}

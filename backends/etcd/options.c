@@ -1,0 +1,230 @@
+/* The lines of the directive. */
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "backends/etcd/etcd.h"
+#include "waypost/base/text.h"
+#include "waypost/plugin/log.h"
+#include "waypost/tls/tls.h"
+
+enum { PREFIX_MAX = 1024 };
+
+/* CoreDNS reads on: a word too many is the next property. */
+static int no_more_words(struct wp_setup *s, const struct wp_line *l, unsigned n)
+{
+    return l->n_words > n ? wp_setup_error(s, l, "unknown property '%s'", l->words[n]) : 0;
+}
+
+static int parse_path(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+    char clean[PREFIX_MAX];
+
+    if (l->n_words < 2)
+        return wp_setup_arg_error(s, l);
+    if (wp_etcd_path_clean(l->words[1], clean, sizeof(clean)) < 0)
+        return wp_setup_error(s, l, "path is too long");
+    p->prefix = wp_arena_strdup(s->arena, clean);
+    return p->prefix == NULL ? -ENOMEM : no_more_words(s, l, 2);
+}
+
+static int set_endpoints(struct etcd *p, struct wp_setup *s, const struct wp_line *l,
+                         const char *const *words, unsigned n)
+{
+    p->endpoints = wp_arena_array(s->arena, n, sizeof(*p->endpoints));
+    if (p->endpoints == NULL)
+        return -ENOMEM;
+    for (p->n_endpoints = 0; p->n_endpoints < n; p->n_endpoints++) {
+        const char *word = words[p->n_endpoints], *why;
+        int r = wp_etcd_endpoint_parse(word, s->arena, &p->endpoints[p->n_endpoints], &why);
+        if (r == WP_EMALFORMED)
+            return wp_setup_error(s, l, "invalid endpoint \"%s\": %s", word, why);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int parse_endpoint(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    if (l->n_words < 2)
+        return wp_setup_arg_error(s, l);
+    return set_endpoints(self, s, l, l->words + 1, l->n_words - 1);
+}
+
+static int parse_credentials(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+
+    if (l->n_words == 1)
+        return wp_setup_arg_error(s, l);
+    if (l->n_words != 3)
+        return wp_setup_error(s, l, "credentials requires 2 arguments, username and password");
+    p->user = l->words[1];
+    p->password = l->words[2];
+    return 0;
+}
+
+static int parse_tls(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+    unsigned n = l->n_words - 1;
+
+    if (n > 3)
+        return wp_setup_error(s, l, "maximum of three arguments allowed for TLS config, found %u", n);
+    p->has_tls = true;
+    p->ca_file = n == 1 ? l->words[1] : n == 3 ? l->words[3] : NULL;
+    p->cert_file = n >= 2 ? l->words[1] : NULL;
+    p->key_file = n >= 2 ? l->words[2] : NULL;
+    return 0;
+}
+
+/* Go trims, and takes nothing for 0. */
+int etcd_seconds_parse(const char *text, int64_t *ret_s)
+{
+    char word[64];
+    size_t n;
+    int64_t v;
+    int r;
+
+    text += strspn(text, " \t\r\n");
+    n = strlen(text);
+    while (n > 0 && strchr(" \t\r\n", text[n - 1]) != NULL)
+        n--;
+    if (n >= sizeof(word))
+        return WP_EMALFORMED;
+    memcpy(word, text, n);
+    word[n] = '\0';
+    if (n == 0) {
+        *ret_s = 0;
+        return 0;
+    }
+    if (strspn(word, "0123456789") == n)
+        return wp_int_parse(word, 0, UINT32_MAX, ret_s);
+    r = wp_duration_parse(word, &v);
+    if (r == 0 && (v < 0 || v / 1000000000 > UINT32_MAX))
+        r = WP_ELIMIT;
+    if (r == 0)
+        *ret_s = v / 1000000000;
+    return r;
+}
+
+static int parse_lease_ttl(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+    int64_t *to = strcmp(l->words[0], "min-lease-ttl") == 0 ? &p->min_s : &p->max_s;
+
+    if (l->n_words < 2)
+        return wp_setup_arg_error(s, l);
+    if (etcd_seconds_parse(l->words[1], to) < 0)
+        return wp_setup_error(s, l,
+                              "invalid %s value: \"%s\" is neither a number of seconds nor a duration "
+                              "within 0..4294967295 seconds",
+                              l->words[0], l->words[1]);
+    return no_more_words(s, l, 2);
+}
+
+static int parse_no_apex_fallback(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+
+    if (l->n_words > 1)
+        return wp_setup_arg_error(s, l);
+    p->no_apex_fallback = true;
+    return 0;
+}
+
+static int parse_nothing(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    (void)self;
+    return no_more_words(s, l, 1);
+}
+
+static int parse_unknown(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    (void)self;
+    return wp_setup_error(s, l, "unknown property '%s'", l->words[0]);
+}
+
+const struct wp_option etcd_options[] = {
+    {.name = "", .kind = WP_OPT_ZONES, .offset = offsetof(struct etcd, zones),
+     .help = "zones to serve; none: the block's"},
+    {.name = "zones", .kind = WP_OPT_ZONES, .offset = offsetof(struct etcd, zones),
+     .help = "more zones to serve"},
+    {.name = "path", .kind = WP_OPT_CALL, .parse = parse_path, .help = "prefix of the keys"},
+    {.name = "endpoint", .kind = WP_OPT_CALL, .parse = parse_endpoint, .help = "URLs of the cluster"},
+    {.name = "credentials", .kind = WP_OPT_CALL, .parse = parse_credentials, .help = "user and password"},
+    {.name = "tls", .kind = WP_OPT_CALL, .parse = parse_tls, .help = "[CERT KEY [CACERT] | CACERT]"},
+    {.name = "fallthrough", .kind = WP_OPT_FALL, .offset = offsetof(struct etcd, fall),
+     .help = "names that do not exist go to the next directive"},
+    {.name = "min-lease-ttl", .kind = WP_OPT_CALL, .parse = parse_lease_ttl,
+     .help = "least TTL made from a lease"},
+    {.name = "max-lease-ttl", .kind = WP_OPT_CALL, .parse = parse_lease_ttl,
+     .help = "largest TTL made from a lease"},
+    {.name = "no_apex_fallback", .kind = WP_OPT_CALL, .parse = parse_no_apex_fallback,
+     .help = "the zone's own addresses come from apex.dns.ZONE only"},
+    {.name = "stubzones", .kind = WP_OPT_CALL, .parse = parse_nothing, .help = "accepted, no effect"},
+    {.name = "debug", .kind = WP_OPT_CALL, .parse = parse_nothing, .help = "accepted, no effect"},
+    {.name = "upstream", .kind = WP_OPT_IGNORE, .help = "accepted, no effect"},
+    {.name = "*", .kind = WP_OPT_CALL, .parse = parse_unknown},
+    {0},
+};
+
+/* --- all lines together ------------------------------------------------------------------------ */
+
+static int check_tls(struct etcd *p, struct wp_setup *s)
+{
+    struct wp_tls_client_config c;
+    struct wp_tls_ctx *ctx = NULL;
+    char why[256];
+
+    if (!p->has_tls)
+        return 0;
+    p->ca_file = p->ca_file != NULL ? wp_setup_path(s, p->ca_file) : NULL;
+    p->cert_file = p->cert_file != NULL ? wp_setup_path(s, p->cert_file) : NULL;
+    p->key_file = p->key_file != NULL ? wp_setup_path(s, p->key_file) : NULL;
+    /* Only to see that the files are good: connections to etcd are gRPC's. */
+    c = (struct wp_tls_client_config){.ca_file = p->ca_file, .cert_file = p->cert_file, .key_file = p->key_file};
+    if (wp_tls_client_new(&c, why, &ctx) < 0)
+        return wp_setup_fail(s, "%s", why);
+    wp_tls_ctx_unref(ctx);
+    return 0;
+}
+
+static int init_zones(struct etcd *p, struct wp_setup *s)
+{
+    if (p->zones.n == 0)
+        p->zones = *s->zones;
+    p->zone = wp_arena_array(s->arena, p->zones.n, sizeof(*p->zone));
+    p->range = wp_arena_array(s->arena, p->zones.n, sizeof(struct wp_etcd_range *));
+    if (p->zone == NULL || p->range == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i < p->zones.n; i++) {
+        int r = wp_etcd_zone_init(&p->zone[i], p->zones.zone[i], s->arena);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int etcd_check(void *self, struct wp_setup *s)
+{
+    static const char *const here[] = {"http://localhost:2379"};
+    struct etcd *p = self;
+    int r;
+
+    if (p->prefix == NULL)
+        p->prefix = "/skydns";
+    if (p->endpoints == NULL) {
+        r = set_endpoints(p, s, NULL, here, 1);
+        if (r < 0)
+            return r;
+    }
+    if (p->user != NULL && (*p->user == '\0' || *p->password == '\0')) {
+        wp_log(WP_WARNING, "etcd", "credentials with an empty user or password are not used");
+        p->user = p->password = NULL;
+    }
+    r = check_tls(p, s);
+    return r < 0 ? r : init_zones(p, s);
+}

@@ -1,0 +1,294 @@
+/* What is done next, where, and when after a failure. A session is the time at one endpoint:
+ *
+ *   connect -> token -> version -> the same data? -> load what is missing -> watch -> in step
+ *
+ * Any failure ends it; the next endpoint is tried at once, after a whole round a little later.
+ * Data stays as it is all the while. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/etcd/mirror_priv.h"
+#include "backends/etcd/pem.h"
+#include "waypost/plugin/change.h"
+
+static void close_session(struct wp_etcd_mirror *m)
+{
+    m->g->drop(m->call);
+    m->call = NULL;
+    wp_etcd_watch_close(m);
+    wp_etcd_load_abort(m);
+    wp_etcd_lease_poll_stop(m);
+    m->g->channel_free(m->channel);
+    m->g->channel_free(m->watch_channel);
+    m->channel = m->watch_channel = NULL;
+    free(m->token);
+    m->token = NULL;
+    m->connected = m->no_auth = m->reauthed = m->checked = m->rechecked = m->version_known = false;
+}
+
+/* --- in step, out of step ---------------------------------------------------------------------- */
+
+static void changed_state(struct wp_etcd_mirror *m)
+{
+    for (struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next)
+        wp_changed(wp_etcd_range_state_key(&r->r));
+}
+
+static void became_stale(struct wp_grpc_timer *t)
+{
+    struct wp_etcd_mirror *m =
+        (struct wp_etcd_mirror *)(void *)((char *)t - offsetof(struct wp_etcd_mirror, stale));
+
+    m->stale_told = true;
+    wp_log(WP_WARNING, "etcd", "%s: out of step for %d s, answers are marked as stale", m->name, WP_ETCD_STALE_S);
+    changed_state(m);
+}
+
+static void lose(struct wp_etcd_mirror *m)
+{
+    if (atomic_load(&m->lost_ns) != 0)
+        return;
+    atomic_store(&m->lost_ns, m->g->now());
+    if (m->was_synced) {
+        m->stale.fn = became_stale;
+        m->g->timer_set(&m->stale, m->g->now() + wp_etcd_ms(1000 * WP_ETCD_STALE_S));
+    }
+    wp_etcd_stats_update(m);
+}
+
+void wp_etcd_in_step(struct wp_etcd_mirror *m)
+{
+    uint64_t lost = atomic_load(&m->lost_ns), now = m->g->now();
+
+    if (m->steady_ns == 0)
+        m->steady_ns = now;
+    wp_etcd_lease_poll(m);
+    if (lost == 0)
+        return;
+    atomic_store(&m->lost_ns, 0);
+    m->g->timer_cancel(&m->stale);
+    pthread_mutex_lock(&m->lock);
+    m->round_failed = false;
+    pthread_mutex_unlock(&m->lock);
+    m->first_failure_ns = 0;
+    m->last_refusal[0] = '\0';
+    if (!m->was_synced) {
+        wp_log(WP_INFO, "etcd", "%s: connected, cluster %llx member %llx, watching from revision %lld",
+               wp_etcd_endpoint_text(m), (unsigned long long)m->cluster_id,
+               (unsigned long long)m->member_id, (long long)m->revision + 1);
+    } else {
+        wp_metric_add(m->stats.reconnects, WP_METRIC_SHARED, 1);
+        wp_log(WP_INFO, "etcd", "%s: in step again after %.1f s, member %llx, revision %lld",
+               wp_etcd_endpoint_text(m), (double)(now - lost) / 1e9, (unsigned long long)m->member_id,
+               (long long)m->revision);
+    }
+    m->was_synced = true;
+    if (m->stale_told)
+        changed_state(m);
+    m->stale_told = false;
+    wp_etcd_stats_update(m);
+}
+
+void wp_etcd_suspect_all(struct wp_etcd_mirror *m, enum wp_etcd_reason reason)
+{
+    wp_log(WP_WARNING, "etcd", "%s: %s (revision %lld here): loading everything again", wp_etcd_endpoint_text(m),
+           reason == WP_ETCD_LOAD_CLUSTER_CHANGED ? "another cluster answers" : "the store went back in time",
+           (long long)m->revision);
+    for (struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next) {
+        wp_etcd_watch_cancel(m, r);
+        r->needs_load = r->suspect = true;
+        r->reason = reason;
+    }
+}
+
+void wp_etcd_settled(struct wp_etcd_mirror *m)
+{
+    pthread_mutex_lock(&m->lock);
+    pthread_cond_broadcast(&m->cond);
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* --- endpoints ---------------------------------------------------------------------------------- */
+
+static void retry(struct wp_grpc_timer *t);
+
+static void come_back(struct wp_etcd_mirror *m, uint64_t wait_ns)
+{
+    m->retry.fn = retry;
+    m->g->timer_set(&m->retry, m->g->now() + wait_ns);
+}
+
+/* Every endpoint has failed since the last time in step. */
+static uint64_t end_round(struct wp_etcd_mirror *m)
+{
+    m->tried = 0;
+    pthread_mutex_lock(&m->lock);
+    m->round_failed = true;
+    pthread_cond_broadcast(&m->cond);
+    pthread_mutex_unlock(&m->lock);
+    return wp_backoff_next(&m->backoff, wp_etcd_random(m));
+}
+
+/* A text that repeats itself is told once a minute. */
+static void tell_failure(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
+{
+    char text[sizeof(m->last_refusal)];
+    bool again;
+
+    snprintf(text, sizeof(text), "%s %s: %s", what, wp_etcd_status_text(status), message);
+    again = strcmp(text, m->last_refusal) == 0;
+    memcpy(m->last_refusal, text, sizeof(text));
+    if (!again || wp_log_allow(&m->lost_limit, 1, 60))
+        wp_log(WP_WARNING, "etcd", "%s: %s: %s: %s", wp_etcd_endpoint_text(m), what,
+               wp_etcd_status_text(status), message);
+}
+
+static bool is_refusal(int status, const char *what)
+{
+    return status == WP_GRPC_PERMISSION_DENIED || status == WP_GRPC_UNAUTHENTICATED ||
+           (status == WP_GRPC_INVALID_ARGUMENT && strcmp(what, "authenticate") == 0);
+}
+
+void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
+{
+    bool was_steady = m->steady_ns != 0 && m->g->now() - m->steady_ns > wp_etcd_ms(WP_ETCD_STEADY_MS);
+    uint64_t wait = 0;
+
+    if (m->closed)
+        return;
+    tell_failure(m, status, message, what);
+    wp_etcd_stats_error(m, status);
+    m->was_without_quorum |= strcmp(what, "range") == 0 &&
+                             (status == WP_GRPC_UNAVAILABLE || status == WP_GRPC_DEADLINE_EXCEEDED);
+    close_session(m);
+    m->steady_ns = 0;
+    if (m->first_failure_ns == 0)
+        m->first_failure_ns = m->g->now();
+    lose(m);
+    if (was_steady) {
+        wp_backoff_reset(&m->backoff);
+        m->tried = 0;
+    }
+    m->at = (m->at + 1) % m->src.n_endpoints;
+    if (is_refusal(status, what)) {
+        (void)end_round(m); /* no other endpoint will say otherwise */
+        wait = wp_etcd_ms(WP_ETCD_REFUSED_MS);
+    } else if (++m->tried >= m->src.n_endpoints) {
+        wait = end_round(m);
+    }
+    come_back(m, wait);
+}
+
+void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
+{
+    bool is_token = status == WP_GRPC_UNAUTHENTICATED || strstr(message, "invalid auth token") != NULL ||
+                    strstr(message, "user name is empty") != NULL ||
+                    strstr(message, "revision of auth store is old") != NULL;
+
+    if (is_token && m->src.user == NULL)
+        wp_log(WP_ERROR, "etcd", "%s: authentication is enabled: the configuration needs `credentials USER PASSWORD`",
+               wp_etcd_endpoint_text(m));
+    if (!is_token || m->src.user == NULL || m->reauthed) {
+        wp_etcd_fail(m, is_token ? WP_GRPC_UNAUTHENTICATED : status, message, what);
+        return;
+    }
+    /* the token aged or the users changed: once more with a new one */
+    m->reauthed = true;
+    m->no_auth = false;
+    free(m->token);
+    m->token = NULL;
+    wp_etcd_watch_close(m);
+    wp_etcd_load_abort(m);
+    wp_etcd_step(m);
+}
+
+/* --- the session -------------------------------------------------------------------------------- */
+
+static struct wp_grpc_channel *open_channel(struct wp_etcd_mirror *m, const struct wp_etcd_pem *pem)
+{
+    struct wp_grpc_channel_config c = {
+        .target = m->src.endpoints[m->at].target,
+        .tls = m->src.tls,
+        .ca_pem = pem->ca,
+        .cert_pem = pem->cert,
+        .key_pem = pem->key,
+        .connect_timeout_ms = WP_ETCD_CONNECT_MS,
+        .keepalive_ms = WP_ETCD_KEEPALIVE_MS,
+        .keepalive_timeout_ms = WP_ETCD_KEEPALIVE_TIMEOUT_MS,
+        .max_receive = WP_ETCD_MESSAGE_MAX,
+    };
+
+    return m->g->channel_new(&c);
+}
+
+/* Two connections: a large listing must not hold up events. TLS files are read each time, so new
+ * ones count from the next connection on. False: the session has failed. */
+static bool connect_endpoint(struct wp_etcd_mirror *m)
+{
+    struct wp_etcd_pem pem = {0};
+    char why[256] = "out of memory, or a target or certificate that gRPC refuses";
+
+    if (m->src.tls && wp_etcd_pem_read(m->src.ca_file, m->src.cert_file, m->src.key_file, &pem, why) < 0) {
+        wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "tls");
+        return false;
+    }
+    m->channel = open_channel(m, &pem);
+    m->watch_channel = open_channel(m, &pem);
+    wp_etcd_pem_done(&pem);
+    if (m->channel == NULL || m->watch_channel == NULL) {
+        wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "connect");
+        return false;
+    }
+    m->connected = true;
+    return true;
+}
+
+static struct wp_etcd_range_own *find_range(struct wp_etcd_mirror *m, bool loaded)
+{
+    for (struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next)
+        if (loaded ? wp_etcd_range_is_loaded(&r->r) : r->needs_load && !r->leaving)
+            return r;
+    return NULL;
+}
+
+void wp_etcd_step(struct wp_etcd_mirror *m)
+{
+    struct wp_etcd_range_own *r;
+
+    if (m->closed || m->call != NULL || m->retry.is_set || m->ranges == NULL)
+        return;
+    if (!m->connected && !connect_endpoint(m))
+        return;
+    if (m->src.user != NULL && m->token == NULL && !m->no_auth)
+        wp_etcd_authenticate(m);
+    else if (!m->version_known)
+        wp_etcd_ask_status(m);
+    else if (!m->checked && find_range(m, true) != NULL)
+        wp_etcd_check_revision(m);
+    else if ((r = find_range(m, false)) != NULL)
+        wp_etcd_load_begin(m, r);
+    else
+        wp_etcd_watch(m);
+}
+
+static void retry(struct wp_grpc_timer *t)
+{
+    wp_etcd_step((struct wp_etcd_mirror *)(void *)((char *)t - offsetof(struct wp_etcd_mirror, retry)));
+}
+
+void wp_etcd_session_start(struct wp_etcd_mirror *m)
+{
+    m->backoff = (struct wp_backoff){.first_ns = wp_etcd_ms(WP_ETCD_BACKOFF_FIRST_MS),
+                                     .most_ns = wp_etcd_ms(WP_ETCD_BACKOFF_MOST_MS)};
+    m->at = (unsigned)(wp_etcd_random(m) % m->src.n_endpoints);
+    atomic_store(&m->lost_ns, m->g->now());
+}
+
+void wp_etcd_session_stop(struct wp_etcd_mirror *m)
+{
+    m->closed = true;
+    m->g->timer_cancel(&m->retry);
+    m->g->timer_cancel(&m->stale);
+    close_session(m);
+}
