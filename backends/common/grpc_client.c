@@ -35,7 +35,7 @@ static struct {
     grpc_channel *nowhere; /* a call that goes nowhere: an empty batch on it wakes the thread */
     grpc_call *waker;
     struct tag wake;
-    atomic_bool waking; /* the batch is started: whoever posts next need not */
+    atomic_bool waking;                   /* the batch is started: whoever posts next need not */
     _Atomic(struct wp_grpc_post *) posts; /* newest first */
     struct wp_grpc_timer *timers;         /* soonest first; the engine thread's */
     bool stopping;                        /* the engine thread's */
@@ -52,7 +52,8 @@ static uint64_t now_ns(void)
 
 static gpr_timespec in_ns(uint64_t ns)
 {
-    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos((int64_t)ns, GPR_TIMESPAN));
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                        gpr_time_from_nanos((int64_t)ns, GPR_TIMESPAN));
 }
 
 static void engine_post(struct wp_grpc_post *post)
@@ -166,8 +167,8 @@ static int start_engine(void)
     grpc_init();
     engine.cq = grpc_completion_queue_create_for_next(NULL);
     engine.nowhere = grpc_lame_client_channel_create("nowhere", GRPC_STATUS_UNAVAILABLE, "");
-    engine.waker = grpc_channel_create_call(engine.nowhere, NULL, GRPC_PROPAGATE_DEFAULTS, engine.cq,
-                                            grpc_slice_from_static_string("/wake"), NULL,
+    engine.waker = grpc_channel_create_call(engine.nowhere, NULL, GRPC_PROPAGATE_DEFAULTS,
+                                            engine.cq, grpc_slice_from_static_string("/wake"), NULL,
                                             gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
     engine.wake.fn = run_posts;
     engine.stopping = false;
@@ -184,8 +185,9 @@ static void end_engine(bool started)
         pthread_join(engine.thread, NULL);
     } else {
         grpc_completion_queue_shutdown(engine.cq);
-        while (grpc_completion_queue_next(engine.cq, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).type !=
-               GRPC_QUEUE_SHUTDOWN)
+        while (
+            grpc_completion_queue_next(engine.cq, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).type !=
+            GRPC_QUEUE_SHUTDOWN)
             ;
     }
     grpc_call_unref(engine.waker);
@@ -221,7 +223,8 @@ static void engine_release(void)
 
 static grpc_arg int_arg(const char *key, int value)
 {
-    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
+    return (grpc_arg){
+        .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
 }
 
 static grpc_channel_credentials *credentials_of(const struct wp_grpc_channel_config *c)
@@ -230,7 +233,8 @@ static grpc_channel_credentials *credentials_of(const struct wp_grpc_channel_con
 
     if (!c->tls)
         return grpc_insecure_credentials_create();
-    return grpc_ssl_credentials_create_ex(c->ca_pem, c->cert_pem != NULL ? &pair : NULL, NULL, NULL);
+    return grpc_ssl_credentials_create_ex(c->ca_pem, c->cert_pem != NULL ? &pair : NULL, NULL,
+                                          NULL);
 }
 
 static struct wp_grpc_channel *channel_new(const struct wp_grpc_channel_config *c)
@@ -349,7 +353,8 @@ static bool set_headers(struct wp_grpc_call *c, const struct wp_grpc_header *hea
 }
 
 static struct wp_grpc_call *call_new(struct wp_grpc_channel *ch, const char *method,
-                                     const struct wp_grpc_header *headers, size_t n, gpr_timespec deadline)
+                                     const struct wp_grpc_header *headers, size_t n,
+                                     gpr_timespec deadline)
 {
     struct wp_grpc_call *c = calloc(1, sizeof(*c));
     grpc_slice name;
@@ -365,8 +370,8 @@ static struct wp_grpc_call *call_new(struct wp_grpc_channel *ch, const char *met
         return NULL;
     }
     name = grpc_slice_from_copied_string(method);
-    c->core = grpc_channel_create_call(ch->core, NULL, GRPC_PROPAGATE_DEFAULTS, engine.cq, name, NULL,
-                                       deadline, NULL);
+    c->core = grpc_channel_create_call(ch->core, NULL, GRPC_PROPAGATE_DEFAULTS, engine.cq, name,
+                                       NULL, deadline, NULL);
     grpc_slice_unref(name);
     return c;
 }
@@ -424,14 +429,16 @@ static void unary_done(struct tag *t, bool ok)
         int status = (int)c->status;
         bool has = false;
         c->over = true;
-        if (status == GRPC_STATUS_OK && c->received != NULL && grpc_byte_buffer_reader_init(&reader, c->received)) {
+        if (status == GRPC_STATUS_OK && c->received != NULL &&
+            grpc_byte_buffer_reader_init(&reader, c->received)) {
             all = grpc_byte_buffer_reader_readall(&reader);
             grpc_byte_buffer_reader_destroy(&reader);
             has = true;
         }
         if (status == GRPC_STATUS_OK && !has)
             status = GRPC_STATUS_INTERNAL;
-        c->done(c->arg, status, text, has ? GRPC_SLICE_START_PTR(all) : NULL, GRPC_SLICE_LENGTH(all));
+        c->done(c->arg, status, text, has ? GRPC_SLICE_START_PTR(all) : NULL,
+                GRPC_SLICE_LENGTH(all));
         grpc_slice_unref(all);
     }
     gpr_free(text);

@@ -50,8 +50,8 @@ struct wp_grpc_timer {
 struct wp_grpc_channel_config {
     const char *target; /* "ipv4:192.0.2.1:2379", "dns:///etcd.example:2379", "unix:/run/x" */
     bool tls;
-    const char *ca_pem;              /* of TLS; must be given */
-    const char *cert_pem, *key_pem;  /* or NULL */
+    const char *ca_pem;             /* of TLS; must be given */
+    const char *cert_pem, *key_pem; /* or NULL */
     int connect_timeout_ms, keepalive_ms, keepalive_timeout_ms;
     size_t max_receive; /* octets of one message */
 };
@@ -62,7 +62,8 @@ struct wp_grpc_header {
 
 /* The end of a unary call. data: the message, NULL unless status is OK; both it and `message`
  * are valid during the callback only. */
-typedef void wp_grpc_done_fn(void *arg, int status, const char *message, const uint8_t *data, size_t len);
+typedef void wp_grpc_done_fn(void *arg, int status, const char *message, const uint8_t *data,
+                             size_t len);
 
 struct wp_grpc_stream_ops {
     void (*message)(void *arg, const uint8_t *data, size_t len);

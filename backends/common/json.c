@@ -125,7 +125,8 @@ static size_t mend(const char *text, size_t len, size_t until, struct mended *m)
 static bool needs_mending(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] >= 0x80 || (text[i] == '\\' && i + 1 < len && text[i + 1] == 'u'))
+        if ((unsigned char)text[i] >= 0x80 ||
+            (text[i] == '\\' && i + 1 < len && text[i + 1] == 'u'))
             return true;
     return false;
 }

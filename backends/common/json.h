@@ -14,7 +14,8 @@ struct wp_json_error {
 
 /* One value with nothing but white space around it. Caller drops it with json_decref.
  * WP_EMALFORMED with *ret_error, -ENOMEM. */
-int wp_json_load(const char *text, size_t len, json_t **ret, struct wp_json_error *ret_error) WP_MUSTCHECK;
+int wp_json_load(const char *text, size_t len, json_t **ret,
+                 struct wp_json_error *ret_error) WP_MUSTCHECK;
 
 /* Go matches field names without regard to ASCII case. */
 bool wp_json_name_is(const char *name, const char *field);

@@ -17,15 +17,19 @@ static int answer_exact(struct wp_etcd_answer *a, const struct wp_etcd_target *t
     rec = e.at[0];
     if (!(rec->flags & WP_ETCD_REC_HOST))
         return 0;
-    return wp_etcd_add(a, &(struct wp_etcd_item){.type = qtype, .section = WP_ANSWER,
+    return wp_etcd_add(a, &(struct wp_etcd_item){.type = qtype,
+                                                 .section = WP_ANSWER,
                                                  .ttl = wp_etcd_ttl(a, rec),
-                                                 .rdata = wp_etcd_rec_host(rec), .rdlen = rec->host_len});
+                                                 .rdata = wp_etcd_rec_host(rec),
+                                                 .rdlen = rec->host_len});
 }
 
 static int answer_soa(struct wp_etcd_answer *a)
 {
     const struct wp_etcd_zone *z = a->view->zone;
-    struct wp_etcd_item item = {.owner = z->name, .type = WP_TYPE_SOA, .section = WP_ANSWER,
+    struct wp_etcd_item item = {.owner = z->name,
+                                .type = WP_TYPE_SOA,
+                                .section = WP_ANSWER,
                                 .ttl = WP_ETCD_SOA_TTL,
                                 .rdlen = (uint16_t)(z->soa_names_len + WP_ETCD_SOA_NUMBERS)};
     uint8_t *rdata = wp_arena_alloc(a->arena, item.rdlen);

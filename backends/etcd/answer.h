@@ -30,9 +30,9 @@ struct wp_etcd_place {
 
 /* A zone as the configuration gives it. */
 struct wp_etcd_zone {
-    const uint8_t *name; /* lower-case wire */
+    const uint8_t *name;           /* lower-case wire */
     struct wp_etcd_place apex, ns; /* of apex.dns.ZONE and ns.dns.ZONE; len 0: no such name */
-    const uint8_t *soa_names; /* mname and rname, wire */
+    const uint8_t *soa_names;      /* mname and rname, wire */
     size_t soa_names_len;
 };
 int wp_etcd_zone_init(struct wp_etcd_zone *z, const uint8_t *name, struct wp_arena *a) WP_MUSTCHECK;
@@ -51,9 +51,9 @@ struct wp_etcd_view {
 };
 
 enum wp_etcd_outcome {
-    WP_ETCD_FOUND,      /* records; none: NODATA */
-    WP_ETCD_NO_NAME,    /* name error */
-    WP_ETCD_FAILED,     /* SERVFAIL, `error` says why */
+    WP_ETCD_FOUND,   /* records; none: NODATA */
+    WP_ETCD_NO_NAME, /* name error */
+    WP_ETCD_FAILED,  /* SERVFAIL, `error` says why */
 };
 
 enum wp_etcd_item_kind {
@@ -72,9 +72,9 @@ struct wp_etcd_item {
 struct wp_etcd_lookup {
     const uint8_t *name;
     uint16_t type;
-    bool answered;   /* a reply of any rcode came back; set by the caller */
-    bool truncated;  /* and it was */
-    bool optional;   /* additional data: its TC does not count */
+    bool answered;  /* a reply of any rcode came back; set by the caller */
+    bool truncated; /* and it was */
+    bool optional;  /* additional data: its TC does not count */
 };
 
 struct wp_etcd_answer {

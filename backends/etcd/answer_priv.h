@@ -38,7 +38,8 @@ struct wp_etcd_chain {
 };
 /* A, AAAA and TXT: records of the entries, aliases followed. owner NULL: the question name. */
 int wp_etcd_follow(struct wp_etcd_answer *a, const struct wp_etcd_target *t, const uint8_t *owner,
-                   uint16_t qtype, enum wp_section section, const struct wp_etcd_chain *chain) WP_MUSTCHECK;
+                   uint16_t qtype, enum wp_section section,
+                   const struct wp_etcd_chain *chain) WP_MUSTCHECK;
 /* Address records of a target for the additional section: inside the zone A only, outside both
  * families through the server. */
 int wp_etcd_glue(struct wp_etcd_answer *a, const uint8_t *target) WP_MUSTCHECK;
@@ -46,8 +47,8 @@ int wp_etcd_glue(struct wp_etcd_answer *a, const uint8_t *target) WP_MUSTCHECK;
 /* The name that an entry with an address goes by, or the host of one with a name, `strip` labels
  * taken off when it has more; in the arena. NULL without memory; an entry whose key is no
  * name gives *ret_none. */
-const uint8_t *wp_etcd_target_name(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, bool strip,
-                                   bool *ret_none);
+const uint8_t *wp_etcd_target_name(struct wp_etcd_answer *a, const struct wp_etcd_rec *r,
+                                   bool strip, bool *ret_none);
 
 int wp_etcd_add(struct wp_etcd_answer *a, const struct wp_etcd_item *item) WP_MUSTCHECK;
 int wp_etcd_add_address(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, const uint8_t *owner,

@@ -27,7 +27,8 @@ static const char *key_of(const struct wp_etcd_mirror *m, const struct wp_etcd_r
     return (const char *)key->data + skip;
 }
 
-static void tell_bad(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv, const struct wp_etcd_flaw *flaw)
+static void tell_bad(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv,
+                     const struct wp_etcd_flaw *flaw)
 {
     wp_metric_add(m->stats.bad_records, WP_METRIC_SHARED, 1);
     if (wp_log_allow(&m->bad_limit, BAD_LINES, BAD_LINES_S))
@@ -65,7 +66,8 @@ out:
     return ret;
 }
 
-int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__KeyValue *kv)
+int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
+                         const Etcd__KeyValue *kv)
 {
     size_t len;
     const char *key = key_of(m, r, &kv->key, &len);
@@ -109,7 +111,8 @@ static void reap(struct wp_grpc_timer *t)
         m->g->timer_set(t, m->g->now() + wp_etcd_ms(WP_ETCD_REAP_MS));
 }
 
-static void publish(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, struct wp_etcd_batch_size *ret)
+static void publish(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
+                    struct wp_etcd_batch_size *ret)
 {
     bool first = !r->published_once;
 
@@ -136,7 +139,8 @@ static void adopt(struct wp_grpc_timer *t)
         (struct wp_etcd_range_own *)(void *)((char *)t - offsetof(struct wp_etcd_range_own, hold));
     struct wp_etcd_batch_size size;
 
-    wp_log(WP_WARNING, "etcd", "%s: the data of another or older data set is taken over now: %zu keys instead of %zu",
+    wp_log(WP_WARNING, "etcd",
+           "%s: the data of another or older data set is taken over now: %zu keys instead of %zu",
            wp_etcd_endpoint_text(r->r.mirror), wp_etcd_tree_keys(r->r.tree), r->published_keys);
     publish(r->r.mirror, r, &size);
 }
@@ -153,7 +157,8 @@ void wp_etcd_apply_done(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, b
         r->hold.fn = adopt;
         m->g->timer_set(&r->hold, m->g->now() + wp_etcd_ms(WP_ETCD_HOLD_MS));
         wp_log(WP_ERROR, "etcd",
-               "%s: the store holds %zu keys of %zu after it went back or was replaced: the old data is served "
+               "%s: the store holds %zu keys of %zu after it went back or was replaced: the old "
+               "data is served "
                "for %d more seconds",
                wp_etcd_endpoint_text(m), keys, r->published_keys, WP_ETCD_HOLD_MS / 1000);
     }

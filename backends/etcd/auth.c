@@ -7,15 +7,18 @@
 
 /* --- token ------------------------------------------------------------------------------------ */
 
-static void authenticated(void *arg, int status, const char *message, const uint8_t *data, size_t len)
+static void authenticated(void *arg, int status, const char *message, const uint8_t *data,
+                          size_t len)
 {
     struct wp_etcd_mirror *m = arg;
     const Etcd__AuthenticateResponse *r;
 
     m->call = NULL;
-    if (status == WP_GRPC_FAILED_PRECONDITION && strstr(message, "authentication is not enabled") != NULL) {
+    if (status == WP_GRPC_FAILED_PRECONDITION &&
+        strstr(message, "authentication is not enabled") != NULL) {
         m->no_auth = true;
-        wp_log(WP_INFO, "etcd", "%s: authentication is not enabled, going on without", wp_etcd_endpoint_text(m));
+        wp_log(WP_INFO, "etcd", "%s: authentication is not enabled, going on without",
+               wp_etcd_endpoint_text(m));
         wp_etcd_step(m);
         return;
     }
@@ -56,7 +59,8 @@ static bool is_progress_exact(const char *version)
     return (minor == 5 && patch >= 8) || (minor == 4 && patch >= 25);
 }
 
-static void status_known(void *arg, int status, const char *message, const uint8_t *data, size_t len)
+static void status_known(void *arg, int status, const char *message, const uint8_t *data,
+                         size_t len)
 {
     struct wp_etcd_mirror *m = arg;
     const Etcd__StatusResponse *r = NULL;
@@ -88,7 +92,8 @@ void wp_etcd_ask_status(struct wp_etcd_mirror *m)
 
 /* --- the same data? --------------------------------------------------------------------------- */
 
-static void revision_known(void *arg, int status, const char *message, const uint8_t *data, size_t len)
+static void revision_known(void *arg, int status, const char *message, const uint8_t *data,
+                           size_t len)
 {
     struct wp_etcd_mirror *m = arg;
     const Etcd__RangeResponse *r;

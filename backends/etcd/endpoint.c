@@ -13,9 +13,9 @@ static const struct {
     enum wp_etcd_scheme scheme;
     bool is_path;
 } schemes[] = {
-    {"http://", WP_ETCD_PLAIN, false},  {"https://", WP_ETCD_SECURE, false},
-    {"unix://", WP_ETCD_EITHER, true},  {"unixs://", WP_ETCD_SECURE, true},
-    {"unix:", WP_ETCD_EITHER, true},    {"unixs:", WP_ETCD_SECURE, true},
+    {"http://", WP_ETCD_PLAIN, false}, {"https://", WP_ETCD_SECURE, false},
+    {"unix://", WP_ETCD_EITHER, true}, {"unixs://", WP_ETCD_SECURE, true},
+    {"unix:", WP_ETCD_EITHER, true},   {"unixs:", WP_ETCD_SECURE, true},
 };
 
 /* "host", "host:port", "[v6]:port", "v6": where the host ends and the port begins. */
@@ -43,7 +43,8 @@ static int split_port(const char *s, const char **ret_host, size_t *ret_len, con
     return 0;
 }
 
-static int parse_host(const char *s, struct wp_arena *a, const char **ret_target, const char **ret_why)
+static int parse_host(const char *s, struct wp_arena *a, const char **ret_target,
+                      const char **ret_why)
 {
     struct in6_addr addr;
     const char *host, *port;

@@ -14,7 +14,7 @@ struct wp_etcd_endpoint {
     const char *target; /* as gRPC wants it */
     enum wp_etcd_scheme scheme;
 };
-/* http://H:P, https://H:P, H:P, unix:PATH, unixs:PATH; a missing port is 2379. Strings are in the arena.
- * WP_EMALFORMED with *ret_why, -ENOMEM. */
+/* http://H:P, https://H:P, H:P, unix:PATH, unixs:PATH; a missing port is 2379. Strings are in the
+ * arena. WP_EMALFORMED with *ret_why, -ENOMEM. */
 int wp_etcd_endpoint_parse(const char *text, struct wp_arena *a, struct wp_etcd_endpoint *ret,
                            const char **ret_why) WP_MUSTCHECK;

@@ -56,7 +56,7 @@ static int get_range(struct etcd *p, struct wp_env *env, unsigned i)
         src.cert_file = p->cert_file;
         src.key_file = p->key_file;
     }
-    if (wp_qname_set(&q, zone, (size_t)wp_name_len(zone, WP_NAME_MAX)) < 0)
+    if (wp_qname_set(&q, zone, wp_name_size(zone)) < 0)
         return wp_env_fail(env, "bad zone");
     wp_etcd_path_set(&path, &q);
     path.text[path.len] = '\0';
@@ -89,7 +89,8 @@ static int etcd_start(void *self, struct wp_env *env)
     clock_gettime(CLOCK_MONOTONIC, &began);
     for (unsigned i = 0; i < p->zones.n; i++) {
         unsigned gone = ms_since(&began);
-        wp_etcd_range_wait(p->range[i], gone < WP_ETCD_START_WAIT_MS ? WP_ETCD_START_WAIT_MS - gone : 0);
+        wp_etcd_range_wait(p->range[i],
+                           gone < WP_ETCD_START_WAIT_MS ? WP_ETCD_START_WAIT_MS - gone : 0);
     }
     return 0;
 }

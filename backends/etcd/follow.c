@@ -23,7 +23,8 @@ static int add_own(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, const 
     else if (r->flags & WP_ETCD_REC_ODD)
         at = wp_etcd_set_add(said, a->arena, 1, wp_etcd_rec_host(r), r->host_len, &is_new);
     else
-        at = wp_etcd_set_add(said, a->arena, 0, wp_etcd_rec_addr(r), wp_etcd_rec_addr_len(r), &is_new);
+        at = wp_etcd_set_add(said, a->arena, 0, wp_etcd_rec_addr(r), wp_etcd_rec_addr_len(r),
+                             &is_new);
     if (at < 0)
         return (int)at;
     if (!is_new)
@@ -78,10 +79,15 @@ static int follow_alias(struct wp_etcd_answer *a, const struct wp_etcd_target *t
                         const struct wp_etcd_rec *r, const uint8_t *owner, uint16_t qtype,
                         enum wp_section section, const struct wp_etcd_chain *chain)
 {
-    struct wp_etcd_item cname = {.owner = owner, .rdata = wp_etcd_rec_host(r), .rdlen = r->host_len,
-                                 .ttl = wp_etcd_ttl(a, r), .type = WP_TYPE_CNAME,
-                                 .section = section, .kind = WP_ETCD_CHAIN};
-    struct wp_etcd_chain link = {chain, cname.rdata, cname.rdlen, 1 + (chain != NULL ? chain->n : 0)};
+    struct wp_etcd_item cname = {.owner = owner,
+                                 .rdata = wp_etcd_rec_host(r),
+                                 .rdlen = r->host_len,
+                                 .ttl = wp_etcd_ttl(a, r),
+                                 .type = WP_TYPE_CNAME,
+                                 .section = section,
+                                 .kind = WP_ETCD_CHAIN};
+    struct wp_etcd_chain link = {chain, cname.rdata, cname.rdlen,
+                                 1 + (chain != NULL ? chain->n : 0)};
     size_t octets = a->octets;
     uint32_t at = a->n;
     int ret;
@@ -129,7 +135,7 @@ int wp_etcd_follow(struct wp_etcd_answer *a, const struct wp_etcd_target *t, con
 int wp_etcd_glue(struct wp_etcd_answer *a, const uint8_t *target)
 {
     struct wp_etcd_target t;
-    int r, len = wp_name_len(target, WP_NAME_MAX);
+    int r;
 
     if (!wp_name_within(target, a->view->zone->name)) {
         r = wp_etcd_add_external(a, target, WP_TYPE_A, WP_ADDITIONAL, false);
@@ -137,7 +143,7 @@ int wp_etcd_glue(struct wp_etcd_answer *a, const uint8_t *target)
             r = wp_etcd_add_external(a, target, WP_TYPE_AAAA, WP_ADDITIONAL, true);
         return r == WP_ELIMIT ? 0 : r;
     }
-    if (len < 0 || wp_qname_set(&t.name, target, (size_t)len) < 0)
+    if (wp_qname_set(&t.name, target, wp_name_size(target)) < 0)
         return 0;
     wp_etcd_path_set(&t.path, &t.name);
     r = wp_etcd_follow(a, &t, target, WP_TYPE_A, WP_ADDITIONAL, NULL);

@@ -7,7 +7,8 @@
 static int push(struct wp_etcd_answer *a, struct wp_etcd_entries *e, const struct wp_etcd_rec *r)
 {
     if (e->n == e->cap) {
-        const struct wp_etcd_rec **at = wp_arena_alloc(a->arena, 4 * e->cap * sizeof(struct wp_etcd_rec *));
+        const struct wp_etcd_rec **at =
+            wp_arena_alloc(a->arena, 4 * e->cap * sizeof(struct wp_etcd_rec *));
         if (at == NULL)
             return -ENOMEM;
         memcpy(at, e->at, e->n * sizeof(struct wp_etcd_rec *));
@@ -38,8 +39,9 @@ struct tally {
 };
 
 /* What is malformed hides itself, not its neighbours. */
-static int take(struct wp_etcd_answer *a, const struct wp_etcd_path *star, const struct wp_etcd_rec *r,
-                uint16_t qtype, struct tally *tally, struct wp_etcd_entries *e)
+static int take(struct wp_etcd_answer *a, const struct wp_etcd_path *star,
+                const struct wp_etcd_rec *r, uint16_t qtype, struct tally *tally,
+                struct wp_etcd_entries *e)
 {
     tally->exists = true;
     if (star != NULL && !wp_etcd_path_match(star, wp_etcd_rec_key(r), r->key_len))
@@ -74,7 +76,8 @@ static int gather(struct wp_etcd_answer *a, const char *path, size_t len, uint64
             r = take(a, star, rec, qtype, &tally, e);
         a->truncated |= a->budget == 0;
     }
-    if (r == 0 && !tally.exists && (rec = wp_etcd_snap_key(&a->view->snap, path, len, hash)) != NULL)
+    if (r == 0 && !tally.exists &&
+        (rec = wp_etcd_snap_key(&a->view->snap, path, len, hash)) != NULL)
         r = take(a, star, rec, qtype, &tally, e);
     if (r < 0)
         return r;

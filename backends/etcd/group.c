@@ -19,8 +19,8 @@ static bool same_group(const struct wp_etcd_rec *a, const struct wp_etcd_rec *b)
 
 /* The entry whose group decides: the first, or a shallower one behind it; the search ends at a
  * shallower one without a group. *ret_end: entries from here on have no depth of their own. */
-static const struct wp_etcd_rec *find_candidate(const struct wp_etcd_entries *e, unsigned *ret_depth,
-                                                size_t *ret_end)
+static const struct wp_etcd_rec *find_candidate(const struct wp_etcd_entries *e,
+                                                unsigned *ret_depth, size_t *ret_end)
 {
     const struct wp_etcd_rec *candidate = e->at[0];
     unsigned depth = depth_of(candidate);
@@ -54,7 +54,8 @@ void wp_etcd_group_filter(struct wp_etcd_entries *e)
     if (candidate->group_len == 0)
         return;
     for (size_t i = 0; i < e->n && i < end; i++)
-        if (e->at[i]->group_len > 0 && !same_group(e->at[i], candidate) && depth_of(e->at[i]) == depth)
+        if (e->at[i]->group_len > 0 && !same_group(e->at[i], candidate) &&
+            depth_of(e->at[i]) == depth)
             return; /* the shallowest disagree: no group at all */
     for (size_t i = 0; i < e->n; i++)
         if (e->at[i]->group_len == 0 || same_group(e->at[i], candidate))

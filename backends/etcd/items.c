@@ -41,7 +41,7 @@ int wp_etcd_add_address(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, c
 int wp_etcd_add_address_once(struct wp_etcd_answer *a, const struct wp_etcd_rec *r,
                              const uint8_t *owner, struct wp_etcd_set *said)
 {
-    size_t owner_len = (size_t)wp_name_len(owner, WP_NAME_MAX);
+    size_t owner_len = wp_name_size(owner);
     bool is_new, odd = (r->flags & WP_ETCD_REC_ODD) != 0;
     const void *host = odd ? wp_etcd_rec_host(r) : wp_etcd_rec_addr(r);
     size_t host_len = odd ? r->host_len : wp_etcd_rec_addr_len(r);
@@ -66,12 +66,14 @@ int wp_etcd_add_external(struct wp_etcd_answer *a, const uint8_t *name, uint16_t
     unsigned i = 0;
 
     /* the same name twice (several entries with one host) is looked up once */
-    while (i < a->n_lookups && (a->lookups[i].type != type || !wp_name_equal(a->lookups[i].name, name)))
+    while (i < a->n_lookups &&
+           (a->lookups[i].type != type || !wp_name_equal(a->lookups[i].name, name)))
         i++;
     if (i == WP_ETCD_LOOKUPS_MAX)
         return WP_ELIMIT;
     if (i == a->n_lookups)
-        a->lookups[a->n_lookups++] = (struct wp_etcd_lookup){.name = name, .type = type, .optional = true};
+        a->lookups[a->n_lookups++] =
+            (struct wp_etcd_lookup){.name = name, .type = type, .optional = true};
     a->lookups[i].optional &= section != WP_ANSWER;
     item.rdlen = (uint16_t)i;
     return wp_etcd_add(a, &item);
@@ -87,15 +89,14 @@ int wp_etcd_answer_pin(struct wp_etcd_answer *a)
                 return -ENOMEM;
         }
         if (item->owner != NULL) {
-            int len = wp_name_len(item->owner, WP_NAME_MAX);
-            item->owner = len > 0 ? wp_arena_dup(a->arena, item->owner, (size_t)len) : NULL;
+            item->owner = wp_arena_dup(a->arena, item->owner, wp_name_size(item->owner));
             if (item->owner == NULL)
                 return -ENOMEM;
         }
     }
     for (unsigned i = 0; i < a->n_lookups; i++) {
-        int len = wp_name_len(a->lookups[i].name, WP_NAME_MAX);
-        a->lookups[i].name = len > 0 ? wp_arena_dup(a->arena, a->lookups[i].name, (size_t)len) : NULL;
+        a->lookups[i].name =
+            wp_arena_dup(a->arena, a->lookups[i].name, wp_name_size(a->lookups[i].name));
         if (a->lookups[i].name == NULL)
             return -ENOMEM;
     }
@@ -125,8 +126,8 @@ static const uint8_t *strip_labels(const uint8_t *name, int64_t n)
     return n > 0 && n < wp_name_labels(name) ? wp_name_parent(name, (int)n) : name;
 }
 
-const uint8_t *wp_etcd_target_name(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, bool strip,
-                                   bool *ret_none)
+const uint8_t *wp_etcd_target_name(struct wp_etcd_answer *a, const struct wp_etcd_rec *r,
+                                   bool strip, bool *ret_none)
 {
     struct wp_name name;
     const uint8_t *copy;
@@ -149,17 +150,17 @@ const uint8_t *wp_etcd_target_name(struct wp_etcd_answer *a, const struct wp_etc
 const uint8_t *wp_etcd_srv_rdata(struct wp_etcd_answer *a, uint16_t priority, uint16_t weight,
                                  uint16_t port, const uint8_t *target, uint16_t *ret_len)
 {
-    int len = wp_name_len(target, WP_NAME_MAX);
-    uint8_t *rdata = wp_arena_alloc(a->arena, 6 + WP_NAME_MAX);
+    size_t len = wp_name_size(target);
+    uint8_t *rdata = wp_arena_alloc(a->arena, 6 + len);
 
-    if (rdata == NULL || len < 0)
+    if (rdata == NULL)
         return NULL;
     for (int i = 0; i < 2; i++) {
         rdata[i] = (uint8_t)(priority >> (8 - 8 * i));
         rdata[2 + i] = (uint8_t)(weight >> (8 - 8 * i));
         rdata[4 + i] = (uint8_t)(port >> (8 - 8 * i));
     }
-    memcpy(rdata + 6, target, (size_t)len);
+    memcpy(rdata + 6, target, len);
     *ret_len = (uint16_t)(6 + len);
     return rdata;
 }

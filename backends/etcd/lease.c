@@ -16,7 +16,8 @@ static size_t bucket_of(const struct wp_etcd_leases *l, int64_t id)
 
 struct wp_etcd_lease *wp_etcd_lease_find(struct wp_etcd_mirror *m, int64_t id)
 {
-    struct wp_etcd_lease *lease = m->leases.n > 0 ? m->leases.buckets[bucket_of(&m->leases, id)] : NULL;
+    struct wp_etcd_lease *lease =
+        m->leases.n > 0 ? m->leases.buckets[bucket_of(&m->leases, id)] : NULL;
 
     while (lease != NULL && lease->id != id)
         lease = lease->next;
@@ -25,7 +26,8 @@ struct wp_etcd_lease *wp_etcd_lease_find(struct wp_etcd_mirror *m, int64_t id)
 
 static int grow_buckets(struct wp_etcd_leases *l)
 {
-    size_t n = l->buckets == NULL ? BUCKETS_MIN : 2 * (l->mask + 1), old_n = l->buckets == NULL ? 0 : l->mask + 1;
+    size_t n = l->buckets == NULL ? BUCKETS_MIN : 2 * (l->mask + 1),
+           old_n = l->buckets == NULL ? 0 : l->mask + 1;
     struct wp_etcd_lease **old = l->buckets, **buckets = calloc(n, sizeof(struct wp_etcd_lease *));
 
     if (buckets == NULL)

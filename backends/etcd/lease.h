@@ -16,11 +16,11 @@ struct wp_etcd_lease {
     _Atomic uint64_t ends; /* monotonic ns, an estimate; or a special value */
     int64_t id;
     /* the writer's: */
-    uint64_t due_ns;       /* when to ask again */
+    uint64_t due_ns; /* when to ask again */
     uint32_t refs;
-    int32_t granted_s;     /* 0: not known */
+    int32_t granted_s;          /* 0: not known */
     struct wp_etcd_lease *next; /* of the same hash bucket */
-    uint32_t heap_at;      /* place in the queue of what is due */
+    uint32_t heap_at;           /* place in the queue of what is due */
 };
 
 /* Bounds from the configuration, in seconds. */

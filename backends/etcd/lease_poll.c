@@ -16,7 +16,8 @@ static uint64_t again_in_ns(int64_t granted_s)
     return wp_etcd_ms(1000 * (uint64_t)s);
 }
 
-static void take(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, const Etcd__LeaseTimeToLiveResponse *r)
+static void take(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
+                 const Etcd__LeaseTimeToLiveResponse *r)
 {
     uint64_t now = m->g->now(), ends = WP_ETCD_LEASE_GONE;
 
@@ -46,20 +47,23 @@ static void answered(void *arg, int status, const char *message, const uint8_t *
     if (r == NULL && !m->leases.refused_logged) {
         m->leases.refused_logged = true;
         wp_log(WP_WARNING, "etcd",
-               "%s: cannot ask what is left of leases (%s: %s): their keys have their own TTL or the default",
+               "%s: cannot ask what is left of leases (%s: %s): their keys have their own TTL or "
+               "the default",
                wp_etcd_endpoint_text(m), wp_etcd_status_text(status), message);
     }
     wp_etcd_lease_poll(m);
 }
 
 /* False: no memory; the lease comes up again later. */
-static bool ask(struct wp_etcd_mirror *m, struct wp_etcd_lease_question *q, struct wp_etcd_lease *lease)
+static bool ask(struct wp_etcd_mirror *m, struct wp_etcd_lease_question *q,
+                struct wp_etcd_lease *lease)
 {
     Etcd__LeaseTimeToLiveRequest request = ETCD__LEASE_TIME_TO_LIVE_REQUEST__INIT;
 
     q->m = m;
     q->id = request.id = lease->id;
-    q->call = wp_etcd_request_beside(m, "/etcdserverpb.Lease/LeaseTimeToLive", &request.base, answered, q);
+    q->call = wp_etcd_request_beside(m, "/etcdserverpb.Lease/LeaseTimeToLive", &request.base,
+                                     answered, q);
     if (q->call == NULL)
         return false;
     wp_metric_add(m->stats.lease_queries, WP_METRIC_SHARED, 1);
@@ -71,7 +75,8 @@ static void on_timer(struct wp_grpc_timer *t)
     struct wp_etcd_leases *l =
         (struct wp_etcd_leases *)(void *)((char *)t - offsetof(struct wp_etcd_leases, timer));
 
-    wp_etcd_lease_poll((struct wp_etcd_mirror *)(void *)((char *)l - offsetof(struct wp_etcd_mirror, leases)));
+    wp_etcd_lease_poll(
+        (struct wp_etcd_mirror *)(void *)((char *)l - offsetof(struct wp_etcd_mirror, leases)));
 }
 
 static struct wp_etcd_lease_question *free_question(struct wp_etcd_leases *l)

@@ -24,16 +24,19 @@ void wp_etcd_load_abort(struct wp_etcd_mirror *m)
     m->load.range = NULL;
 }
 
-static void tell(struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r, const struct wp_etcd_batch_size *size)
+static void tell(struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r,
+                 const struct wp_etcd_batch_size *size)
 {
     uint64_t took_ms = (m->g->now() - m->load.began_ns) / 1000000u;
 
     wp_metric_add(m->stats.reloads[r->reason], WP_METRIC_SHARED, 1);
     wp_log(r->reason == WP_ETCD_LOAD_START ? WP_INFO : WP_WARNING, "etcd",
-           "%s: loaded %zu keys below \"%s%s\" at revision %lld in %llu ms (%s): %zu added, %zu changed, %zu removed%s",
+           "%s: loaded %zu keys below \"%s%s\" at revision %lld in %llu ms (%s): %zu added, %zu "
+           "changed, %zu removed%s",
            wp_etcd_endpoint_text(m), wp_etcd_tree_keys(r->r.tree), m->src.prefix, r->base,
            (long long)m->load.revision, (unsigned long long)took_ms, wp_etcd_reason_text(r->reason),
-           size->added, size->changed, size->removed, m->load.serializable ? "; without a quorum" : "");
+           size->added, size->changed, size->removed,
+           m->load.serializable ? "; without a quorum" : "");
 }
 
 static void finish(struct wp_etcd_mirror *m)
@@ -49,7 +52,8 @@ static void finish(struct wp_etcd_mirror *m)
         r->parts[i].next_revision = m->load.revision + 1;
     m->revision = m->load.revision;
     m->checked = true; /* this very reply tells what is there now */
-    r->needs_load = m->load.serializable; /* a member's own view is no proof: again, with a quorum */
+    r->needs_load =
+        m->load.serializable; /* a member's own view is no proof: again, with a quorum */
     wp_etcd_apply_done(m, r, true, &size);
     tell(m, r, &size);
     r->suspect = false;
@@ -118,7 +122,8 @@ static void page_failed(struct wp_etcd_mirror *m, int status, const char *messag
 
     if (status == WP_GRPC_OUT_OF_RANGE && l->restarts < RESTARTS_MAX) {
         unsigned restarts = l->restarts + 1;
-        wp_log(WP_INFO, "etcd", "%s: compacted while loading (%s), beginning again", wp_etcd_endpoint_text(m), message);
+        wp_log(WP_INFO, "etcd", "%s: compacted while loading (%s), beginning again",
+               wp_etcd_endpoint_text(m), message);
         wp_etcd_load_begin(m, l->range);
         l->restarts = restarts;
         return;
@@ -132,13 +137,15 @@ static void page_failed(struct wp_etcd_mirror *m, int status, const char *messag
     }
     if (status == WP_GRPC_PERMISSION_DENIED && p->end == NULL) {
         p->denied = true;
-        wp_log(WP_INFO, "etcd", "%s: the key \"%s\" may not be read (%s): taken as absent", wp_etcd_endpoint_text(m),
-               p->key, message);
+        wp_log(WP_INFO, "etcd", "%s: the key \"%s\" may not be read (%s): taken as absent",
+               wp_etcd_endpoint_text(m), p->key, message);
         next_part(m);
         return;
     }
     if (status == WP_GRPC_PERMISSION_DENIED)
-        wp_log(WP_ERROR, "etcd", "%s: keys with the prefix \"%s\" may not be read: the role needs read permission for them",
+        wp_log(WP_ERROR, "etcd",
+               "%s: keys with the prefix \"%s\" may not be read: the role needs read permission "
+               "for them",
                wp_etcd_endpoint_text(m), p->key);
     wp_etcd_refused(m, status, message, "range");
 }
@@ -189,7 +196,8 @@ static void ask_page(struct wp_etcd_mirror *m)
     Etcd__RangeRequest q = ETCD__RANGE_REQUEST__INIT;
     const char *from = l->from != NULL ? l->from : p->key;
 
-    q.key = (ProtobufCBinaryData){l->from != NULL ? l->from_len : p->key_len, (uint8_t *)(uintptr_t)from};
+    q.key = (ProtobufCBinaryData){l->from != NULL ? l->from_len : p->key_len,
+                                  (uint8_t *)(uintptr_t)from};
     if (p->end != NULL) {
         q.range_end = (ProtobufCBinaryData){p->end_len, (uint8_t *)p->end};
         q.limit = l->limit;

@@ -15,12 +15,13 @@ static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct wp_etcd_mirror *registry; /* by lock */
 static uint64_t last_id;                /* by lock */
 
-/* --- keys --------------------------------------------------------------------------------------- */
+/* --- keys ---------------------------------------------------------------------------------------
+ */
 
 /* Every word that makes a difference, with its length, so that no two sources read alike. */
 static char *key_of(const struct wp_etcd_source *src)
 {
-    const char *words[7] = {src->prefix, src->ca_file, src->cert_file, src->key_file,
+    const char *words[7] = {src->prefix, src->ca_file,  src->cert_file,       src->key_file,
                             src->user,   src->password, src->tls ? "tls" : ""};
     size_t cap = 64, n = 0;
     char *key;
@@ -33,7 +34,8 @@ static char *key_of(const struct wp_etcd_source *src)
     if (key == NULL)
         return NULL;
     for (size_t i = 0; i < WP_COUNT(words) + src->n_endpoints; i++) {
-        const char *word = i < WP_COUNT(words) ? words[i] : src->endpoints[i - WP_COUNT(words)].text;
+        const char *word =
+            i < WP_COUNT(words) ? words[i] : src->endpoints[i - WP_COUNT(words)].text;
         n += (size_t)snprintf(key + n, cap - n, word != NULL ? "%zu:%s," : "-,",
                               word != NULL ? strlen(word) : 0, word != NULL ? word : "");
     }
@@ -73,7 +75,8 @@ static int make_parts(struct wp_etcd_range_own *r, const char *prefix)
     return 0;
 }
 
-/* --- ranges -------------------------------------------------------------------------------------- */
+/* --- ranges --------------------------------------------------------------------------------------
+ */
 
 static void drop_lease(void *arg, struct wp_etcd_lease *lease)
 {
@@ -105,7 +108,8 @@ static struct wp_etcd_range_own *range_new(struct wp_etcd_mirror *m, const char 
     r->r.own = r;
     r->needs_load = true;
     r->refs = 1;
-    if (r->base == NULL || make_parts(r, m->src.prefix) < 0 || wp_etcd_tree_new(&c, &r->r.tree) < 0) {
+    if (r->base == NULL || make_parts(r, m->src.prefix) < 0 ||
+        wp_etcd_tree_new(&c, &r->r.tree) < 0) {
         range_free(r);
         return NULL;
     }
@@ -115,7 +119,8 @@ static struct wp_etcd_range_own *range_new(struct wp_etcd_mirror *m, const char 
 static void join(struct wp_grpc_post *post)
 {
     struct wp_etcd_range_own *r =
-        (struct wp_etcd_range_own *)(void *)((char *)post - offsetof(struct wp_etcd_range_own, post));
+        (struct wp_etcd_range_own *)(void *)((char *)post -
+                                             offsetof(struct wp_etcd_range_own, post));
     struct wp_etcd_mirror *m = r->r.mirror;
 
     if (m->ranges == NULL)
@@ -148,7 +153,8 @@ static void finish_leaving(struct wp_grpc_timer *t)
 static void leave(struct wp_grpc_post *post)
 {
     struct wp_etcd_range_own *r =
-        (struct wp_etcd_range_own *)(void *)((char *)post - offsetof(struct wp_etcd_range_own, post));
+        (struct wp_etcd_range_own *)(void *)((char *)post -
+                                             offsetof(struct wp_etcd_range_own, post));
     struct wp_etcd_mirror *m = r->r.mirror;
     struct wp_etcd_range_own **at = &m->ranges;
 
@@ -173,7 +179,8 @@ static void leave(struct wp_grpc_post *post)
     finish_leaving(&r->reap);
 }
 
-/* --- mirrors ------------------------------------------------------------------------------------- */
+/* --- mirrors -------------------------------------------------------------------------------------
+ */
 
 static void mirror_free(struct wp_etcd_mirror *m)
 {
@@ -250,7 +257,8 @@ static struct wp_etcd_mirror *mirror_new(const struct wp_etcd_source *src, char 
 }
 
 /* The mirror of the source, made when new. By the registry's lock. */
-static int find_mirror(const struct wp_etcd_source *src, char errbuf[256], struct wp_etcd_mirror **ret)
+static int find_mirror(const struct wp_etcd_source *src, char errbuf[256],
+                       struct wp_etcd_mirror **ret)
 {
     const struct wp_grpc_ops *g = wp_grpc_open(errbuf);
     char *key = key_of(src);

@@ -24,7 +24,7 @@ struct wp_etcd_source {
 };
 
 enum {
-    WP_ETCD_STALE_S = 30,      /* out of step for longer: answers say so */
+    WP_ETCD_STALE_S = 30, /* out of step for longer: answers say so */
     WP_ETCD_START_WAIT_MS = 2000,
     WP_ETCD_MESSAGE_MAX = 64 << 20,
 };
@@ -37,7 +37,8 @@ struct wp_etcd_range {
 };
 
 /* The range that holds everything at and below `base` (a path, "" for the root); `server` labels
- * the metric of who uses it. Main thread. 0, -ENOMEM, or WP_EUNSUPPORTED with errbuf: no gRPC module. */
+ * the metric of who uses it. Main thread. 0, -ENOMEM, or WP_EUNSUPPORTED with errbuf: no gRPC
+ * module. */
 int wp_etcd_range_get(const struct wp_etcd_source *src, const char *base, const char *server,
                       char errbuf[256], struct wp_etcd_range **ret) WP_MUSTCHECK;
 /* No query holds a view of it any more. Main thread; waits until it is gone. Accepts NULL. */
@@ -50,7 +51,8 @@ void wp_etcd_range_wait(struct wp_etcd_range *r, unsigned timeout_ms);
 uint64_t wp_etcd_range_state_key(const struct wp_etcd_range *r);
 static inline bool wp_etcd_range_is_loaded(const struct wp_etcd_range *r)
 {
-    return atomic_load_explicit(&((struct wp_etcd_range *)(uintptr_t)r)->loaded, memory_order_acquire);
+    return atomic_load_explicit(&((struct wp_etcd_range *)(uintptr_t)r)->loaded,
+                                memory_order_acquire);
 }
 /* Seconds since the mirror last was in step with etcd; 0 while it is. Any thread. */
 uint64_t wp_etcd_range_behind_s(const struct wp_etcd_range *r, uint64_t now_ns);

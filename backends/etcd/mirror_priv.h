@@ -16,19 +16,19 @@ enum {
     WP_ETCD_CONNECT_MS = 2000,
     WP_ETCD_CALL_MS = 5000,
     WP_ETCD_PAGE_MS = 20000,
-    WP_ETCD_ACK_MS = 5000,          /* for all watches to be created */
-    WP_ETCD_PROGRESS_MS = 15000,    /* a silent stream is asked for a sign of life, */
-    WP_ETCD_SILENCE_MS = 15000,     /* and given up this long after */
+    WP_ETCD_ACK_MS = 5000,       /* for all watches to be created */
+    WP_ETCD_PROGRESS_MS = 15000, /* a silent stream is asked for a sign of life, */
+    WP_ETCD_SILENCE_MS = 15000,  /* and given up this long after */
     WP_ETCD_KEEPALIVE_MS = 10000,
     WP_ETCD_KEEPALIVE_TIMEOUT_MS = 5000,
     WP_ETCD_BACKOFF_FIRST_MS = 100,
     WP_ETCD_BACKOFF_MOST_MS = 5000,
-    WP_ETCD_REFUSED_MS = 30000,     /* no endpoint will help: credentials, permissions */
-    WP_ETCD_STEADY_MS = 5000,       /* in step this long: the next failure is a new one */
-    WP_ETCD_COLD_MS = 5000,         /* without quorum and data this long: a serializable load */
-    WP_ETCD_HOLD_MS = 300000,       /* a data set that was suddenly emptied is kept this long */
+    WP_ETCD_REFUSED_MS = 30000, /* no endpoint will help: credentials, permissions */
+    WP_ETCD_STEADY_MS = 5000,   /* in step this long: the next failure is a new one */
+    WP_ETCD_COLD_MS = 5000,     /* without quorum and data this long: a serializable load */
+    WP_ETCD_HOLD_MS = 300000,   /* a data set that was suddenly emptied is kept this long */
     WP_ETCD_REAP_MS = 20,
-    WP_ETCD_PAGE_KEYS = 1000,       /* of the first page; later ones by octets */
+    WP_ETCD_PAGE_KEYS = 1000, /* of the first page; later ones by octets */
     WP_ETCD_PAGE_KEYS_MAX = 100000,
     WP_ETCD_PAGE_OCTETS = 4 << 20,
     WP_ETCD_SERVERS_MAX = 32,
@@ -45,12 +45,12 @@ struct wp_etcd_part {
 };
 
 enum wp_etcd_reason { /* of a load */
-    WP_ETCD_LOAD_START,
-    WP_ETCD_LOAD_COMPACTED,
-    WP_ETCD_LOAD_CLUSTER_CHANGED,
-    WP_ETCD_LOAD_REVISION_BACK,
-    WP_ETCD_LOAD_VERIFY,
-    WP_ETCD_LOAD_REASONS,
+                      WP_ETCD_LOAD_START,
+                      WP_ETCD_LOAD_COMPACTED,
+                      WP_ETCD_LOAD_CLUSTER_CHANGED,
+                      WP_ETCD_LOAD_REVISION_BACK,
+                      WP_ETCD_LOAD_VERIFY,
+                      WP_ETCD_LOAD_REASONS,
 };
 
 struct wp_etcd_range_own {
@@ -95,7 +95,7 @@ struct wp_etcd_load {
     unsigned part;
     int64_t revision; /* of the snapshot; 0 before the first page */
     int64_t limit;
-    char *from;       /* next key to ask for */
+    char *from; /* next key to ask for */
     size_t from_len;
     uint64_t began_ns;
     unsigned restarts;
@@ -114,12 +114,12 @@ struct wp_etcd_mirror {
     struct wp_etcd_mirror *next; /* by the registry's lock, like refs */
     unsigned refs;
     struct wp_etcd_range_own *known; /* ranges, as the main thread knows them */
-    char *key;  /* of the registry */
-    char *name; /* first endpoint and prefix: metrics */
+    char *key;                       /* of the registry */
+    char *name;                      /* first endpoint and prefix: metrics */
     struct wp_etcd_source src;
     struct wp_arena words; /* of src */
     const struct wp_grpc_ops *g;
-    uint64_t id;           /* source key of wp_changed */
+    uint64_t id;              /* source key of wp_changed */
     _Atomic uint64_t lost_ns; /* any thread: 0 in step, else since when not */
     pthread_mutex_t lock;
     pthread_cond_t cond;
@@ -133,7 +133,7 @@ struct wp_etcd_mirror {
     unsigned at, tried; /* endpoint; how many failed in this round */
     struct wp_backoff backoff;
     struct wp_grpc_timer retry, stale;
-    bool retry_now; /* the timer only breaks a recursion */
+    bool retry_now;     /* the timer only breaks a recursion */
     uint64_t steady_ns; /* in step since, 0: not */
 
     struct wp_grpc_channel *channel, *watch_channel;
@@ -182,10 +182,12 @@ void wp_etcd_request(struct wp_etcd_mirror *m, const char *method, const Protobu
                      unsigned timeout_ms, wp_grpc_done_fn *fn);
 /* The same beside the session (leases); arg is the callback's. */
 struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char *method,
-                                            const ProtobufCMessage *request, wp_grpc_done_fn *fn, void *arg);
+                                            const ProtobufCMessage *request, wp_grpc_done_fn *fn,
+                                            void *arg);
 size_t wp_etcd_headers(const struct wp_etcd_mirror *m, bool leader, struct wp_grpc_header out[2]);
 /* Unpack into m->scratch: valid until the next one. NULL: malformed, or no memory. */
-void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len);
+void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor *d,
+                     const uint8_t *data, size_t len);
 /* Header of any reply: who answered. */
 void wp_etcd_seen(struct wp_etcd_mirror *m, const Etcd__Header *h);
 uint64_t wp_etcd_random(struct wp_etcd_mirror *m);
@@ -209,8 +211,10 @@ void wp_etcd_watch_cancel(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r)
 /* --- apply.c ------------------------------------------------------------------------------- */
 /* One key of a listing, or one event; the batch stays open. -ENOMEM: the range must be loaded
  * again. */
-int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__KeyValue *kv) WP_MUSTCHECK;
-int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__Event *e) WP_MUSTCHECK;
+int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
+                         const Etcd__KeyValue *kv) WP_MUSTCHECK;
+int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
+                        const Etcd__Event *e) WP_MUSTCHECK;
 /* Show the batch, or hold it back while a suspect data set looks emptied. */
 void wp_etcd_apply_done(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, bool after_load,
                         struct wp_etcd_batch_size *ret);
@@ -221,7 +225,8 @@ struct wp_etcd_lease *wp_etcd_lease_get(struct wp_etcd_mirror *m, int64_t id);
 void wp_etcd_lease_put(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease);
 struct wp_etcd_lease *wp_etcd_lease_find(struct wp_etcd_mirror *m, int64_t id);
 void wp_etcd_lease_due(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, uint64_t due_ns);
-struct wp_etcd_lease *wp_etcd_lease_next_due(struct wp_etcd_mirror *m, uint64_t now_ns); /* taken out */
+struct wp_etcd_lease *wp_etcd_lease_next_due(struct wp_etcd_mirror *m,
+                                             uint64_t now_ns); /* taken out */
 void wp_etcd_leases_done(struct wp_etcd_mirror *m);
 void wp_etcd_lease_poll(struct wp_etcd_mirror *m);
 /* The session is over: its questions are asked again in the next one. */

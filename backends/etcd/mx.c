@@ -6,10 +6,10 @@
 
 enum { TAG_EXCHANGE = 1 << 16, TAG_TARGET = 1 << 17 };
 
-static int add_to(struct wp_etcd_set *said, struct wp_arena *arena, uint32_t tag, const uint8_t *name,
-                  bool *ret_new)
+static int add_to(struct wp_etcd_set *said, struct wp_arena *arena, uint32_t tag,
+                  const uint8_t *name, bool *ret_new)
 {
-    int64_t at = wp_etcd_set_add(said, arena, tag, name, (size_t)wp_name_len(name, WP_NAME_MAX), ret_new);
+    int64_t at = wp_etcd_set_add(said, arena, tag, name, wp_name_size(name), ret_new);
 
     return at < 0 ? (int)at : 0;
 }
@@ -17,9 +17,11 @@ static int add_to(struct wp_etcd_set *said, struct wp_arena *arena, uint32_t tag
 static int add_mx_record(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, uint16_t preference,
                          const uint8_t *exchange)
 {
-    size_t len = (size_t)wp_name_len(exchange, WP_NAME_MAX);
-    struct wp_etcd_item item = {.type = WP_TYPE_MX, .section = WP_ANSWER,
-                                .ttl = wp_etcd_ttl(a, r), .rdlen = (uint16_t)(2 + len)};
+    size_t len = wp_name_size(exchange);
+    struct wp_etcd_item item = {.type = WP_TYPE_MX,
+                                .section = WP_ANSWER,
+                                .ttl = wp_etcd_ttl(a, r),
+                                .rdlen = (uint16_t)(2 + len)};
     uint8_t *rdata = wp_arena_alloc(a->arena, 2 + len);
 
     if (rdata == NULL)
@@ -32,8 +34,8 @@ static int add_mx_record(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, 
 }
 
 /* An entry with an address: the exchange is stripped, the owner of its address is not. */
-static int add_mx_address(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, uint16_t preference,
-                          const uint8_t *exchange, struct wp_etcd_set *said)
+static int add_mx_address(struct wp_etcd_answer *a, const struct wp_etcd_rec *r,
+                          uint16_t preference, const uint8_t *exchange, struct wp_etcd_set *said)
 {
     bool none, is_new;
     const uint8_t *owner = wp_etcd_target_name(a, r, false, &none);
@@ -92,7 +94,8 @@ int wp_etcd_answer_ns(struct wp_etcd_answer *a)
 
     for (size_t i = 0; r == 0 && a->outcome == WP_ETCD_FOUND && i < e.n; i++) {
         const struct wp_etcd_rec *rec = e.at[i];
-        struct wp_etcd_item item = {.type = WP_TYPE_NS, .section = WP_ANSWER, .ttl = wp_etcd_ttl(a, rec)};
+        struct wp_etcd_item item = {
+            .type = WP_TYPE_NS, .section = WP_ANSWER, .ttl = wp_etcd_ttl(a, rec)};
         char text[WP_NAME_TEXT_MAX];
         bool none, is_new;
         if (rec->kind == WP_ETCD_TEXT)
@@ -108,7 +111,7 @@ int wp_etcd_answer_ns(struct wp_etcd_answer *a)
             continue;
         if (item.rdata == NULL)
             return -ENOMEM;
-        item.rdlen = (uint16_t)wp_name_len(item.rdata, WP_NAME_MAX);
+        item.rdlen = (uint16_t)wp_name_size(item.rdata);
         r = wp_etcd_add_address(a, rec, item.rdata, WP_ADDITIONAL);
         if (r == 0)
             r = add_to(&said, a->arena, TAG_TARGET, item.rdata, &is_new);

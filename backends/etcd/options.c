@@ -72,7 +72,8 @@ static int parse_tls(void *self, struct wp_setup *s, const struct wp_line *l)
     unsigned n = l->n_words - 1;
 
     if (n > 3)
-        return wp_setup_error(s, l, "maximum of three arguments allowed for TLS config, found %u", n);
+        return wp_setup_error(s, l, "maximum of three arguments allowed for TLS config, found %u",
+                              n);
     p->has_tls = true;
     p->ca_file = n == 1 ? l->words[1] : n == 3 ? l->words[3] : NULL;
     p->cert_file = n >= 2 ? l->words[1] : NULL;
@@ -118,10 +119,11 @@ static int parse_lease_ttl(void *self, struct wp_setup *s, const struct wp_line 
     if (l->n_words < 2)
         return wp_setup_arg_error(s, l);
     if (etcd_seconds_parse(l->words[1], to) < 0)
-        return wp_setup_error(s, l,
-                              "invalid %s value: \"%s\" is neither a number of seconds nor a duration "
-                              "within 0..4294967295 seconds",
-                              l->words[0], l->words[1]);
+        return wp_setup_error(
+            s, l,
+            "invalid %s value: \"%s\" is neither a number of seconds nor a duration "
+            "within 0..4294967295 seconds",
+            l->words[0], l->words[1]);
     return no_more_words(s, l, 2);
 }
 
@@ -148,30 +150,55 @@ static int parse_unknown(void *self, struct wp_setup *s, const struct wp_line *l
 }
 
 const struct wp_option etcd_options[] = {
-    {.name = "", .kind = WP_OPT_ZONES, .offset = offsetof(struct etcd, zones),
+    {.name = "",
+     .kind = WP_OPT_ZONES,
+     .offset = offsetof(struct etcd, zones),
      .help = "zones to serve; none: the block's"},
-    {.name = "zones", .kind = WP_OPT_ZONES, .offset = offsetof(struct etcd, zones),
+    {.name = "zones",
+     .kind = WP_OPT_ZONES,
+     .offset = offsetof(struct etcd, zones),
      .help = "more zones to serve"},
     {.name = "path", .kind = WP_OPT_CALL, .parse = parse_path, .help = "prefix of the keys"},
-    {.name = "endpoint", .kind = WP_OPT_CALL, .parse = parse_endpoint, .help = "URLs of the cluster"},
-    {.name = "credentials", .kind = WP_OPT_CALL, .parse = parse_credentials, .help = "user and password"},
-    {.name = "tls", .kind = WP_OPT_CALL, .parse = parse_tls, .help = "[CERT KEY [CACERT] | CACERT]"},
-    {.name = "fallthrough", .kind = WP_OPT_FALL, .offset = offsetof(struct etcd, fall),
+    {.name = "endpoint",
+     .kind = WP_OPT_CALL,
+     .parse = parse_endpoint,
+     .help = "URLs of the cluster"},
+    {.name = "credentials",
+     .kind = WP_OPT_CALL,
+     .parse = parse_credentials,
+     .help = "user and password"},
+    {.name = "tls",
+     .kind = WP_OPT_CALL,
+     .parse = parse_tls,
+     .help = "[CERT KEY [CACERT] | CACERT]"},
+    {.name = "fallthrough",
+     .kind = WP_OPT_FALL,
+     .offset = offsetof(struct etcd, fall),
      .help = "names that do not exist go to the next directive"},
-    {.name = "min-lease-ttl", .kind = WP_OPT_CALL, .parse = parse_lease_ttl,
+    {.name = "min-lease-ttl",
+     .kind = WP_OPT_CALL,
+     .parse = parse_lease_ttl,
      .help = "least TTL made from a lease"},
-    {.name = "max-lease-ttl", .kind = WP_OPT_CALL, .parse = parse_lease_ttl,
+    {.name = "max-lease-ttl",
+     .kind = WP_OPT_CALL,
+     .parse = parse_lease_ttl,
      .help = "largest TTL made from a lease"},
-    {.name = "no_apex_fallback", .kind = WP_OPT_CALL, .parse = parse_no_apex_fallback,
+    {.name = "no_apex_fallback",
+     .kind = WP_OPT_CALL,
+     .parse = parse_no_apex_fallback,
      .help = "the zone's own addresses come from apex.dns.ZONE only"},
-    {.name = "stubzones", .kind = WP_OPT_CALL, .parse = parse_nothing, .help = "accepted, no effect"},
+    {.name = "stubzones",
+     .kind = WP_OPT_CALL,
+     .parse = parse_nothing,
+     .help = "accepted, no effect"},
     {.name = "debug", .kind = WP_OPT_CALL, .parse = parse_nothing, .help = "accepted, no effect"},
     {.name = "upstream", .kind = WP_OPT_IGNORE, .help = "accepted, no effect"},
     {.name = "*", .kind = WP_OPT_CALL, .parse = parse_unknown},
     {0},
 };
 
-/* --- all lines together ------------------------------------------------------------------------ */
+/* --- all lines together ------------------------------------------------------------------------
+ */
 
 static int check_tls(struct etcd *p, struct wp_setup *s)
 {
@@ -185,7 +212,8 @@ static int check_tls(struct etcd *p, struct wp_setup *s)
     p->cert_file = p->cert_file != NULL ? wp_setup_path(s, p->cert_file) : NULL;
     p->key_file = p->key_file != NULL ? wp_setup_path(s, p->key_file) : NULL;
     /* Only to see that the files are good: connections to etcd are gRPC's. */
-    c = (struct wp_tls_client_config){.ca_file = p->ca_file, .cert_file = p->cert_file, .key_file = p->key_file};
+    c = (struct wp_tls_client_config){
+        .ca_file = p->ca_file, .cert_file = p->cert_file, .key_file = p->key_file};
     if (wp_tls_client_new(&c, why, &ctx) < 0)
         return wp_setup_fail(s, "%s", why);
     wp_tls_ctx_unref(ctx);

@@ -1,6 +1,6 @@
 /* Names and key paths. A name's labels, reversed and joined with "/", are the path of its keys
- * below the configured prefix: svc.east.way.test is "/test/way/east/svc". Paths here are without the
- * prefix; the prefix itself (the root name) is "". Octets that presentation form escapes stand
+ * below the configured prefix: svc.east.way.test is "/test/way/east/svc". Paths here are without
+ * the prefix; the prefix itself (the root name) is "". Octets that presentation form escapes stand
  * in a path as they are escaped there, and a "/" inside a label separates like any other. */
 #pragma once
 #include <stdbool.h>

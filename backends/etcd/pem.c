@@ -64,7 +64,8 @@ static int read_named(const char *path, char **ret, char why[256])
     return WP_ETLS;
 }
 
-int wp_etcd_pem_read(const char *ca, const char *cert, const char *key, struct wp_etcd_pem *ret, char why[256])
+int wp_etcd_pem_read(const char *ca, const char *cert, const char *key, struct wp_etcd_pem *ret,
+                     char why[256])
 {
     struct wp_etcd_pem p = {0};
     int r = ca != NULL ? read_named(ca, &p.ca, why) : read_roots(&p.ca, why);

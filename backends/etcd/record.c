@@ -47,7 +47,8 @@ static void fill(struct wp_etcd_rec *r, const char *key, const struct wp_etcd_va
 }
 
 struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struct wp_etcd_value *v,
-                                    struct wp_etcd_lease *lease, int64_t mod_revision, unsigned level)
+                                    struct wp_etcd_lease *lease, int64_t mod_revision,
+                                    unsigned level)
 {
     unsigned flags = (v->mail ? WP_ETCD_REC_MAIL : 0) | (is_wide(v) ? WP_ETCD_REC_WIDE : 0) |
                      (lease != NULL ? WP_ETCD_REC_LEASE : 0) |

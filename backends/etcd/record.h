@@ -14,8 +14,8 @@ struct wp_etcd_lease; /* lease.h */
 
 /* What an entry can answer. */
 enum wp_etcd_kind {
-    WP_ETCD_BAD,   /* the value is malformed: the key exists, nothing can be said of it */
-    WP_ETCD_BARE,  /* neither host nor text */
+    WP_ETCD_BAD,  /* the value is malformed: the key exists, nothing can be said of it */
+    WP_ETCD_BARE, /* neither host nor text */
     WP_ETCD_A,
     WP_ETCD_AAAA,
     WP_ETCD_ALIAS, /* host is a name */
@@ -25,10 +25,10 @@ enum wp_etcd_kind {
 /* A value taken apart; strings are not owned. Defaults as in a missing field. */
 struct wp_etcd_value {
     enum wp_etcd_kind kind;
-    uint8_t addr[16];          /* A: 4 octets, AAAA: 16 */
-    const char *odd_host;      /* spelling of an address that is not the usual one, or NULL */
+    uint8_t addr[16];     /* A: 4 octets, AAAA: 16 */
+    const char *odd_host; /* spelling of an address that is not the usual one, or NULL */
     size_t odd_host_len;
-    struct wp_name host;       /* ALIAS, TEXT with a host; len 0: none */
+    struct wp_name host; /* ALIAS, TEXT with a host; len 0: none */
     const char *text, *group;
     size_t text_len, group_len;
     int64_t port, priority, weight, targetstrip; /* 0: not set */
@@ -77,14 +77,14 @@ struct wp_etcd_rec {
     uint64_t birth;                     /* first epoch in which it counts */
     _Atomic uint64_t death;             /* first in which it does not any more; 0: it lives */
     int64_t mod_revision;
-    uint32_t ttl;  /* of the JSON, 0: unset */
+    uint32_t ttl; /* of the JSON, 0: unset */
     uint32_t text_len;
     uint16_t port;
     uint16_t key_len, host_len, group_len; /* host: octets of wire name, or of odd spelling */
-    uint8_t kind;  /* enum wp_etcd_kind */
-    uint8_t flags; /* enum wp_etcd_rec_flag */
-    uint8_t level; /* of the writer's list, 1..WP_ETCD_LEVELS_MAX */
-    uint8_t seen;  /* the writer's, while a listing runs */
+    uint8_t kind;                          /* enum wp_etcd_kind */
+    uint8_t flags;                         /* enum wp_etcd_rec_flag */
+    uint8_t level;                         /* of the writer's list, 1..WP_ETCD_LEVELS_MAX */
+    uint8_t seen;                          /* the writer's, while a listing runs */
     /* lease pointer, wide numbers, address, host, group, text, key */
     uint8_t body[];
 };
@@ -92,7 +92,8 @@ struct wp_etcd_rec {
 /* Packed with room for `level - 1` pointers of the writer before it. NULL: memory. The key is
  * at most WP_ETCD_KEY_MAX octets. */
 struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struct wp_etcd_value *v,
-                                    struct wp_etcd_lease *lease, int64_t mod_revision, unsigned level);
+                                    struct wp_etcd_lease *lease, int64_t mod_revision,
+                                    unsigned level);
 void wp_etcd_rec_free(struct wp_etcd_rec *rec);
 size_t wp_etcd_rec_size(const struct wp_etcd_rec *rec); /* octets of heap asked for */
 

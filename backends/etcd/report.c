@@ -93,7 +93,8 @@ static const char *const reasons[WP_ETCD_LOAD_REASONS] = {
     "start", "compacted", "cluster_changed", "revision_back", "verify",
 };
 
-static const struct wp_family *const own[] = {&keys, &malformed, &revision, &contact, &held, &octets};
+static const struct wp_family *const own[] = {&keys,    &malformed, &revision,
+                                              &contact, &held,      &octets};
 
 void wp_etcd_stats_init(struct wp_etcd_mirror *m)
 {
@@ -157,9 +158,10 @@ void wp_etcd_stats_update(struct wp_etcd_mirror *m)
 
 void wp_etcd_stats_error(struct wp_etcd_mirror *m, int status)
 {
-    wp_metric_add(wp_metric_series(&errors, (const char *const[]){m->name, m->src.endpoints[m->at].text,
-                                                                  wp_etcd_status_text(status)}),
-                  WP_METRIC_SHARED, 1);
+    wp_metric_add(
+        wp_metric_series(&errors, (const char *const[]){m->name, m->src.endpoints[m->at].text,
+                                                        wp_etcd_status_text(status)}),
+        WP_METRIC_SHARED, 1);
 }
 
 const char *wp_etcd_status_text(int status)

@@ -17,7 +17,8 @@ size_t wp_etcd_headers(const struct wp_etcd_mirror *m, bool leader, struct wp_gr
 }
 
 struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char *method,
-                                            const ProtobufCMessage *request, wp_grpc_done_fn *fn, void *arg)
+                                            const ProtobufCMessage *request, wp_grpc_done_fn *fn,
+                                            void *arg)
 {
     struct wp_grpc_header headers[2];
     size_t n = wp_etcd_headers(m, false, headers);
@@ -61,7 +62,8 @@ static void scratch_free(void *data, void *p)
     (void)p;
 }
 
-void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor *d, const uint8_t *data, size_t len)
+void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor *d,
+                     const uint8_t *data, size_t len)
 {
     ProtobufCAllocator allocator = {scratch_alloc, scratch_free, &m->scratch};
 

@@ -54,7 +54,8 @@ static void tell_loop(const uint8_t *name)
     char text[WP_NAME_TEXT_MAX];
 
     if (wp_log_allow(&limit, 1, 60))
-        wp_log(WP_WARNING, "etcd", "aliases lead from zone to zone without end: %s is left out", wp_name_text(name, text));
+        wp_log(WP_WARNING, "etcd", "aliases lead from zone to zone without end: %s is left out",
+               wp_name_text(name, text));
 }
 
 int etcd_resolve(struct etcd *p, struct wp_query *q, struct wp_etcd_answer *a)
@@ -72,7 +73,8 @@ int etcd_resolve(struct etcd *p, struct wp_query *q, struct wp_etcd_answer *a)
         int r;
         w->asks[i] = (struct ask){w, i};
         w->waiting++;
-        r = wp_query_lookup(q, a->lookups[i].name, a->lookups[i].type, on_child, &w->asks[i], &child);
+        r = wp_query_lookup(q, a->lookups[i].name, a->lookups[i].type, on_child, &w->asks[i],
+                            &child);
         if (r == WP_STEP_WAIT)
             continue;
         w->waiting--;

@@ -50,7 +50,8 @@ static int write_soa(struct wp_query *q, const struct wp_etcd_zone *z, uint32_t 
 }
 
 /* No records: the zone's SOA says how long that may be believed. */
-static int write_negative(struct wp_query *q, const struct wp_etcd_view *v, uint16_t rcode, const char *error)
+static int write_negative(struct wp_query *q, const struct wp_etcd_view *v, uint16_t rcode,
+                          const char *error)
 {
     int r = wp_reply_begin(q, rcode, WP_FLAG_AA);
 
@@ -63,7 +64,8 @@ static int write_negative(struct wp_query *q, const struct wp_etcd_view *v, uint
     return r < 0 ? r : WP_STEP_DONE;
 }
 
-static void mark_stale(struct etcd *p, struct wp_query *q, const struct wp_etcd_range *range, uint64_t now_ns)
+static void mark_stale(struct etcd *p, struct wp_query *q, const struct wp_etcd_range *range,
+                       uint64_t now_ns)
 {
     uint64_t behind = wp_etcd_range_behind_s(range, now_ns);
 
@@ -76,7 +78,8 @@ static void mark_stale(struct etcd *p, struct wp_query *q, const struct wp_etcd_
     wp_metric_add(p->stale_answers, q->worker, 1);
 }
 
-static int write_not_ready(struct wp_query *q, const struct wp_etcd_view *v, const struct wp_etcd_range *range)
+static int write_not_ready(struct wp_query *q, const struct wp_etcd_view *v,
+                           const struct wp_etcd_range *range)
 {
     int r;
 
@@ -184,7 +187,8 @@ int etcd_serve(void *self, struct wp_query *q)
         return -ENOMEM;
     *v = (struct wp_etcd_view){
         .zone = &p->zone[i],
-        .bounds = {p->min_s != 0 ? (uint32_t)p->min_s : LEASE_MIN_S, p->max_s != 0 ? (uint32_t)p->max_s : LEASE_MAX_S},
+        .bounds = {p->min_s != 0 ? (uint32_t)p->min_s : LEASE_MIN_S,
+                   p->max_s != 0 ? (uint32_t)p->max_s : LEASE_MAX_S},
         .no_apex_fallback = p->no_apex_fallback,
         .now_ns = wp_loop_now(q->loop),
         .serial = (uint32_t)wp_loop_unix_time(q->loop),

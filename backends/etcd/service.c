@@ -8,7 +8,8 @@
 enum { WEIGHT_UNSET = 10 };
 
 /* The name LABEL.REST, or false: not of that form, or REST is not inside the zone. */
-static bool service_name(const struct wp_etcd_answer *a, const struct wp_qname *q, struct wp_name *ret)
+static bool service_name(const struct wp_etcd_answer *a, const struct wp_qname *q,
+                         struct wp_name *ret)
 {
     const uint8_t *label = q->wire, *proto, *rest;
     size_t rest_len;
@@ -69,8 +70,8 @@ static uint32_t least_ttl(const struct wp_etcd_answer *a, const struct wp_etcd_e
     return least;
 }
 
-static int add(struct wp_etcd_answer *a, uint32_t ttl, uint16_t priority, uint16_t weight, int64_t port,
-               const uint8_t *target)
+static int add(struct wp_etcd_answer *a, uint32_t ttl, uint16_t priority, uint16_t weight,
+               int64_t port, const uint8_t *target)
 {
     struct wp_etcd_item item = {.type = WP_TYPE_SRV, .section = WP_ANSWER, .ttl = ttl};
 

@@ -27,7 +27,8 @@ static void close_session(struct wp_etcd_mirror *m)
     m->connected = m->no_auth = m->reauthed = m->checked = m->rechecked = m->version_known = false;
 }
 
-/* --- in step, out of step ---------------------------------------------------------------------- */
+/* --- in step, out of step ----------------------------------------------------------------------
+ */
 
 static void changed_state(struct wp_etcd_mirror *m)
 {
@@ -41,7 +42,8 @@ static void became_stale(struct wp_grpc_timer *t)
         (struct wp_etcd_mirror *)(void *)((char *)t - offsetof(struct wp_etcd_mirror, stale));
 
     m->stale_told = true;
-    wp_log(WP_WARNING, "etcd", "%s: out of step for %d s, answers are marked as stale", m->name, WP_ETCD_STALE_S);
+    wp_log(WP_WARNING, "etcd", "%s: out of step for %d s, answers are marked as stale", m->name,
+           WP_ETCD_STALE_S);
     changed_state(m);
 }
 
@@ -74,14 +76,15 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
     m->first_failure_ns = 0;
     m->last_refusal[0] = '\0';
     if (!m->was_synced) {
-        wp_log(WP_INFO, "etcd", "%s: connected, cluster %llx member %llx, watching from revision %lld",
+        wp_log(WP_INFO, "etcd",
+               "%s: connected, cluster %llx member %llx, watching from revision %lld",
                wp_etcd_endpoint_text(m), (unsigned long long)m->cluster_id,
                (unsigned long long)m->member_id, (long long)m->revision + 1);
     } else {
         wp_metric_add(m->stats.reconnects, WP_METRIC_SHARED, 1);
         wp_log(WP_INFO, "etcd", "%s: in step again after %.1f s, member %llx, revision %lld",
-               wp_etcd_endpoint_text(m), (double)(now - lost) / 1e9, (unsigned long long)m->member_id,
-               (long long)m->revision);
+               wp_etcd_endpoint_text(m), (double)(now - lost) / 1e9,
+               (unsigned long long)m->member_id, (long long)m->revision);
     }
     m->was_synced = true;
     if (m->stale_told)
@@ -92,8 +95,10 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
 
 void wp_etcd_suspect_all(struct wp_etcd_mirror *m, enum wp_etcd_reason reason)
 {
-    wp_log(WP_WARNING, "etcd", "%s: %s (revision %lld here): loading everything again", wp_etcd_endpoint_text(m),
-           reason == WP_ETCD_LOAD_CLUSTER_CHANGED ? "another cluster answers" : "the store went back in time",
+    wp_log(WP_WARNING, "etcd", "%s: %s (revision %lld here): loading everything again",
+           wp_etcd_endpoint_text(m),
+           reason == WP_ETCD_LOAD_CLUSTER_CHANGED ? "another cluster answers"
+                                                  : "the store went back in time",
            (long long)m->revision);
     for (struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next) {
         wp_etcd_watch_cancel(m, r);
@@ -109,7 +114,8 @@ void wp_etcd_settled(struct wp_etcd_mirror *m)
     pthread_mutex_unlock(&m->lock);
 }
 
-/* --- endpoints ---------------------------------------------------------------------------------- */
+/* --- endpoints ----------------------------------------------------------------------------------
+ */
 
 static void retry(struct wp_grpc_timer *t);
 
@@ -131,7 +137,8 @@ static uint64_t end_round(struct wp_etcd_mirror *m)
 }
 
 /* A text that repeats itself is told once a minute. */
-static void tell_failure(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
+static void tell_failure(struct wp_etcd_mirror *m, int status, const char *message,
+                         const char *what)
 {
     char text[sizeof(m->last_refusal)];
     bool again;
@@ -152,7 +159,8 @@ static bool is_refusal(int status, const char *what)
 
 void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
 {
-    bool was_steady = m->steady_ns != 0 && m->g->now() - m->steady_ns > wp_etcd_ms(WP_ETCD_STEADY_MS);
+    bool was_steady =
+        m->steady_ns != 0 && m->g->now() - m->steady_ns > wp_etcd_ms(WP_ETCD_STEADY_MS);
     uint64_t wait = 0;
 
     if (m->closed)
@@ -182,12 +190,14 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
 
 void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
 {
-    bool is_token = status == WP_GRPC_UNAUTHENTICATED || strstr(message, "invalid auth token") != NULL ||
+    bool is_token = status == WP_GRPC_UNAUTHENTICATED ||
+                    strstr(message, "invalid auth token") != NULL ||
                     strstr(message, "user name is empty") != NULL ||
                     strstr(message, "revision of auth store is old") != NULL;
 
     if (is_token && m->src.user == NULL)
-        wp_log(WP_ERROR, "etcd", "%s: authentication is enabled: the configuration needs `credentials USER PASSWORD`",
+        wp_log(WP_ERROR, "etcd",
+               "%s: authentication is enabled: the configuration needs `credentials USER PASSWORD`",
                wp_etcd_endpoint_text(m));
     if (!is_token || m->src.user == NULL || m->reauthed) {
         wp_etcd_fail(m, is_token ? WP_GRPC_UNAUTHENTICATED : status, message, what);
@@ -203,7 +213,8 @@ void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, 
     wp_etcd_step(m);
 }
 
-/* --- the session -------------------------------------------------------------------------------- */
+/* --- the session --------------------------------------------------------------------------------
+ */
 
 static struct wp_grpc_channel *open_channel(struct wp_etcd_mirror *m, const struct wp_etcd_pem *pem)
 {
@@ -229,7 +240,8 @@ static bool connect_endpoint(struct wp_etcd_mirror *m)
     struct wp_etcd_pem pem = {0};
     char why[256] = "out of memory, or a target or certificate that gRPC refuses";
 
-    if (m->src.tls && wp_etcd_pem_read(m->src.ca_file, m->src.cert_file, m->src.key_file, &pem, why) < 0) {
+    if (m->src.tls &&
+        wp_etcd_pem_read(m->src.ca_file, m->src.cert_file, m->src.key_file, &pem, why) < 0) {
         wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "tls");
         return false;
     }
@@ -274,7 +286,8 @@ void wp_etcd_step(struct wp_etcd_mirror *m)
 
 static void retry(struct wp_grpc_timer *t)
 {
-    wp_etcd_step((struct wp_etcd_mirror *)(void *)((char *)t - offsetof(struct wp_etcd_mirror, retry)));
+    wp_etcd_step(
+        (struct wp_etcd_mirror *)(void *)((char *)t - offsetof(struct wp_etcd_mirror, retry)));
 }
 
 void wp_etcd_session_start(struct wp_etcd_mirror *m)

@@ -24,7 +24,8 @@ static int grow(struct wp_etcd_set *s, struct wp_arena *a)
         return -ENOMEM;
     for (uint32_t i = 0; s->slots != NULL && i <= s->mask; i++)
         if (s->slots[i].at != 0)
-            *locate(slots, size - 1, s->slots[i].tag, s->slots[i].key, s->slots[i].len) = s->slots[i];
+            *locate(slots, size - 1, s->slots[i].tag, s->slots[i].key, s->slots[i].len) =
+                s->slots[i];
     s->slots = slots;
     s->mask = size - 1;
     return 0;
@@ -43,6 +44,7 @@ int64_t wp_etcd_set_add(struct wp_etcd_set *s, struct wp_arena *a, uint32_t tag,
     slot = locate(s->slots, s->mask, tag, key, len);
     *ret_new = slot->at == 0;
     if (*ret_new)
-        *slot = (struct wp_etcd_set_slot){.key = key, .len = (uint32_t)len, .tag = tag, .at = ++s->n};
+        *slot =
+            (struct wp_etcd_set_slot){.key = key, .len = (uint32_t)len, .tag = tag, .at = ++s->n};
     return slot->at - 1;
 }

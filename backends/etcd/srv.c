@@ -46,15 +46,16 @@ static uint16_t share(int64_t weight, uint64_t sum)
 static int say_once(struct wp_etcd_answer *a, struct wp_etcd_set *said, const uint8_t *target,
                     uint32_t tag, bool *ret_new)
 {
-    int64_t at = wp_etcd_set_add(said, a->arena, tag, target, (size_t)wp_name_len(target, WP_NAME_MAX), ret_new);
+    int64_t at = wp_etcd_set_add(said, a->arena, tag, target, wp_name_size(target), ret_new);
 
     return at < 0 ? (int)at : 0;
 }
 
-static int add_srv(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, const struct wp_etcd_wide *w,
-                   uint16_t weight, struct wp_etcd_set *said)
+static int add_srv(struct wp_etcd_answer *a, const struct wp_etcd_rec *r,
+                   const struct wp_etcd_wide *w, uint16_t weight, struct wp_etcd_set *said)
 {
-    struct wp_etcd_item item = {.type = WP_TYPE_SRV, .section = WP_ANSWER, .ttl = wp_etcd_ttl(a, r)};
+    struct wp_etcd_item item = {
+        .type = WP_TYPE_SRV, .section = WP_ANSWER, .ttl = wp_etcd_ttl(a, r)};
     bool none, is_new = true;
     const uint8_t *target = wp_etcd_target_name(a, r, true, &none);
     int ret = 0;
@@ -64,7 +65,8 @@ static int add_srv(struct wp_etcd_answer *a, const struct wp_etcd_rec *r, const 
     if (r->kind != WP_ETCD_ALIAS)
         ret = say_once(a, said, target, TAG_PORT | (uint16_t)w->port, &is_new);
     if (ret == 0 && is_new) {
-        item.rdata = wp_etcd_srv_rdata(a, (uint16_t)w->priority, weight, (uint16_t)w->port, target, &item.rdlen);
+        item.rdata = wp_etcd_srv_rdata(a, (uint16_t)w->priority, weight, (uint16_t)w->port, target,
+                                       &item.rdlen);
         ret = item.rdata == NULL ? -ENOMEM : wp_etcd_add(a, &item);
     }
     if (ret < 0)

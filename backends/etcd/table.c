@@ -12,10 +12,12 @@ static uint64_t slot_of(enum wp_etcd_slot kind, uint64_t hash, const struct wp_e
 
 static struct wp_etcd_rec *rec_of(uint64_t slot)
 {
-    return (struct wp_etcd_rec *)(uintptr_t)(slot & ADDRESS); /* NULL of free slots and tombstones */
+    return (struct wp_etcd_rec *)(uintptr_t)(slot &
+                                             ADDRESS); /* NULL of free slots and tombstones */
 }
 
-static bool is_slot(uint64_t slot, enum wp_etcd_slot kind, const char *path, size_t len, uint64_t hash)
+static bool is_slot(uint64_t slot, enum wp_etcd_slot kind, const char *path, size_t len,
+                    uint64_t hash)
 {
     const struct wp_etcd_rec *rec = rec_of(slot);
 
@@ -67,8 +69,8 @@ struct wp_etcd_rec *wp_etcd_table_find(const struct wp_etcd_table *t, enum wp_et
     }
 }
 
-void wp_etcd_table_set(struct wp_etcd_table *t, enum wp_etcd_slot kind, const char *path, size_t len,
-                       uint64_t hash, struct wp_etcd_rec *rec)
+void wp_etcd_table_set(struct wp_etcd_table *t, enum wp_etcd_slot kind, const char *path,
+                       size_t len, uint64_t hash, struct wp_etcd_rec *rec)
 {
     bool found;
     size_t i = locate(t, kind, path, len, hash, &found);

@@ -76,26 +76,30 @@ struct wp_etcd_snap wp_etcd_tree_snap(const struct wp_etcd_tree *t)
 {
     return (struct wp_etcd_snap){
         .tree = t,
-        .epoch = atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->epoch, memory_order_acquire),
+        .epoch = atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->epoch,
+                                      memory_order_acquire),
     };
 }
 
 static bool is_visible(const struct wp_etcd_rec *r, uint64_t epoch)
 {
-    uint64_t death = atomic_load_explicit(&((struct wp_etcd_rec *)(uintptr_t)r)->death, memory_order_relaxed);
+    uint64_t death =
+        atomic_load_explicit(&((struct wp_etcd_rec *)(uintptr_t)r)->death, memory_order_relaxed);
 
     return r->birth <= epoch && (death == 0 || death > epoch);
 }
 
 static const struct wp_etcd_table *table_of(const struct wp_etcd_snap *s)
 {
-    return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)s->tree)->table, memory_order_acquire);
+    return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)s->tree)->table,
+                                memory_order_acquire);
 }
 
-const struct wp_etcd_rec *wp_etcd_snap_key(const struct wp_etcd_snap *s, const char *path, size_t len,
-                                           uint64_t hash)
+const struct wp_etcd_rec *wp_etcd_snap_key(const struct wp_etcd_snap *s, const char *path,
+                                           size_t len, uint64_t hash)
 {
-    const struct wp_etcd_rec *r = wp_etcd_table_find(table_of(s), WP_ETCD_SLOT_KEY, path, len, hash);
+    const struct wp_etcd_rec *r =
+        wp_etcd_table_find(table_of(s), WP_ETCD_SLOT_KEY, path, len, hash);
 
     /* versions of one key are neighbours, the newest first */
     while (r != NULL && !is_visible(r, s->epoch)) {

@@ -40,8 +40,9 @@ void wp_etcd_tree_free(struct wp_etcd_tree *t); /* no reader left */
  * the caller's reference to the lease when it returns 1. An event that is not newer than what
  * is there is ignored: 0. 1 when the batch has changed. -ENOMEM: nothing has changed.
  * Keys are below the prefix, with leading slash, at most WP_ETCD_KEY_MAX octets. */
-int wp_etcd_tree_put(struct wp_etcd_tree *t, const char *key, size_t len, const struct wp_etcd_value *v,
-                     struct wp_etcd_lease *lease, int64_t mod_revision) WP_MUSTCHECK;
+int wp_etcd_tree_put(struct wp_etcd_tree *t, const char *key, size_t len,
+                     const struct wp_etcd_value *v, struct wp_etcd_lease *lease,
+                     int64_t mod_revision) WP_MUSTCHECK;
 int wp_etcd_tree_del(struct wp_etcd_tree *t, const char *key, size_t len,
                      int64_t mod_revision) WP_MUSTCHECK;
 
@@ -75,7 +76,8 @@ size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t);
 size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t);
 /* The newest record of a key, or NULL; and the records in order. Writer's thread. */
 const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len);
-const struct wp_etcd_rec *wp_etcd_tree_after(const struct wp_etcd_tree *t, const struct wp_etcd_rec *r);
+const struct wp_etcd_rec *wp_etcd_tree_after(const struct wp_etcd_tree *t,
+                                             const struct wp_etcd_rec *r);
 
 /* --- readers: within one turn of a worker's loop ---------------------------------------------- */
 
@@ -87,8 +89,8 @@ struct wp_etcd_snap wp_etcd_tree_snap(const struct wp_etcd_tree *t);
 uint64_t wp_etcd_tree_source(const struct wp_etcd_tree *t);
 
 /* The record whose key is the path, or NULL. */
-const struct wp_etcd_rec *wp_etcd_snap_key(const struct wp_etcd_snap *s, const char *path, size_t len,
-                                           uint64_t hash);
+const struct wp_etcd_rec *wp_etcd_snap_key(const struct wp_etcd_snap *s, const char *path,
+                                           size_t len, uint64_t hash);
 /* Walk the records below a path, in key order. */
 struct wp_etcd_walk {
     const struct wp_etcd_rec *at; /* next to look at */

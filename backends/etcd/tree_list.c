@@ -7,7 +7,9 @@
 #include "backends/etcd/tree_priv.h"
 #include "waypost/plugin/change.h"
 
-enum { ELEMENTS_MAX = 512 }; /* deeper paths are no names: their index entries could not be asked for */
+enum {
+    ELEMENTS_MAX = 512
+}; /* deeper paths are no names: their index entries could not be asked for */
 
 static struct wp_etcd_rec **upper(struct wp_etcd_rec *r, unsigned level)
 {

@@ -19,8 +19,8 @@ struct wp_etcd_table *wp_etcd_table_new(size_t slots); /* a power of two; NULL: 
 struct wp_etcd_rec *wp_etcd_table_find(const struct wp_etcd_table *t, enum wp_etcd_slot kind,
                                        const char *path, size_t len, uint64_t hash);
 /* Writer: set or make the slot (there is room), or remove it. */
-void wp_etcd_table_set(struct wp_etcd_table *t, enum wp_etcd_slot kind, const char *path, size_t len,
-                       uint64_t hash, struct wp_etcd_rec *rec);
+void wp_etcd_table_set(struct wp_etcd_table *t, enum wp_etcd_slot kind, const char *path,
+                       size_t len, uint64_t hash, struct wp_etcd_rec *rec);
 void wp_etcd_table_remove(struct wp_etcd_table *t, enum wp_etcd_slot kind, const char *path,
                           size_t len, uint64_t hash);
 
@@ -41,7 +41,7 @@ struct wp_etcd_tree {
     _Atomic(struct wp_etcd_table *) table;
     uint64_t source;
     /* the writer's: */
-    struct wp_etcd_rec *head; /* sentinel before the first record */
+    struct wp_etcd_rec *head;                       /* sentinel before the first record */
     struct wp_etcd_rec *finger[WP_ETCD_LEVELS_MAX]; /* before the place of the last seek */
     bool finger_set;
     uint8_t listing; /* number of the listing that runs or ran last */

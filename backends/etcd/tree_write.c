@@ -103,8 +103,9 @@ static int put(struct wp_etcd_tree *t, struct wp_etcd_rec *old, const char *key,
     return 1;
 }
 
-int wp_etcd_tree_put(struct wp_etcd_tree *t, const char *key, size_t len, const struct wp_etcd_value *v,
-                     struct wp_etcd_lease *lease, int64_t mod_revision)
+int wp_etcd_tree_put(struct wp_etcd_tree *t, const char *key, size_t len,
+                     const struct wp_etcd_value *v, struct wp_etcd_lease *lease,
+                     int64_t mod_revision)
 {
     struct wp_etcd_rec *old = living(t, key, len);
 
@@ -262,7 +263,8 @@ size_t wp_etcd_tree_reap(struct wp_etcd_tree *t)
 
 size_t wp_etcd_tree_keys(const struct wp_etcd_tree *t)
 {
-    return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->n_keys, memory_order_relaxed);
+    return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->n_keys,
+                                memory_order_relaxed);
 }
 
 size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t)
@@ -272,7 +274,8 @@ size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t)
 
 size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t)
 {
-    return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->octets, memory_order_relaxed);
+    return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->octets,
+                                memory_order_relaxed);
 }
 
 const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len)
@@ -280,7 +283,8 @@ const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char
     return living(t, key, len);
 }
 
-const struct wp_etcd_rec *wp_etcd_tree_after(const struct wp_etcd_tree *t, const struct wp_etcd_rec *r)
+const struct wp_etcd_rec *wp_etcd_tree_after(const struct wp_etcd_tree *t,
+                                             const struct wp_etcd_rec *r)
 {
     r = r == NULL ? t->head : r;
     do

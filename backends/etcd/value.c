@@ -62,12 +62,14 @@ static const char *set_field(struct raw *raw, enum field_type type, size_t offse
     return NULL;
 }
 
-static int read_fields(json_t *object, struct raw *raw, const char **ret_field, const char **ret_why)
+static int read_fields(json_t *object, struct raw *raw, const char **ret_field,
+                       const char **ret_why)
 {
     const char *name;
     json_t *v;
 
-    json_object_foreach(object, name, v) {
+    json_object_foreach(object, name, v)
+    {
         for (size_t i = 0; i < WP_COUNT(fields); i++) {
             if (!wp_json_name_is(name, fields[i].name))
                 continue;
@@ -102,7 +104,8 @@ static bool read_address(const char *host, size_t len, struct wp_etcd_value *v)
     if (memcmp(v->addr, mapped, sizeof(mapped)) == 0) {
         memmove(v->addr, v->addr + 12, 4);
         v->kind = WP_ETCD_A;
-    } else if (inet_ntop(AF_INET6, v->addr, usual, sizeof(usual)) != NULL && strcmp(usual, host) == 0) {
+    } else if (inet_ntop(AF_INET6, v->addr, usual, sizeof(usual)) != NULL &&
+               strcmp(usual, host) == 0) {
         return true;
     }
     v->odd_host = host;

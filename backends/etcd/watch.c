@@ -25,9 +25,11 @@ static void send(struct wp_etcd_mirror *m, const Etcd__WatchRequest *q)
         wp_etcd_fail(m, WP_GRPC_RESOURCE_EXHAUSTED, "out of memory", "watch");
 }
 
-/* --- finding whose a message is ----------------------------------------------------------------- */
+/* --- finding whose a message is -----------------------------------------------------------------
+ */
 
-static struct wp_etcd_part *find_part(struct wp_etcd_mirror *m, int64_t watch_id, struct wp_etcd_range_own **ret_range)
+static struct wp_etcd_part *find_part(struct wp_etcd_mirror *m, int64_t watch_id,
+                                      struct wp_etcd_range_own **ret_range)
 {
     for (struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next)
         for (unsigned i = 0; i < 2; i++)
@@ -52,7 +54,8 @@ static bool all_created(const struct wp_etcd_mirror *m)
     return true;
 }
 
-/* --- what the server says ----------------------------------------------------------------------- */
+/* --- what the server says -----------------------------------------------------------------------
+ */
 
 static void created(struct wp_etcd_mirror *m, struct wp_etcd_part *p, const Etcd__WatchResponse *w)
 {
@@ -72,9 +75,11 @@ static void created(struct wp_etcd_mirror *m, struct wp_etcd_part *p, const Etcd
         wp_etcd_in_step(m);
 }
 
-static void load_again(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__WatchResponse *w)
+static void load_again(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
+                       const Etcd__WatchResponse *w)
 {
-    wp_log(WP_WARNING, "etcd", "%s: history compacted up to revision %lld, was at %lld: loading again",
+    wp_log(WP_WARNING, "etcd",
+           "%s: history compacted up to revision %lld, was at %lld: loading again",
            wp_etcd_endpoint_text(m), (long long)w->compact_revision, (long long)m->revision);
     wp_etcd_watch_cancel(m, r);
     r->needs_load = true;
@@ -132,8 +137,8 @@ static void progressed(struct wp_etcd_mirror *m, const Etcd__WatchResponse *w)
                 r->parts[i].next_revision = next;
 }
 
-static void take_events(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, struct wp_etcd_part *p,
-                        const Etcd__WatchResponse *w)
+static void take_events(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
+                        struct wp_etcd_part *p, const Etcd__WatchResponse *w)
 {
     struct wp_etcd_batch_size size;
     int64_t last = 0;
@@ -198,7 +203,8 @@ static void on_end(void *arg, int status, const char *message)
                  status == WP_GRPC_OK ? "stream ended" : message, "watch");
 }
 
-/* --- what we ask --------------------------------------------------------------------------------- */
+/* --- what we ask ---------------------------------------------------------------------------------
+ */
 
 static void on_timer(struct wp_grpc_timer *t)
 {
@@ -209,7 +215,8 @@ static void on_timer(struct wp_grpc_timer *t)
 
     if (m->steady_ns == 0 || m->asked_progress) {
         wp_etcd_fail(m, WP_GRPC_DEADLINE_EXCEEDED,
-                     m->steady_ns == 0 ? "watches were not acknowledged" : "no sign of life", "watch");
+                     m->steady_ns == 0 ? "watches were not acknowledged" : "no sign of life",
+                     "watch");
         return;
     }
     m->asked_progress = true;

@@ -25,7 +25,8 @@ static size_t put_strings(char *out, const uint8_t *p, size_t len)
     size_t n = 0;
 
     for (size_t i = 0; i < len; i += 1 + p[i])
-        n += (size_t)sprintf(out + n, "%s\"%.*s\"", i > 0 ? " " : "", p[i], (const char *)p + i + 1);
+        n +=
+            (size_t)sprintf(out + n, "%s\"%.*s\"", i > 0 ? " " : "", p[i], (const char *)p + i + 1);
     return n;
 }
 
@@ -42,7 +43,10 @@ static size_t put_rdata(char *out, uint16_t type, const uint8_t *p, size_t len)
     case WP_TYPE_CNAME:
     case WP_TYPE_PTR:
     case WP_TYPE_NS:
-        n = (size_t)sprintf(out, "%s ", type == WP_TYPE_CNAME ? "CNAME" : type == WP_TYPE_PTR ? "PTR" : "NS");
+        n = (size_t)sprintf(out, "%s ",
+                            type == WP_TYPE_CNAME ? "CNAME"
+                            : type == WP_TYPE_PTR ? "PTR"
+                                                  : "NS");
         return n + put_name(out + n, p);
     case WP_TYPE_MX:
         n = (size_t)sprintf(out, "MX %u ", wp_be16(p));
@@ -82,7 +86,8 @@ static const struct {
     {"al.partner.example.", WP_TYPE_A,
      "al.partner.example. 60 CNAME ext.partner.example. | ext.partner.example. 60 A 198.51.100.7"},
     {"al.partner.example.", WP_TYPE_AAAA,
-     "al.partner.example. 60 CNAME ext.partner.example. | ext.partner.example. 60 AAAA 2001:db8:ff::7"},
+     "al.partner.example. 60 CNAME ext.partner.example. | ext.partner.example. 60 AAAA "
+     "2001:db8:ff::7"},
 };
 
 static const char *look_up(const struct wp_etcd_lookup *l)
@@ -102,7 +107,8 @@ static size_t put_external(char *out, const struct wp_etcd_lookup *l, bool no_cn
     size_t n = 0;
 
     snprintf(all, sizeof(all), "%s", look_up(l));
-    for (char *save = NULL, *rr = strtok_r(all, "|", &save); rr != NULL; rr = strtok_r(NULL, "|", &save)) {
+    for (char *save = NULL, *rr = strtok_r(all, "|", &save); rr != NULL;
+         rr = strtok_r(NULL, "|", &save)) {
         while (*rr == ' ')
             rr++;
         rr[strcspn(rr, "|")] = '\0';
@@ -114,7 +120,8 @@ static size_t put_external(char *out, const struct wp_etcd_lookup *l, bool no_cn
     return n;
 }
 
-static void section_text(const struct wp_etcd_answer *a, enum wp_section s, const char *qname, char *out)
+static void section_text(const struct wp_etcd_answer *a, enum wp_section s, const char *qname,
+                         char *out)
 {
     size_t n = 0;
 
@@ -132,7 +139,8 @@ static void section_text(const struct wp_etcd_answer *a, enum wp_section s, cons
                 n = before;
             continue;
         }
-        n += item->owner != NULL ? put_name(out + n, item->owner) : (size_t)sprintf(out + n, "%s.", qname);
+        n += item->owner != NULL ? put_name(out + n, item->owner)
+                                 : (size_t)sprintf(out + n, "%s.", qname);
         n += (size_t)sprintf(out + n, " %u ", item->ttl);
         n += put_rdata(out + n, item->type, item->rdata, item->rdlen);
     }
@@ -141,8 +149,15 @@ static void section_text(const struct wp_etcd_answer *a, enum wp_section s, cons
 
 /* --- data sets -------------------------------------------------------------------------------- */
 
-static const char *const zone_texts[] = {"way.test.", "za.test.", "zb.test.", "zc.test.", "zd.test.",
-                                         "ze.test.",  "zf.test.", "zg.test.", "2.0.192.in-addr.arpa.",
+static const char *const zone_texts[] = {"way.test.",
+                                         "za.test.",
+                                         "zb.test.",
+                                         "zc.test.",
+                                         "zd.test.",
+                                         "ze.test.",
+                                         "zf.test.",
+                                         "zg.test.",
+                                         "2.0.192.in-addr.arpa.",
                                          "8.b.d.0.1.0.0.2.ip6.arpa."};
 static struct wp_etcd_zone zones[COUNT(zone_texts)];
 static struct wp_arena forever;
@@ -186,7 +201,8 @@ static size_t unescape(char *s)
     return (size_t)(to - s);
 }
 
-static void load_key(struct set *set, const char *key, const char *lease_text, const char *json, size_t len)
+static void load_key(struct set *set, const char *key, const char *lease_text, const char *json,
+                     size_t len)
 {
     static int64_t revision;
     struct wp_etcd_scratch scratch;
@@ -200,8 +216,9 @@ static void load_key(struct set *set, const char *key, const char *lease_text, c
         CHECK(set->n_leases < COUNT(set->leases));
         lease = &set->leases[set->n_leases++];
         lease->refs = 1;
-        lease->ends = atoi(lease_text) < 0 ? WP_ETCD_LEASE_GONE
-                                           : NOW_NS + UINT64_C(1000000000) * (unsigned)atoi(lease_text);
+        lease->ends = atoi(lease_text) < 0
+                          ? WP_ETCD_LEASE_GONE
+                          : NOW_NS + UINT64_C(1000000000) * (unsigned)atoi(lease_text);
     }
     CHECK_AT(key, wp_etcd_tree_put(set->tree, key, strlen(key), &v, lease, ++revision) == 1);
     wp_etcd_scratch_done(&scratch);
@@ -228,8 +245,8 @@ static FILE *open_data(const char *name)
     char path[4096];
     FILE *f;
 
-    snprintf(path, sizeof(path), "%.*stests/scenario/etcd/%s", (int)(strlen(__FILE__) - strlen(self)),
-             __FILE__, name);
+    snprintf(path, sizeof(path), "%.*stests/scenario/etcd/%s",
+             (int)(strlen(__FILE__) - strlen(self)), __FILE__, name);
     f = fopen(path, "re");
     if (f == NULL)
         print_error("%s\n", path);
@@ -248,7 +265,8 @@ static int setup(void **state)
     for (size_t i = 0; i < COUNT(zones); i++) {
         struct wp_name name;
         CHECK(wp_name_parse(zone_texts[i], &name) == 0);
-        CHECK(wp_etcd_zone_init(&zones[i], wp_arena_dup(&forever, name.wire, name.len), &forever) == 0);
+        CHECK(wp_etcd_zone_init(&zones[i], wp_arena_dup(&forever, name.wire, name.len), &forever) ==
+              0);
     }
     while (getline(&line, &cap, f) > 0)
         if (line[0] != '#' && split(line, fields, 4) == 4) {
@@ -318,8 +336,10 @@ static void ask(struct asked *asked, const struct set *set, const struct wp_qnam
     struct wp_etcd_answer *a = &asked->a;
 
     wp_arena_init(&asked->arena, 0);
-    asked->view = (struct wp_etcd_view){.snap = wp_etcd_tree_snap(set->tree), .zone = zone_of(q),
-                                        .now_ns = NOW_NS, .serial = SERIAL};
+    asked->view = (struct wp_etcd_view){.snap = wp_etcd_tree_snap(set->tree),
+                                        .zone = zone_of(q),
+                                        .now_ns = NOW_NS,
+                                        .serial = SERIAL};
     bounds_of(options, &asked->view.bounds);
     *a = (struct wp_etcd_answer){.arena = &asked->arena, .view = &asked->view, .depends = depends};
     CHECK(wp_etcd_answer(a, q, type) == 0);
@@ -350,7 +370,8 @@ static void check_row(char *f[])
     section_text(&asked.a, WP_ANSWER, f[3], answer);
     section_text(&asked.a, WP_ADDITIONAL, f[3], additional);
     if (strcmp(answer, f[6]) != 0 || strcmp(additional, f[8]) != 0)
-        print_error("[%s]\n got  %s\n want %s\n got  %s\n want %s\n", f[0], answer, f[6], additional, f[8]);
+        print_error("[%s]\n got  %s\n want %s\n got  %s\n want %s\n", f[0], answer, f[6],
+                    additional, f[8]);
     CHECK_AT(f[0], asked.a.outcome == (strcmp(rcode, "NOERROR") == 0    ? WP_ETCD_FOUND
                                        : strcmp(rcode, "NXDOMAIN") == 0 ? WP_ETCD_NO_NAME
                                                                         : WP_ETCD_FAILED));
@@ -392,7 +413,8 @@ static void test_unanswered(void **state)
     struct wp_qname q;
 
     (void)state;
-    CHECK(wp_name_parse("out.al.way.test.", &name) == 0 && wp_qname_set(&q, name.wire, name.len) > 0);
+    CHECK(wp_name_parse("out.al.way.test.", &name) == 0 &&
+          wp_qname_set(&q, name.wire, name.len) > 0);
     ask(&asked, set, &q, WP_TYPE_A, "");
     CHECK(asked.a.n_lookups == 1);
     asked.a.lookups[0].answered = false;
@@ -417,8 +439,10 @@ static void test_no_memory(void **state)
             for (size_t max = 64; !worked && max < (1 << 24); max += max / 4) {
                 struct asked asked;
                 int r;
-                asked.view = (struct wp_etcd_view){.snap = wp_etcd_tree_snap(sets[s].tree), .zone = &zones[0]};
-                asked.a = (struct wp_etcd_answer){.arena = &asked.arena, .view = &asked.view, .depends = depends};
+                asked.view = (struct wp_etcd_view){.snap = wp_etcd_tree_snap(sets[s].tree),
+                                                   .zone = &zones[0]};
+                asked.a = (struct wp_etcd_answer){
+                    .arena = &asked.arena, .view = &asked.view, .depends = depends};
                 wp_arena_init(&asked.arena, max);
                 r = wp_etcd_answer(&asked.a, &q, types[i]);
                 CHECK(r == 0 || r == -12);

@@ -25,10 +25,10 @@ static const struct {
     {"a.*.b.any.c.", "/c/any/b/*/a", "/c"},
     {"any.", "/any", ""},
     {"many.test.", "/test/many", NULL},
-    {"a/b.test.", "/test/a/b", NULL},       /* a slash in a label separates */
-    {"/a//b/.test.", "/test/a/b", NULL},    /* and is cleaned */
+    {"a/b.test.", "/test/a/b", NULL},    /* a slash in a label separates */
+    {"/a//b/.test.", "/test/a/b", NULL}, /* and is cleaned */
     {"/.test.", "/test", NULL},
-    {"x\\.y.test.", "/test/x\\.y", NULL},   /* escapes stand as they are written */
+    {"x\\.y.test.", "/test/x\\.y", NULL}, /* escapes stand as they are written */
     {"x\\001y.test.", "/test/x\\001y", NULL},
     {"x\\ y.test.", "/test/x\\ y", NULL},
     {"\\200.*.test.", "/test/*/\\200", "/test"},
@@ -46,8 +46,7 @@ static void test_set(void)
         CHECK_AT(paths[i].name, memcmp(p.text, paths[i].path, p.len) == 0);
         CHECK_AT(paths[i].name, p.star == (paths[i].stem != NULL));
         CHECK_AT(paths[i].name, p.stem_len == stem);
-        CHECK_AT(paths[i].name,
-                 p.hash == wp_etcd_path_hash(p.text, p.len, 0, wp_name_hash_root()));
+        CHECK_AT(paths[i].name, p.hash == wp_etcd_path_hash(p.text, p.len, 0, wp_name_hash_root()));
         CHECK_AT(paths[i].name,
                  p.stem_hash == wp_etcd_path_hash(p.text, stem, 0, wp_name_hash_root()));
     }
@@ -105,8 +104,8 @@ static void test_match(void)
     for (size_t i = 0; i < COUNT(matches); i++) {
         struct wp_etcd_path p;
         set(matches[i].name, &p);
-        CHECK_AT(matches[i].key,
-                 wp_etcd_path_match(&p, matches[i].key, strlen(matches[i].key)) == matches[i].match);
+        CHECK_AT(matches[i].key, wp_etcd_path_match(&p, matches[i].key, strlen(matches[i].key)) ==
+                                     matches[i].match);
     }
 }
 
@@ -146,9 +145,16 @@ static void test_name(void)
 static const struct {
     const char *text, *path;
 } cleans[] = {
-    {"skydns", "/skydns"}, {"/skydns", "/skydns"}, {"/skydns/", "/skydns"}, {"/", ""},
-    {"", ""},              {"//a//b/", "/a/b"},    {"a/./b", "/a/b"},       {"a/../b", "/b"},
-    {"../../a", "/a"},     {"a/..", ""},
+    {"skydns", "/skydns"},
+    {"/skydns", "/skydns"},
+    {"/skydns/", "/skydns"},
+    {"/", ""},
+    {"", ""},
+    {"//a//b/", "/a/b"},
+    {"a/./b", "/a/b"},
+    {"a/../b", "/b"},
+    {"../../a", "/a"},
+    {"a/..", ""},
 };
 
 static void test_clean(void)

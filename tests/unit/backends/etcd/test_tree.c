@@ -98,7 +98,8 @@ static void check_all(const struct model *m, const struct wp_etcd_snap *s)
         bool there = false;
         for (size_t k = 0; k < m->n; k++)
             there |= strcmp(m->at[k].key, absent[i]) == 0;
-        CHECK_AT(absent[i], (wp_etcd_snap_key(s, absent[i], strlen(absent[i]), hash_of(absent[i])) != NULL) == there);
+        CHECK_AT(absent[i], (wp_etcd_snap_key(s, absent[i], strlen(absent[i]),
+                                              hash_of(absent[i])) != NULL) == there);
         check_below(m, s, absent[i]);
     }
 }
@@ -248,7 +249,8 @@ static void test_listing(void)
                 struct wp_etcd_value v = stamped(next.at[i].stamp);
                 /* the revision of a key stands for its stamp */
                 if (!wp_etcd_tree_listed(t, key, strlen(key), next.at[i].stamp, 0))
-                    CHECK(wp_etcd_tree_list_put(t, key, strlen(key), &v, NULL, next.at[i].stamp) >= 0);
+                    CHECK(wp_etcd_tree_list_put(t, key, strlen(key), &v, NULL, next.at[i].stamp) >=
+                          0);
             }
         }
         s = wp_etcd_tree_snap(t);
@@ -273,8 +275,8 @@ static uint32_t version_of(const char *path)
 /* What a change marks: the key's name and every name above it, down to the base. */
 static void test_marks(void)
 {
-    static const char *const names[] = {"/test/way/svc/i1", "/test/way/svc", "/test/way", "/test",
-                                        "/test/way/other", "/test/way/svc/i2"};
+    static const char *const names[] = {"/test/way/svc/i1", "/test/way/svc",   "/test/way", "/test",
+                                        "/test/way/other",  "/test/way/svc/i2"};
     static const struct {
         const char *what, *key;
         uint32_t stamp; /* 0: delete */
@@ -302,7 +304,8 @@ static void test_marks(void)
         else
             CHECK(wp_etcd_tree_del(t, rows[i].key, strlen(rows[i].key), ++revision) == 1);
         for (size_t k = 0; k < COUNT(names); k++)
-            CHECK_AT(rows[i].what, version_of(names[k]) == before[k]); /* not before it can be read */
+            CHECK_AT(rows[i].what,
+                     version_of(names[k]) == before[k]); /* not before it can be read */
         wp_etcd_tree_publish(t, i == 0, &size);
         for (size_t k = 0; k < COUNT(names); k++)
             CHECK_AT(rows[i].what, (version_of(names[k]) != before[k]) == rows[i].marked[k]);
@@ -360,4 +363,5 @@ static void test_budget(void)
     free_tree(t);
 }
 
-RUN_TESTS(TEST(test_model), TEST(test_listing), TEST(test_marks), TEST(test_leases), TEST(test_budget))
+RUN_TESTS(TEST(test_model), TEST(test_listing), TEST(test_marks), TEST(test_leases),
+          TEST(test_budget))

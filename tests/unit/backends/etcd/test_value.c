@@ -13,19 +13,23 @@ static const struct {
     size_t at;
 } rows[] = {
     {"seed", "{\"host\":\"10.0.1.100\", \"port\":8080}", "A 10.0.1.100 port=8080", NULL, 0},
-    {"000-4", "{\"port\":8080 , \"zz\":[1,{}], \"host\":\"10.0.1.100\"}", "A 10.0.1.100 port=8080", NULL, 0},
+    {"000-4", "{\"port\":8080 , \"zz\":[1,{}], \"host\":\"10.0.1.100\"}", "A 10.0.1.100 port=8080",
+     NULL, 0},
     {"all fields",
-     "{\"host\":\"h.x\",\"port\":1,\"priority\":2,\"weight\":3,\"text\":\"t\",\"mail\":true,\"ttl\":4,"
+     "{\"host\":\"h.x\",\"port\":1,\"priority\":2,\"weight\":3,\"text\":\"t\",\"mail\":true,"
+     "\"ttl\":4,"
      "\"targetstrip\":5,\"group\":\"g\"}",
      "TEXT h.x. 't' port=1 prio=2 weight=3 ttl=4 strip=5 group=g mail", NULL, 0},
     {"v6", "{\"host\":\"2001:db8::1\"}", "AAAA 20010db8000000000000000000000001 port=0", NULL, 0},
     {"v6 spelled otherwise", "{\"host\":\"2001:DB8::1\"}",
      "AAAA 20010db8000000000000000000000001 (2001:DB8::1) port=0", NULL, 0},
-    {"E061", "{\"host\":\"::ffff:192.0.2.31\"}", "A 192.0.2.31 (::ffff:192.0.2.31) port=0", NULL, 0},
+    {"E061", "{\"host\":\"::ffff:192.0.2.31\"}", "A 192.0.2.31 (::ffff:192.0.2.31) port=0", NULL,
+     0},
     {"E063", "{\"host\":\"192.0.2.257\"}", "ALIAS 192.0.2.257. port=0", NULL, 0},
     {"E064", "{\"host\":\"192.0.2.010\"}", "ALIAS 192.0.2.010. port=0", NULL, 0},
     {"zone of an address", "{\"host\":\"fe80::1%eth0\"}", "ALIAS fe80::1%eth0. port=0", NULL, 0},
-    {"text beside an address goes", "{\"host\":\"192.0.2.1\",\"text\":\"x\"}", "A 192.0.2.1 port=0", NULL, 0},
+    {"text beside an address goes", "{\"host\":\"192.0.2.1\",\"text\":\"x\"}", "A 192.0.2.1 port=0",
+     NULL, 0},
     {"text", "{\"text\":\"alpha\"}", "TEXT - 'alpha' port=0", NULL, 0},
     {"text with a note", "{\"text\":\"a\",\"host\":\"no..name\"}", "TEXT - 'a' port=0", NULL, 0},
     {"empty object", "{}", "BARE port=0", NULL, 0},
@@ -40,14 +44,17 @@ static const struct {
     {"port -1", "{\"host\":\"192.0.2.1\",\"port\":-1}", "A 192.0.2.1 port=-1", NULL, 0},
     {"E073", "{\"host\":\"192.0.2.1\",\"port\":65537}", "A 192.0.2.1 port=65537", NULL, 0},
     {"priority 0 is unset", "{\"priority\":0}", "BARE port=0", NULL, 0},
-    {"E207", "{\"targetstrip\":9223372036854775807}", "BARE port=0 strip=9223372036854775807", NULL, 0},
-    {"least integer", "{\"weight\":-9223372036854775808}", "BARE port=0 weight=-9223372036854775808", NULL, 0},
+    {"E207", "{\"targetstrip\":9223372036854775807}", "BARE port=0 strip=9223372036854775807", NULL,
+     0},
+    {"least integer", "{\"weight\":-9223372036854775808}",
+     "BARE port=0 weight=-9223372036854775808", NULL, 0},
     {"ttl max", "{\"ttl\":4294967295}", "BARE port=0 ttl=4294967295", NULL, 0},
     {"bad octets in a string", "{\"text\":\"a\xff\xc0\x80z\"}",
      "TEXT - 'a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz' port=0", NULL, 0},
     {"lone surrogates", "{\"text\":\"\\ud800x\\udc00\\ud83d\\ude00\"}",
      "TEXT - '\xef\xbf\xbdx\xef\xbf\xbd\xf0\x9f\x98\x80' port=0", NULL, 0},
-    {"huge number nobody wants", "{\"n\":123456789012345678901234567890,\"m\":1e999,\"port\":3}", "BARE port=3", NULL, 0},
+    {"huge number nobody wants", "{\"n\":123456789012345678901234567890,\"m\":1e999,\"port\":3}",
+     "BARE port=3", NULL, 0},
     {"huge number in a list", "{\"n\":[-1e-999,1e999],\"port\":3}", "BARE port=3", NULL, 0},
 
     {"E151", "{\"host\":", NULL, "", 8},
@@ -65,7 +72,8 @@ static const struct {
     {"E162", "{\"host\":\"192.0.2.96\"}x", NULL, "end of file", 22},
     {"host a number", "{\"host\":1}", NULL, "host must be a string", 1},
     {"mail a number", "{\"MAIL\":1}", NULL, "mail must be true or false", 1},
-    {"host no name", "{\"ttl\":1,\"host\":\"a..b\"}", NULL, "neither an address nor a domain name", 9},
+    {"host no name", "{\"ttl\":1,\"host\":\"a..b\"}", NULL, "neither an address nor a domain name",
+     9},
     {"host with a NUL", "{\"host\":\"a\\u0000b\"}", NULL, "neither an address", 1},
     {"trailing comma", "{\"port\":1,}", NULL, "", 11},
     {"control octet in a string", "{\"text\":\"a\nb\"}", NULL, "", 10},
@@ -88,7 +96,8 @@ static void summary(const struct wp_etcd_rec *r, char *out, size_t cap)
     for (size_t i = 0; r->kind == WP_ETCD_AAAA && i < 16; i++)
         n += (size_t)snprintf(out + n, cap - n, "%02x", a[i]);
     if (r->flags & WP_ETCD_REC_ODD)
-        n += (size_t)snprintf(out + n, cap - n, " (%.*s)", r->host_len, (const char *)wp_etcd_rec_host(r));
+        n += (size_t)snprintf(out + n, cap - n, " (%.*s)", r->host_len,
+                              (const char *)wp_etcd_rec_host(r));
     if (r->flags & WP_ETCD_REC_HOST)
         n += (size_t)snprintf(out + n, cap - n, " %s", wp_name_text(wp_etcd_rec_host(r), text));
     else if (r->kind == WP_ETCD_TEXT)
@@ -156,7 +165,8 @@ static void test_cut(void)
             struct wp_etcd_value v;
             struct wp_etcd_flaw flaw;
             memcpy(exact, rows[i].json, n);
-            CHECK_AT(rows[i].id, wp_etcd_value_read(exact, n, &scratch, &v, &flaw) == WP_EMALFORMED);
+            CHECK_AT(rows[i].id,
+                     wp_etcd_value_read(exact, n, &scratch, &v, &flaw) == WP_EMALFORMED);
             CHECK_AT(rows[i].id, flaw.offset <= n);
             wp_etcd_scratch_done(&scratch);
             free(exact);
