@@ -314,7 +314,7 @@ static void tell_limit(struct h2 *s, uint8_t *settings, size_t len)
 static void send_frames(struct h2 *s)
 {
     const uint8_t *data;
-    ssize_t n;
+    ssize_t n = 0;
     uint8_t *p;
 
     while (!s->paused && (n = nghttp2_session_mem_send(s->ng, &data)) > 0) {
