@@ -1,4 +1,5 @@
 """Reload under load: no question is lost on UDP or on any open connection."""
+import os
 import signal
 import threading
 
@@ -7,7 +8,7 @@ import pytest
 import wire
 from server import Waypost, wait_for
 
-RELOADS = 100
+RELOADS = int(os.environ.get("RELOADS", 100))
 ZONE = "$ORIGIN a.test.\n$TTL 300\n@ SOA ns host %d 3600 600 86400 60\n@ NS ns\nwww A 192.0.2.1\n"
 
 
