@@ -393,7 +393,7 @@ static void test_nesting(void)
 
 static void make_files(void)
 {
-    char path[512];
+    char path[PATH_MAX];
 
     strcpy(dir, "/tmp/wp_test_parse_XXXXXX");
     CHECK(mkdtemp(dir) != NULL && chdir(dir) == 0);
