@@ -1,6 +1,7 @@
 /* The grammar: blocks, directives, snippets, import, environment. Expected texts of errors are
  * those of CoreDNS 1.15.0, checked against it, where the row does not say otherwise. */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
