@@ -21,8 +21,9 @@ void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t n, size_t len);
 void *__wrap_realloc(void *p, size_t len);
 
-static _Thread_local long failmalloc_left = -1;
-static _Thread_local bool failmalloc_met;
+/* volatile: to the compiler malloc is a builtin that touches nobody's variables. */
+static _Thread_local volatile long failmalloc_left = -1;
+static _Thread_local volatile bool failmalloc_met;
 
 static bool failmalloc_now(void)
 {
