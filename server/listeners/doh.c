@@ -279,9 +279,10 @@ static void detect_timeout(struct wp_conn *c)
     wp_conn_close(c);
 }
 
-static void detect_writable(struct wp_conn *c)
+/* Before the carrier is known nothing is kept and nothing written. */
+static void detect_nothing(struct wp_conn *c)
 {
-    (void)c; /* nothing is written either */
+    (void)c;
 }
 
 static const struct wp_conn_proto proto = {
@@ -289,10 +290,10 @@ static const struct wp_conn_proto proto = {
     .start = detect_start,
     .input = detect_input,
     .eof = detect_eof,
-    .writable = detect_writable,
+    .writable = detect_nothing,
     .timeout = detect_timeout,
     .drain = detect_eof,
-    .stop = wp_http_stop_none,
+    .stop = detect_nothing,
     .wait_when_full = true,
 };
 

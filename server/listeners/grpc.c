@@ -222,7 +222,6 @@ static int start(struct wp_conn *c)
 static const struct wp_conn_proto proto = {
     .alpn = "h2",
     .start = start,
-    .stop = wp_http_stop_none,
     .wait_when_full = true,
 };
 

@@ -265,8 +265,3 @@ const char *wp_http_reason(unsigned status, size_t *ret_len)
     *ret_len = rows[i].len;
     return rows[i].text;
 }
-
-void wp_http_stop_none(struct wp_conn *c)
-{
-    (void)c; /* nothing was made */
-}

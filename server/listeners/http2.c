@@ -51,7 +51,9 @@ struct h2 {
     bool begun;               /* the client's SETTINGS have come */
     bool greeted;             /* ours have gone */
     bool resetting;           /* the frame that is read is the client's RST_STREAM */
-    bool eof, paused, probing;
+    bool congested;           /* the client does not read: no more output ... */
+    bool paused;              /* ... and no more input */
+    bool eof, probing;
 };
 
 static struct h2 *h2_of(const struct wp_http *h)
@@ -87,6 +89,14 @@ static int fail(struct h2 *s, uint32_t code, enum wp_guard_limit limit, const ch
             refused(s, limit);
     }
     return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* Memory is short: the session ends while its library still lives on the pool's reserve. */
+static int check_memory(struct h2 *s)
+{
+    if (WP_LIKELY(!s->http.pool->starved))
+        return 0;
+    return fail(s, NGHTTP2_INTERNAL_ERROR, WP_LIMIT_MEMORY, NULL);
 }
 
 static int spend(struct h2 *s, enum wp_flood kind)
@@ -281,6 +291,7 @@ static uint8_t *room(struct h2 *s, size_t len)
             s->room_len = 0;
             return NULL;
         }
+        s->congested = wp_conn_is_congested(s->http.conn);
     }
     p = s->room + s->room_used;
     s->room_used += len;
@@ -317,7 +328,9 @@ static void send_frames(struct h2 *s)
     ssize_t n = 0;
     uint8_t *p;
 
-    while (!s->paused && (n = nghttp2_session_mem_send(s->ng, &data)) > 0) {
+    s->congested = wp_conn_is_congested(s->http.conn);
+    while (!s->congested && check_memory(s) == 0 &&
+           (n = nghttp2_session_mem_send(s->ng, &data)) > 0) {
         p = room(s, (size_t)n);
         if (p == NULL) {
             fail(s, NGHTTP2_INTERNAL_ERROR, WP_LIMIT_MEMORY, NULL);
@@ -326,13 +339,13 @@ static void send_frames(struct h2 *s)
         memcpy(p, data, (size_t)n);
         if (WP_UNLIKELY(!s->greeted))
             tell_limit(s, p, (size_t)n);
-        if (s->room_len - s->room_used < ROOM_LEAST && wp_conn_is_congested(s->http.conn)) {
-            s->paused = true;
-            wp_conn_pause(s->http.conn);
-        }
     }
-    if (!s->paused && n < 0)
+    if (s->congested) {
+        s->paused = true;
+        wp_conn_pause(s->http.conn);
+    } else if (n < 0) {
         fail(s, NGHTTP2_INTERNAL_ERROR, WP_LIMITS, NULL);
+    }
 }
 
 /* Answers that did not leave: the client's window is closed, or it does not read. Their octets
@@ -426,7 +439,7 @@ static void flush(struct h2 *s)
 
     if (c->closed)
         return;
-    while (s->fatal == 0) {
+    while (check_memory(s) == 0 && s->fatal == 0) {
         bool more = false;
 
         send_frames(s);
@@ -440,6 +453,7 @@ static void flush(struct h2 *s)
     commit(s);
     s->http.pool->turn_used = 0;
     if (WP_UNLIKELY(s->fatal != 0)) {
+        s->http.pool->starved = false;
         last_word(s);
         wp_conn_close(c);
     } else if (!s->paused && ((!nghttp2_session_want_read(s->ng) &&
@@ -489,6 +503,8 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     struct h2 *s = user;
 
     (void)ng;
+    if (check_memory(s) < 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     s->resetting = hd->type == NGHTTP2_RST_STREAM;
     switch (hd->type) {
     case NGHTTP2_DATA:
@@ -572,6 +588,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
     struct wp_exchange *x;
 
     (void)ng, (void)flags;
+    if (check_memory(s) < 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     x = find(s, frame->hd.stream_id);
     if (x == NULL)
         return 0;
@@ -946,6 +964,7 @@ int wp_http2_start(struct wp_conn *c, const struct wp_http_app *app)
     /* The one large block of a session, 16 KiB where it builds a frame, is empty between two
      * calls of mem_send and every frame is copied before the next call: sessions share it. */
     p->lend_frame = true;
+    p->starved = false;
     if (nghttp2_session_server_new3(&s->ng, p->h2->callbacks, s, p->h2->option, &mem) < 0)
         goto fail;
     p->lend_frame = false;

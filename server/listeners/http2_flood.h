@@ -12,7 +12,7 @@ enum wp_flood {
     WP_FLOOD_PINGS,
     WP_FLOOD_SETTINGS,
     WP_FLOOD_EMPTY,    /* DATA without octets */
-    WP_FLOOD_CONTROL,  /* WINDOW_UPDATE, PRIORITY, frames of unknown type */
+    WP_FLOOD_CONTROL,  /* WINDOW_UPDATE, PRIORITY; unknown types are skipped by octets */
     WP_FLOODS,
 };
 

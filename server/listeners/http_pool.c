@@ -22,6 +22,9 @@ enum {
     CLASSES = 32,        /* above 1 KiB malloc serves: sessions, rare large bodies */
     CLASS_LARGE = 33,
     CLASS_FRAME = 34,    /* pool->frame */
+    CLASS_SPARE = 35,    /* of the reserve */
+    SPARES = 8,
+    SPARE_OCTETS = 4096,
 };
 
 struct http_block {
@@ -30,6 +33,35 @@ struct http_block {
     struct http_block *next; /* free list; keeps what follows aligned for anything */
 };
 static_assert(sizeof(struct http_block) == 16, "payload stays aligned to 16");
+
+static int make_spares(struct wp_http_pool *p)
+{
+    size_t step = sizeof(struct http_block) + SPARE_OCTETS;
+
+    p->spares = malloc(SPARES * step);
+    if (p->spares == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < SPARES; i++) {
+        struct http_block *b = (struct http_block *)(p->spares + i * step);
+
+        *b = (struct http_block){CLASS_SPARE, SPARE_OCTETS, p->spare};
+        p->spare = b;
+    }
+    return 0;
+}
+
+/* malloc has failed. The library below does not get over that everywhere: it gets a block of the
+ * reserve, and its session is ended before it can need many (p->starved). */
+static void *take_spare(struct wp_http_pool *p, size_t len)
+{
+    struct http_block *b = p->spare;
+
+    p->starved = true;
+    if (b == NULL || len > SPARE_OCTETS)
+        return NULL;
+    p->spare = b->next;
+    return b + 1;
+}
 
 struct wp_http_pool *wp_http_pool_get(struct wp_worker *w)
 {
@@ -40,6 +72,10 @@ struct wp_http_pool *wp_http_pool_get(struct wp_worker *w)
         if (p == NULL)
             return NULL;
         memset(p, 0, offsetof(struct wp_http_pool, turn));
+        if (make_spares(p) < 0) {
+            free(p);
+            return NULL;
+        }
         p->worker = w;
         w->http = p;
     }
@@ -65,6 +101,7 @@ void wp_http_pool_put(struct wp_http_pool *p)
         }
     }
     wp_doh_counts_free(p->counts);
+    free(p->spares);
     free(p);
 }
 
@@ -112,7 +149,7 @@ static void *alloc_large(struct wp_http_pool *p, size_t len)
         return NULL;
     b = malloc(sizeof(*b) + len);
     if (b == NULL)
-        return NULL;
+        return take_spare(p, len);
     b->size_class = CLASS_LARGE;
     b->size = (uint32_t)len;
     return b + 1;
@@ -132,8 +169,8 @@ void *wp_http_alloc(struct wp_http_pool *p, size_t len)
         return b + 1;
     }
     b = malloc(sizeof(*b) + c * STEP);
-    if (b == NULL)
-        return NULL;
+    if (WP_UNLIKELY(b == NULL))
+        return take_spare(p, len);
     b->size_class = (uint32_t)c;
     return b + 1;
 }
@@ -149,6 +186,11 @@ void wp_http_free(struct wp_http_pool *p, void *payload)
     c = b->size_class;
     if (WP_UNLIKELY(c == CLASS_FRAME))
         return;
+    if (WP_UNLIKELY(c == CLASS_SPARE)) {
+        b->next = p->spare;
+        p->spare = b;
+        return;
+    }
     if (WP_UNLIKELY(c > CLASSES || (p->n_free[c] + 1u) * (c + 1) * STEP > KEEP_OCTETS)) {
         free(b);
         return;

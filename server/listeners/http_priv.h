@@ -155,8 +155,6 @@ size_t wp_http_decimal(char *to, uint32_t v);
 /* "404 Not Found\n": for a status line without the newline, from the fifth octet a body. *ret_len
  * counts the newline. */
 const char *wp_http_reason(unsigned status, size_t *ret_len);
-/* stop() of a connection that has no carrier yet. */
-void wp_http_stop_none(struct wp_conn *c);
 
 /* --- the worker's pool (http_pool.c) -------------------------------------------------------- */
 
@@ -179,6 +177,9 @@ struct wp_http_pool {
     struct http_block *free[33];
     uint16_t n_free[33];
     bool lend_frame;               /* the next large block is `frame` (http2.c) */
+    bool starved;                  /* memory was short since this was last cleared */
+    struct http_block *spare;      /* reserve for then; untouched, it costs no memory */
+    uint8_t *spares;
     struct wp_doh_counts *counts;  /* doh.c */
     struct h2_shared *h2;          /* http2.c: callbacks and options of all its sessions */
     void (*h2_free)(struct h2_shared *h2);

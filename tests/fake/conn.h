@@ -6,7 +6,12 @@
 #include <string.h>
 #include "server/listeners/conn_priv.h"
 
-enum { FAKE_LEFT_MAX = 68 * 1024, FAKE_CHUNK = 66 * 1024 };
+/* What the fake itself needs never fails (tests/unit/failmalloc.h). */
+#ifndef FAKE_MALLOC
+#define FAKE_MALLOC malloc
+#endif
+
+enum { FAKE_CHUNK = 66 * 1024 };
 
 struct fake_conn {
     struct wp_conn c; /* first */
@@ -170,8 +175,8 @@ static inline void fake_open(struct fake_conn *f, struct wp_listener *l, const c
     f->c.client = f->c.peer = client;
     f->c.local = local;
     f->refs = 1;
-    f->started = true;
-    if (f->c.proto->start(&f->c) < 0)
+    f->started = f->c.proto->start(&f->c) >= 0;
+    if (!f->started)
         wp_conn_close(&f->c);
 }
 
@@ -203,7 +208,7 @@ static inline void fake_feed(struct fake_conn *f, const void *data, size_t len)
 
     if (f->c.closed)
         return;
-    all = malloc(f->left_len + len + 1); /* of its own, so that reading past it is seen */
+    all = FAKE_MALLOC(f->left_len + len + 1); /* of its own, so that reading past it is seen */
     if (all == NULL)
         abort();
     if (f->left_len > 0)
