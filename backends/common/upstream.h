@@ -2,7 +2,7 @@
  *
  * An upstream is one server of one plugin instance. It is shared by all loops: address, names,
  * health, metrics. What a loop holds of it (sockets, connections) belongs to that loop and is
- * made when it is first asked there. An exchange is one try: a message out, a reply or an error
+ * made when it is first asked there. A try is a message out, a reply or an error
  * back. It belongs to the loop that started it.
  *
  * What guards against forged replies: connected sockets (the kernel compares addresses), a
@@ -51,7 +51,7 @@ struct wp_upstream_profile {
 int wp_upstreams_new(const struct wp_env *env, struct wp_upstreams **ret) WP_MUSTCHECK;
 /* No more health checks; questions are still answered. Main thread, loops run. */
 void wp_upstreams_quiesce(struct wp_upstreams *s);
-/* Takes down sockets on every loop and frees all upstreams. Main thread, loops run, no exchange
+/* Takes down sockets on every loop and frees all upstreams. Main thread, loops run, no try
  * is open. Accepts NULL. */
 void wp_upstreams_free(struct wp_upstreams *s);
 
@@ -65,7 +65,7 @@ int wp_upstream_new(struct wp_upstreams *s, const struct wp_upstream_profile *p,
 int wp_upstream_hold(struct wp_upstream *u, struct wp_loop *loop) WP_MUSTCHECK;
 void wp_upstream_release(struct wp_upstream *u, struct wp_loop *loop);
 /* Nobody finds it any more (what pointed at it has been replaced). Its memory goes when no loop
- * holds it or has an exchange with it, at the latest with the set. Admin thread. */
+ * holds it or has a try with it, at the latest with the set. Admin thread. */
 void wp_upstream_retire(struct wp_upstream *u);
 
 bool wp_upstream_is(const struct wp_upstream *u, enum wp_upstream_kind kind,
@@ -81,15 +81,15 @@ struct wp_outcome {
     bool again;          /* with err: a kept connection was closed by the peer: ask again, this
                             try does not count */
     struct wp_reply_look look; /* without err: what the reply is */
-    const uint8_t *reply; /* look.verdict OK, CUT or MISMATCH: the message; its id is the exchange's */
+    const uint8_t *reply; /* look.verdict OK, CUT or MISMATCH: the message; its id is the try's */
     size_t len;
     bool udp;            /* came over UDP: a TC can be asked again over TCP */
 };
 
-enum wp_exchange_state { WP_EXCHANGE_IDLE, WP_EXCHANGE_SETUP, WP_EXCHANGE_SENT };
+enum wp_up_try_state { WP_TRY_IDLE, WP_TRY_SETUP, WP_TRY_SENT };
 
-/* Memory is the asker's; zeroed before its first use, and stays put while the exchange runs. */
-struct wp_exchange {
+/* Memory is the asker's; zeroed before its first use, and stays put while the try runs. */
+struct wp_up_try {
     /* set by the asker */
     uint8_t *msg;         /* the query; its first two octets are overwritten with the id */
     uint32_t len;
@@ -97,14 +97,14 @@ struct wp_exchange {
     uint64_t deadline_ns; /* the reply must be there by then, whatever else is allowed */
     uint64_t setup_ns;    /* a new connection must be open by then */
     /* Called exactly once, unless cancelled; never from within wp_upstream_ask. */
-    void (*done)(struct wp_exchange *x, const struct wp_outcome *o);
+    void (*done)(struct wp_up_try *x, const struct wp_outcome *o);
 
     /* the upstream's */
-    enum wp_exchange_state state;
+    enum wp_up_try_state state;
     struct wp_upstream *up;
     void *via;            /* socket or connection */
-    struct wp_exchange *next, **prev; /* in its bucket, or waiting for the connection */
-    struct wp_exchange *queue_next, **queue_prev; /* UDP: to be sent at the end of this turn */
+    struct wp_up_try *next, **prev; /* in its bucket, or waiting for the connection */
+    struct wp_up_try *queue_next, **queue_prev; /* UDP: to be sent at the end of this turn */
     struct wp_timer timer;
     struct wp_loop *loop;
     uint64_t asked_ns, due_ns;
@@ -121,10 +121,10 @@ struct wp_exchange {
 
 /* On a loop of the set (worker or admin). 0: done() follows. Negative: it could not be started,
  * done() is not called; *ret_why is static text or made for this thread's next call. */
-int wp_upstream_ask(struct wp_upstream *u, struct wp_loop *loop, struct wp_exchange *x,
+int wp_upstream_ask(struct wp_upstream *u, struct wp_loop *loop, struct wp_up_try *x,
                     const char **ret_why) WP_MUSTCHECK;
 /* done() will not be called. Accepts an idle one. */
-void wp_exchange_cancel(struct wp_exchange *x);
+void wp_upstream_cancel(struct wp_up_try *x);
 
 /* --- health -------------------------------------------------------------------------------- */
 

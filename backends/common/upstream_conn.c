@@ -126,10 +126,10 @@ static void conn_broken(struct wp_up_conn *c, int err, const char *why)
     hold(c);
     c->draining = true; /* what is asked from done() goes elsewhere */
     while (c->waiting != NULL)
-        wp_exchange_end(c->waiting, &o);
+        wp_up_try_end(c->waiting, &o);
     for (unsigned i = 0; i < WP_UP_ID_BUCKETS; i++) {
         while (c->bucket[i] != NULL)
-            wp_exchange_end(c->bucket[i], &o);
+            wp_up_try_end(c->bucket[i], &o);
     }
     conn_close(c);
     release(c);
@@ -236,53 +236,53 @@ void wp_up_conn_flush_later(struct wp_up_conn *c)
     wp_loop_defer(c->local->here->loop, &c->flush);
 }
 
-/* --- exchanges on it ----------------------------------------------------------------------- */
+/* --- tries on it ----------------------------------------------------------------------- */
 
-static void on_exchange_timer(struct wp_timer *t);
+static void on_try_timer(struct wp_timer *t);
 
 /* The query goes out: now its reply is waited for. */
-static int send_query(struct wp_up_conn *c, struct wp_exchange *x)
+static int send_query(struct wp_up_conn *c, struct wp_up_try *x)
 {
     uint64_t now_ns = wp_loop_now(x->loop);
     int r = c->proto->send(c, x);
 
     if (r < 0)
         return r;
-    x->state = WP_EXCHANGE_SENT;
+    x->state = WP_TRY_SENT;
     if (c->local->up->kind == WP_UPSTREAM_HTTPS)
         x->due_ns = x->asked_ns + DOH_S * (uint64_t)SECOND;
     else
         x->due_ns = now_ns + (uint64_t)c->local->up->profile->read_timeout_ns;
     if (x->due_ns > x->deadline_ns)
         x->due_ns = x->deadline_ns;
-    x->timer.fn = on_exchange_timer;
+    x->timer.fn = on_try_timer;
     wp_timer_set(x->loop, &x->timer, x->due_ns);
     wp_up_conn_flush_later(c);
     return 0;
 }
 
-static void wait_for_open(struct wp_up_conn *c, struct wp_exchange *x)
+static void wait_for_open(struct wp_up_conn *c, struct wp_up_try *x)
 {
     x->next = NULL;
     x->prev = c->waiting_end;
     *c->waiting_end = x;
     c->waiting_end = &x->next;
-    x->state = WP_EXCHANGE_SETUP;
+    x->state = WP_TRY_SETUP;
     x->due_ns = x->setup_ns < x->deadline_ns ? x->setup_ns : x->deadline_ns;
-    x->timer.fn = on_exchange_timer;
+    x->timer.fn = on_try_timer;
     wp_timer_set(x->loop, &x->timer, x->due_ns);
 }
 
-static void on_exchange_timer(struct wp_timer *t)
+static void on_try_timer(struct wp_timer *t)
 {
-    struct wp_exchange *x = (struct wp_exchange *)((char *)t - offsetof(struct wp_exchange, timer));
+    struct wp_up_try *x = (struct wp_up_try *)((char *)t - offsetof(struct wp_up_try, timer));
     struct wp_up_conn *c = x->via;
-    bool setup = x->state == WP_EXCHANGE_SETUP;
+    bool setup = x->state == WP_TRY_SETUP;
 
     /* A connection that has been silent since the query went out is not worth another one. */
     if (!setup && c->heard_ns <= x->asked_ns)
         c->draining = true;
-    wp_exchange_fail(x, WP_ETIMEOUT,
+    wp_up_try_fail(x, WP_ETIMEOUT,
                      wp_up_why(x->up, setup ? "dial" : "read", "tcp", setup ? -1 : c->io.fd,
                                WP_ETIMEOUT));
 }
@@ -306,16 +306,16 @@ static unsigned idle_max(const struct wp_up_local *l)
     return (unsigned)(max > workers ? max / workers : 1);
 }
 
-void wp_up_conn_cancel(struct wp_exchange *x)
+void wp_up_conn_cancel(struct wp_up_try *x)
 {
     struct wp_up_conn *c = x->via;
-    bool waiting = x->state == WP_EXCHANGE_SETUP;
+    bool waiting = x->state == WP_TRY_SETUP;
 
     if (waiting && c->waiting_end == &x->next)
         c->waiting_end = x->prev;
     else if (!waiting && c->proto->cancel != NULL)
         c->proto->cancel(c, x);
-    wp_exchange_unlink(x);
+    wp_up_try_unlink(x);
     c->used_ns = wp_loop_now(x->loop);
     if (--c->open > 0 || c->phase == WP_UP_CLOSED)
         return;
@@ -336,14 +336,14 @@ static void opened(struct wp_up_conn *c)
     c->heard_ns = wp_loop_now(c->local->here->loop);
     r = c->proto->start(c);
     while (r == 0 && c->waiting != NULL) {
-        struct wp_exchange *x = c->waiting;
+        struct wp_up_try *x = c->waiting;
 
         if (c->waiting_end == &x->next)
             c->waiting_end = x->prev;
-        wp_exchange_unlink(x);
+        wp_up_try_unlink(x);
         r = send_query(c, x);
         if (r < 0) /* back where the clean-up finds it */
-            wp_exchange_link(&c->bucket[0], x);
+            wp_up_try_link(&c->bucket[0], x);
     }
     if (r < 0)
         conn_broken(c, r, wp_strerror(r));
@@ -572,7 +572,7 @@ static struct wp_up_conn *choose(struct wp_up_local *l)
     return l->n_conns < CONNS_USUAL || best->open >= l->depth ? NULL : best;
 }
 
-int wp_up_conn_ask(struct wp_up_local *l, struct wp_exchange *x, const char **ret_why)
+int wp_up_conn_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_why)
 {
     struct wp_up_conn *c = choose(l);
     bool worker = l->here->index < l->up->set->n_loops - 1;

@@ -13,14 +13,14 @@ struct wp_up_conn_proto {
     /* The layers below are open. Negative: close. */
     int (*start)(struct wp_up_conn *c);
     /* The query into c->out, or into the protocol's own queue; links x into a bucket. */
-    int (*send)(struct wp_up_conn *c, struct wp_exchange *x);
+    int (*send)(struct wp_up_conn *c, struct wp_up_try *x);
     /* Plaintext from the peer: the octets used, the rest comes again with more; negative: the
      * connection is of no use any more (*ret_why, static text). */
     int (*input)(struct wp_up_conn *c, const uint8_t *data, size_t len, const char **ret_why);
     /* Before a flush: more for c->out. May be NULL. */
     int (*output)(struct wp_up_conn *c);
     /* x ends before its reply came. May be NULL. */
-    void (*cancel)(struct wp_up_conn *c, struct wp_exchange *x);
+    void (*cancel)(struct wp_up_conn *c, struct wp_up_try *x);
     void (*stop)(struct wp_up_conn *c); /* free c->state; only called when there is one */
     unsigned (*room)(const struct wp_up_conn *c); /* queries it takes at a time; may be NULL */
 };
@@ -38,11 +38,11 @@ struct wp_up_conn {
     enum wp_up_phase phase;
     bool draining;          /* takes no more queries; closed when nothing is open */
     unsigned busy;          /* its functions are on the stack: freed later */
-    unsigned open;          /* exchanges on it, waiting ones included */
+    unsigned open;          /* tries on it, waiting ones included */
     unsigned replies;
     uint64_t born_ns, used_ns, heard_ns;
-    struct wp_exchange *waiting, **waiting_end; /* until it is open */
-    struct wp_exchange *bucket[WP_UP_ID_BUCKETS];
+    struct wp_up_try *waiting, **waiting_end; /* until it is open */
+    struct wp_up_try *bucket[WP_UP_ID_BUCKETS];
     uint16_t next_id;
     struct wp_octets in, out; /* plaintext */
 };

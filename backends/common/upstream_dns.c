@@ -8,9 +8,9 @@
 #include "waypost/base/wr.h"
 #include "waypost/dns/msg.h"
 
-static struct wp_exchange *find(const struct wp_up_conn *c, uint16_t id)
+static struct wp_up_try *find(const struct wp_up_conn *c, uint16_t id)
 {
-    struct wp_exchange *x = c->bucket[id % WP_UP_ID_BUCKETS];
+    struct wp_up_try *x = c->bucket[id % WP_UP_ID_BUCKETS];
 
     while (x != NULL && x->id != id)
         x = x->next;
@@ -25,7 +25,7 @@ static int dns_start(struct wp_up_conn *c)
 
 /* Ids go up from a random start: one whose query was given up is not used again soon, so a late
  * reply meets nobody. */
-static int dns_send(struct wp_up_conn *c, struct wp_exchange *x)
+static int dns_send(struct wp_up_conn *c, struct wp_up_try *x)
 {
     uint8_t *to = wp_octets_room(&c->out, x->len + 2);
 
@@ -38,14 +38,14 @@ static int dns_send(struct wp_up_conn *c, struct wp_exchange *x)
     wp_put16(to, x->len);
     memcpy(to + 2, x->msg, x->len);
     c->out.len += x->len + 2;
-    wp_exchange_link(&c->bucket[x->id % WP_UP_ID_BUCKETS], x);
+    wp_up_try_link(&c->bucket[x->id % WP_UP_ID_BUCKETS], x);
     return 0;
 }
 
 static void reply(struct wp_up_conn *c, const uint8_t *data, size_t len)
 {
     struct wp_outcome o = {.reply = data, .len = len};
-    struct wp_exchange *x = len >= WP_HEADER_LEN ? find(c, wp_be16(data)) : NULL;
+    struct wp_up_try *x = len >= WP_HEADER_LEN ? find(c, wp_be16(data)) : NULL;
 
     if (x == NULL)
         return; /* given up meanwhile */
@@ -53,7 +53,7 @@ static void reply(struct wp_up_conn *c, const uint8_t *data, size_t len)
     if (o.look.verdict == WP_REPLY_NOT_ONE || o.look.verdict == WP_REPLY_CUT)
         o.look.verdict = WP_REPLY_MALFORMED; /* nothing cuts a message on a stream */
     c->replies++;
-    wp_exchange_end(x, &o);
+    wp_up_try_end(x, &o);
 }
 
 static int dns_input(struct wp_up_conn *c, const uint8_t *data, size_t len, const char **ret_why)

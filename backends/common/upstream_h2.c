@@ -18,7 +18,7 @@ enum {
 };
 static const char type[] = "application/dns-message", path[] = "/dns-query";
 
-static struct wp_exchange *exchange_of(nghttp2_session *s, int32_t stream)
+static struct wp_up_try *try_of(nghttp2_session *s, int32_t stream)
 {
     return nghttp2_session_get_stream_user_data(s, stream);
 }
@@ -28,7 +28,7 @@ static struct wp_exchange *exchange_of(nghttp2_session *s, int32_t stream)
 static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t len, uint8_t flags, void *arg)
 {
-    struct wp_exchange *x = exchange_of(s, frame->hd.stream_id);
+    struct wp_up_try *x = try_of(s, frame->hd.stream_id);
 
     (void)flags;
     (void)arg;
@@ -41,7 +41,7 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8
 static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint8_t *data, size_t len,
                    void *arg)
 {
-    struct wp_exchange *x = exchange_of(s, stream);
+    struct wp_up_try *x = try_of(s, stream);
 
     (void)flags;
     (void)arg;
@@ -63,7 +63,7 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint
     return 0;
 }
 
-static void ended(struct wp_up_conn *c, struct wp_exchange *x)
+static void ended(struct wp_up_conn *c, struct wp_up_try *x)
 {
     struct wp_outcome o = {.reply = x->body, .len = x->body_len};
     uint8_t *body = x->body;
@@ -73,13 +73,13 @@ static void ended(struct wp_up_conn *c, struct wp_exchange *x)
     x->body = NULL; /* it must outlive x */
     if (x->status < 200 || x->status > 299) {
         snprintf(why, sizeof(why), "unexpected HTTP status %d", x->status);
-        wp_exchange_fail(x, WP_EMALFORMED, why);
+        wp_up_try_fail(x, WP_EMALFORMED, why);
     } else {
         if (o.len > 0)
             o.look = wp_reply_look(x->msg, x->len, o.reply, o.len);
         if (o.look.verdict == WP_REPLY_NOT_ONE || o.look.verdict == WP_REPLY_CUT)
             o.look.verdict = WP_REPLY_MALFORMED;
-        wp_exchange_end(x, &o);
+        wp_up_try_end(x, &o);
     }
     free(body);
 }
@@ -87,7 +87,7 @@ static void ended(struct wp_up_conn *c, struct wp_exchange *x)
 static int on_close(nghttp2_session *s, int32_t stream, uint32_t code, void *arg)
 {
     struct wp_up_conn *c = arg;
-    struct wp_exchange *x = exchange_of(s, stream);
+    struct wp_up_try *x = try_of(s, stream);
 
     if (x == NULL)
         return 0;
@@ -96,7 +96,7 @@ static int on_close(nghttp2_session *s, int32_t stream, uint32_t code, void *arg
     if (code == NGHTTP2_NO_ERROR)
         ended(c, x);
     else
-        wp_exchange_end(x, &(struct wp_outcome){.err = WP_EREFUSED,
+        wp_up_try_end(x, &(struct wp_outcome){.err = WP_EREFUSED,
                                                 .why = "HTTP/2 stream was reset",
                                                 .again = code == NGHTTP2_REFUSED_STREAM});
     return 0;
@@ -117,7 +117,7 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 static ssize_t read_body(nghttp2_session *s, int32_t stream, uint8_t *buf, size_t len, uint32_t *flags,
                          nghttp2_data_source *source, void *arg)
 {
-    struct wp_exchange *x = exchange_of(s, stream);
+    struct wp_up_try *x = try_of(s, stream);
     size_t at, n;
 
     (void)source;
@@ -162,7 +162,7 @@ static size_t encode(const uint8_t *in, size_t len, char *out)
     return n;
 }
 
-static int h2_send(struct wp_up_conn *c, struct wp_exchange *x)
+static int h2_send(struct wp_up_conn *c, struct wp_up_try *x)
 {
     const struct wp_upstream *u = c->local->up;
     const char *host = u->profile->http_host != NULL ? u->profile->http_host : u->text;
@@ -194,11 +194,11 @@ static int h2_send(struct wp_up_conn *c, struct wp_exchange *x)
     if (stream < 0)
         return stream == NGHTTP2_ERR_NOMEM ? -ENOMEM : WP_ELIMIT;
     x->stream = stream;
-    wp_exchange_link(&c->bucket[(uint32_t)stream / 2 % WP_UP_ID_BUCKETS], x);
+    wp_up_try_link(&c->bucket[(uint32_t)stream / 2 % WP_UP_ID_BUCKETS], x);
     return 0;
 }
 
-static void h2_cancel(struct wp_up_conn *c, struct wp_exchange *x)
+static void h2_cancel(struct wp_up_conn *c, struct wp_up_try *x)
 {
     free(x->body);
     x->body = NULL;

@@ -27,7 +27,7 @@ static void failed(struct wp_upstream *u)
     wp_timer_set(loop, &u->probe.again, wp_loop_now(loop) + wait_ns);
 }
 
-static void on_done(struct wp_exchange *x, const struct wp_outcome *o)
+static void on_done(struct wp_up_try *x, const struct wp_outcome *o)
 {
     struct wp_upstream *u = x->up;
 
@@ -58,7 +58,7 @@ static size_t make_query(struct wp_upstream *u)
 static void attempt(struct wp_upstream *u)
 {
     struct wp_loop *loop = u->set->env->admin;
-    struct wp_exchange *x = &u->probe.x;
+    struct wp_up_try *x = &u->probe.x;
     const char *why;
 
     x->msg = u->probe.msg;
@@ -99,5 +99,5 @@ void wp_upstream_check(struct wp_upstream *u)
 void wp_up_probe_stop(struct wp_upstream *u)
 {
     wp_timer_cancel(&u->probe.again);
-    wp_exchange_cancel(&u->probe.x);
+    wp_upstream_cancel(&u->probe.x);
 }

@@ -44,10 +44,10 @@ struct wp_up_socket {
     struct wp_up_socket *next; /* retired, or free */
     uint64_t born_ns, used_ns;
     uint32_t asked;            /* queries sent so far */
-    uint32_t open;             /* exchanges that wait on it */
+    uint32_t open;             /* tries that wait on it */
     bool retired;              /* takes no more queries; closed when nothing is open */
     bool busy;                 /* its datagrams are being handled: not closed meanwhile */
-    struct wp_exchange *bucket[WP_UP_ID_BUCKETS];
+    struct wp_up_try *bucket[WP_UP_ID_BUCKETS];
 };
 
 /* One upstream on one loop. */
@@ -63,7 +63,7 @@ struct wp_up_local {
     struct wp_up_socket *retired;
     struct wp_up_socket *current;     /* takes the queries of this turn */
     unsigned n_sockets;
-    struct wp_exchange *queue, **queue_end; /* to be sent */
+    struct wp_up_try *queue, **queue_end; /* to be sent */
     struct wp_task flush;
     /* streams */
     struct wp_up_conn *conns;
@@ -73,7 +73,7 @@ struct wp_up_local {
 
 struct wp_up_probe {
     struct wp_mail mail;
-    struct wp_exchange x;
+    struct wp_up_try x;
     struct wp_timer again;
     uint8_t msg[WP_NAME_MAX + 16];
 };
@@ -109,13 +109,13 @@ struct wp_up_local *wp_up_local_of(struct wp_upstream *u, struct wp_loop *loop);
 /* Sockets and connections are to be looked after. */
 void wp_up_sweep_later(struct wp_up_local *l);
 
-/* --- upstream_exchange.c ------------------------------------------------------------------- */
+/* --- upstream_try.c ------------------------------------------------------------------- */
 void wp_up_make_series(struct wp_upstream *u);
-/* End an exchange: out of its bucket, timer off, done(). Its memory may be gone afterwards. */
-void wp_exchange_end(struct wp_exchange *x, const struct wp_outcome *o);
-void wp_exchange_fail(struct wp_exchange *x, int err, const char *why);
-void wp_exchange_link(struct wp_exchange **bucket, struct wp_exchange *x);
-void wp_exchange_unlink(struct wp_exchange *x);
+/* End a try: out of its bucket, timer off, done(). Its memory may be gone afterwards. */
+void wp_up_try_end(struct wp_up_try *x, const struct wp_outcome *o);
+void wp_up_try_fail(struct wp_up_try *x, int err, const char *why);
+void wp_up_try_link(struct wp_up_try **bucket, struct wp_up_try *x);
+void wp_up_try_unlink(struct wp_up_try *x);
 
 /* --- upstream_socket.c --------------------------------------------------------------------- */
 /* A non-blocking socket towards the upstream, bound to the profile's source; connected, or
@@ -125,16 +125,16 @@ int wp_up_connect(const struct wp_upstream *u, int type);
 const char *wp_up_why(const struct wp_upstream *u, const char *op, const char *net, int fd, int err);
 
 /* --- upstream_udp.c ------------------------------------------------------------------------ */
-int wp_up_udp_ask(struct wp_up_local *l, struct wp_exchange *x, const char **ret_why);
-void wp_up_udp_cancel(struct wp_exchange *x);
+int wp_up_udp_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_why);
+void wp_up_udp_cancel(struct wp_up_try *x);
 bool wp_up_udp_sweep(struct wp_up_local *l, uint64_t now_ns); /* true: some are left */
-bool wp_up_udp_is_open(const struct wp_up_local *l);           /* exchanges wait */
+bool wp_up_udp_is_open(const struct wp_up_local *l);           /* tries wait */
 void wp_up_udp_close(struct wp_up_local *l);
 void wp_up_udp_done(struct wp_up_here *h);
 
 /* --- upstream_conn.c ----------------------------------------------------------------------- */
-int wp_up_conn_ask(struct wp_up_local *l, struct wp_exchange *x, const char **ret_why);
-void wp_up_conn_cancel(struct wp_exchange *x);
+int wp_up_conn_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_why);
+void wp_up_conn_cancel(struct wp_up_try *x);
 bool wp_up_conn_sweep(struct wp_up_local *l, uint64_t now_ns);
 bool wp_up_conn_is_open(const struct wp_up_local *l);
 void wp_up_conn_close_all(struct wp_up_local *l);

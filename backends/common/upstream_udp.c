@@ -169,16 +169,16 @@ static int socket_for(struct wp_up_local *l, struct wp_up_socket **ret)
 
 /* --- asking -------------------------------------------------------------------------------- */
 
-static struct wp_exchange *find(struct wp_up_socket *s, uint16_t id)
+static struct wp_up_try *find(struct wp_up_socket *s, uint16_t id)
 {
-    struct wp_exchange *x = s->bucket[id % WP_UP_ID_BUCKETS];
+    struct wp_up_try *x = s->bucket[id % WP_UP_ID_BUCKETS];
 
     while (x != NULL && x->id != id)
         x = x->next;
     return x;
 }
 
-static void enqueue(struct wp_up_local *l, struct wp_exchange *x)
+static void enqueue(struct wp_up_local *l, struct wp_up_try *x)
 {
     x->queue_next = NULL;
     x->queue_prev = l->queue_end;
@@ -187,7 +187,7 @@ static void enqueue(struct wp_up_local *l, struct wp_exchange *x)
     wp_loop_defer(l->here->loop, &l->flush);
 }
 
-static void dequeue(struct wp_up_local *l, struct wp_exchange *x)
+static void dequeue(struct wp_up_local *l, struct wp_up_try *x)
 {
     if (x->queue_prev == NULL)
         return;
@@ -203,7 +203,7 @@ static void dequeue(struct wp_up_local *l, struct wp_exchange *x)
 static void on_timer(struct wp_timer *t);
 static void flush(struct wp_task *task);
 
-int wp_up_udp_ask(struct wp_up_local *l, struct wp_exchange *x, const char **ret_why)
+int wp_up_udp_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_why)
 {
     uint64_t wait_ns = (uint64_t)l->up->profile->read_timeout_ns;
     struct wp_up_socket *s;
@@ -217,9 +217,9 @@ int wp_up_udp_ask(struct wp_up_local *l, struct wp_exchange *x, const char **ret
         x->id = wp_up_random(l->here);
     while (find(s, x->id) != NULL);
     wp_put16(x->msg, x->id);
-    wp_exchange_link(&s->bucket[x->id % WP_UP_ID_BUCKETS], x);
+    wp_up_try_link(&s->bucket[x->id % WP_UP_ID_BUCKETS], x);
     x->via = s;
-    x->state = WP_EXCHANGE_SENT;
+    x->state = WP_TRY_SENT;
     s->open++;
     s->asked++;
     s->used_ns = x->asked_ns;
@@ -234,33 +234,33 @@ int wp_up_udp_ask(struct wp_up_local *l, struct wp_exchange *x, const char **ret
     return 0;
 }
 
-void wp_up_udp_cancel(struct wp_exchange *x)
+void wp_up_udp_cancel(struct wp_up_try *x)
 {
     struct wp_up_socket *s = x->via;
 
     dequeue(s->local, x);
-    wp_exchange_unlink(x);
+    wp_up_try_unlink(x);
     s->open--;
     socket_done(s);
 }
 
 static void on_timer(struct wp_timer *t)
 {
-    struct wp_exchange *x = (struct wp_exchange *)((char *)t - offsetof(struct wp_exchange, timer));
+    struct wp_up_try *x = (struct wp_up_try *)((char *)t - offsetof(struct wp_up_try, timer));
     struct wp_up_socket *s = x->via;
 
     if (x->send_error != 0) {
-        wp_exchange_fail(x, x->send_error,
+        wp_up_try_fail(x, x->send_error,
                          wp_up_why(x->up, "write", "udp", s->io.fd, x->send_error));
     } else if (x->other.verdict != WP_REPLY_NOT_ONE) { /* the true one did not come */
-        wp_exchange_end(x, &(struct wp_outcome){.look = x->other, .udp = true});
+        wp_up_try_end(x, &(struct wp_outcome){.look = x->other, .udp = true});
     } else if (!x->resent) {
         x->resent = true;
         if (x->queue_prev == NULL)
             enqueue(s->local, x);
         wp_timer_set(x->loop, t, x->due_ns);
     } else {
-        wp_exchange_fail(x, WP_ETIMEOUT, wp_up_why(x->up, "read", "udp", s->io.fd, WP_ETIMEOUT));
+        wp_up_try_fail(x, WP_ETIMEOUT, wp_up_why(x->up, "read", "udp", s->io.fd, WP_ETIMEOUT));
     }
 }
 
@@ -268,7 +268,7 @@ static void on_timer(struct wp_timer *t)
 
 /* The kernel said no to this datagram. What is only full now is made up for by sending again;
  * the rest is told by the timer: nobody is called back while the batch is walked. */
-static void send_failed(struct wp_exchange *x, int err)
+static void send_failed(struct wp_up_try *x, int err)
 {
     if (err == EAGAIN || err == ENOBUFS || err == EINTR || err == ECONNREFUSED)
         return;
@@ -276,9 +276,9 @@ static void send_failed(struct wp_exchange *x, int err)
     wp_timer_set(x->loop, &x->timer, wp_loop_now(x->loop));
 }
 
-/* n exchanges of one socket. An error of the socket (an ICMP message that came in) is reported
+/* n tries of one socket. An error of the socket (an ICMP message that came in) is reported
  * instead of sending: then the same call again works. */
-static void send_some(struct wp_up_socket *s, struct wp_exchange *const *x, unsigned n)
+static void send_some(struct wp_up_socket *s, struct wp_up_try *const *x, unsigned n)
 {
     struct mmsghdr msg[SEND_BATCH];
     struct iovec iov[SEND_BATCH];
@@ -308,7 +308,7 @@ static void flush(struct wp_task *task)
 
     l->current = NULL;
     while (l->queue != NULL) {
-        struct wp_exchange *x[SEND_BATCH];
+        struct wp_up_try *x[SEND_BATCH];
         struct wp_up_socket *s = l->queue->via;
         unsigned n = 0;
 
@@ -323,7 +323,7 @@ static void flush(struct wp_task *task)
 /* --- receiving ----------------------------------------------------------------------------- */
 
 /* What the client said it takes is what the upstream may send: more is as good as cut. */
-static size_t size_limit(const struct wp_exchange *x)
+static size_t size_limit(const struct wp_up_try *x)
 {
     size_t tail = WP_HEADER_LEN + (size_t)wp_name_len(x->msg + WP_HEADER_LEN, x->len - WP_HEADER_LEN) + 4;
     struct wp_rd rd = wp_rd_from(x->msg, x->len);
@@ -344,7 +344,7 @@ static size_t size_limit(const struct wp_exchange *x)
 static void datagram(struct wp_up_socket *s, const uint8_t *data, size_t len, bool cut)
 {
     struct wp_outcome o = {.reply = data, .len = len, .udp = true};
-    struct wp_exchange *x;
+    struct wp_up_try *x;
 
     if (len < WP_HEADER_LEN)
         return;
@@ -371,7 +371,7 @@ static void datagram(struct wp_up_socket *s, const uint8_t *data, size_t len, bo
     }
     if (cut || (len > 512 && len > size_limit(x)))
         o.look.verdict = WP_REPLY_CUT;
-    wp_exchange_end(x, &o);
+    wp_up_try_end(x, &o);
 }
 
 /* n datagrams, or 0 when there are none, or an error that ICMP left behind was taken away. */
@@ -415,9 +415,9 @@ static int error_of(struct msghdr *m)
     return 0;
 }
 
-static void unreachable(struct wp_up_socket *s, struct wp_exchange *x, int err)
+static void unreachable(struct wp_up_socket *s, struct wp_up_try *x, int err)
 {
-    wp_exchange_fail(x, -err, wp_up_why(x->up, "read", "udp", s->io.fd, -err));
+    wp_up_try_fail(x, -err, wp_up_why(x->up, "read", "udp", s->io.fd, -err));
 }
 
 /* A router that quotes too little to tell which query it was speaks of the whole way. The next
@@ -444,7 +444,7 @@ static void read_errors(struct wp_up_socket *s)
         struct iovec iov = {.iov_base = quoted, .iov_len = sizeof(quoted)};
         struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
         ssize_t n = recvmsg(s->io.fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
-        struct wp_exchange *x;
+        struct wp_up_try *x;
         int err;
 
         if (n < 0)

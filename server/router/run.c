@@ -103,6 +103,18 @@ static int gate(struct wp_query *q)
     return core_error(q, WP_RCODE_SERVFAIL, false);
 }
 
+/* CoreDNS lets every class into every block of a listener when one of them has `chaos` or
+ * `forward`, and a zone file then answers for classes it has no data of. Here the block itself must
+ * have one of the two. */
+static bool takes_class(const struct wp_block *b, uint16_t qclass)
+{
+    for (unsigned i = 0; qclass != WP_CLASS_IN && i < b->n_chain; i++) {
+        if (b->chain[i].plugin->class_any)
+            return true;
+    }
+    return qclass == WP_CLASS_IN;
+}
+
 /* Block and chain; q->route, msg and question are set. */
 static int route_and_run(struct wp_query *q)
 {
@@ -115,7 +127,7 @@ static int route_and_run(struct wp_query *q)
         return WP_STEP_DONE;
     }
     b = wp_route_find(q->route, q);
-    if (WP_UNLIKELY(b == NULL || b->n_chain == 0)) {
+    if (WP_UNLIKELY(b == NULL || b->n_chain == 0 || !takes_class(b, q->msg.qclass))) {
         q->zone = NULL;
         wp_query_fail(q, WP_RCODE_REFUSED, 0, NULL);
         refused_by_core(q);

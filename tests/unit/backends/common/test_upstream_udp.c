@@ -201,7 +201,7 @@ static void test_deadline_bounds_the_wait(void)
 
     begin();
     CHECK(ask(up, &p, "a.example", false) == 0);
-    wp_exchange_cancel(&p.x);
+    wp_upstream_cancel(&p.x);
     p.x.deadline_ns = now + 300 * MS;
     const char *why;
     CHECK(wp_upstream_ask(up, worker, &p.x, &why) == 0);
@@ -337,13 +337,13 @@ static void test_cancel(void)
 
     begin();
     CHECK(ask(up, &p, "a.example", false) == 0);
-    wp_exchange_cancel(&p.x); /* before it went out */
+    wp_upstream_cancel(&p.x); /* before it went out */
     turn();
     CHECK(receive() == 0);
     CHECK(ask(up, &q, "b.example", false) == 0);
     turn();
     CHECK(receive() > 0);
-    wp_exchange_cancel(&q.x);
+    wp_upstream_cancel(&q.x);
     say_answer(0, 1);
     later(10 * SECOND);
     CHECK(p.calls == 0 && q.calls == 0);

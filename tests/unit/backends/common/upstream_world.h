@@ -143,7 +143,7 @@ static inline size_t answer(uint8_t *buf, const uint8_t *q, size_t len, unsigned
 
 /* One try and how it ended. */
 struct probe {
-    struct wp_exchange x;
+    struct wp_up_try x;
     uint8_t msg[512];
     int calls, err;
     bool again, udp;
@@ -153,7 +153,7 @@ struct probe {
     size_t len;
 };
 
-static inline void on_probe(struct wp_exchange *x, const struct wp_outcome *o)
+static inline void on_probe(struct wp_up_try *x, const struct wp_outcome *o)
 {
     struct probe *p = (struct probe *)x;
 

@@ -1,4 +1,4 @@
-/* Exchanges and what is counted of them: what is the same whatever they go over. */
+/* Tries and what is counted of them: what is the same whatever they go over. */
 #include "backends/common/upstream_priv.h"
 
 #include <errno.h>
@@ -67,9 +67,9 @@ void wp_up_make_series(struct wp_upstream *u)
     }
 }
 
-/* --- exchanges ----------------------------------------------------------------------------- */
+/* --- tries ----------------------------------------------------------------------------- */
 
-void wp_exchange_link(struct wp_exchange **bucket, struct wp_exchange *x)
+void wp_up_try_link(struct wp_up_try **bucket, struct wp_up_try *x)
 {
     x->next = *bucket;
     x->prev = bucket;
@@ -78,7 +78,7 @@ void wp_exchange_link(struct wp_exchange **bucket, struct wp_exchange *x)
     *bucket = x;
 }
 
-void wp_exchange_unlink(struct wp_exchange *x)
+void wp_up_try_unlink(struct wp_up_try *x)
 {
     if (x->prev == NULL)
         return;
@@ -89,12 +89,12 @@ void wp_exchange_unlink(struct wp_exchange *x)
     x->prev = NULL;
 }
 
-static bool over_udp(const struct wp_exchange *x)
+static bool over_udp(const struct wp_up_try *x)
 {
     return x->up->kind == WP_UPSTREAM_DNS && !x->tcp;
 }
 
-int wp_upstream_ask(struct wp_upstream *u, struct wp_loop *loop, struct wp_exchange *x,
+int wp_upstream_ask(struct wp_upstream *u, struct wp_loop *loop, struct wp_up_try *x,
                     const char **ret_why)
 {
     struct wp_up_local *l = wp_up_local_of(u, loop);
@@ -112,27 +112,27 @@ int wp_upstream_ask(struct wp_upstream *u, struct wp_loop *loop, struct wp_excha
     x->other.verdict = WP_REPLY_NOT_ONE;
     r = over_udp(x) ? wp_up_udp_ask(l, x, ret_why) : wp_up_conn_ask(l, x, ret_why);
     if (r < 0)
-        x->state = WP_EXCHANGE_IDLE;
+        x->state = WP_TRY_IDLE;
     return r;
 }
 
-static void detach(struct wp_exchange *x)
+static void detach(struct wp_up_try *x)
 {
     wp_timer_cancel(&x->timer);
     if (over_udp(x))
         wp_up_udp_cancel(x);
     else
         wp_up_conn_cancel(x);
-    x->state = WP_EXCHANGE_IDLE;
+    x->state = WP_TRY_IDLE;
 }
 
-void wp_exchange_cancel(struct wp_exchange *x)
+void wp_upstream_cancel(struct wp_up_try *x)
 {
-    if (x->state != WP_EXCHANGE_IDLE)
+    if (x->state != WP_TRY_IDLE)
         detach(x);
 }
 
-void wp_exchange_end(struct wp_exchange *x, const struct wp_outcome *o)
+void wp_up_try_end(struct wp_up_try *x, const struct wp_outcome *o)
 {
     int index = wp_loop_index(x->loop);
 
@@ -143,7 +143,7 @@ void wp_exchange_end(struct wp_exchange *x, const struct wp_outcome *o)
     x->done(x, o);
 }
 
-void wp_exchange_fail(struct wp_exchange *x, int err, const char *why)
+void wp_up_try_fail(struct wp_up_try *x, int err, const char *why)
 {
-    wp_exchange_end(x, &(struct wp_outcome){.err = err, .why = why});
+    wp_up_try_end(x, &(struct wp_outcome){.err = err, .why = why});
 }

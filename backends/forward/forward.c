@@ -1,0 +1,169 @@
+/* forward: asks other resolvers. The life of an instance; the rest lies beside. */
+#include "backends/forward/forward.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "waypost/base/text.h"
+#include "waypost/plugin/block.h"
+#include "waypost/tls/tls.h"
+
+static const struct wp_family broken_family = {
+    .name = "coredns_forward_healthcheck_broken_total",
+    .help = "Counter of the number of complete failures of the healthchecks.",
+    .kind = WP_COUNTER,
+};
+static const struct wp_family rejects_family = {
+    .name = "coredns_forward_max_concurrent_rejects_total",
+    .help = "Counter of the number of queries rejected because the concurrent queries were at maximum.",
+    .kind = WP_COUNTER,
+};
+
+/* --- set-up -------------------------------------------------------------------------------- */
+
+static int forward_new(void *self, struct wp_setup *s)
+{
+    struct forward *f = self;
+
+    (void)s;
+    f->last = &f->first;
+    return 0;
+}
+
+static bool uses(const struct forward_stanza *st, enum wp_upstream_kind transport)
+{
+    for (unsigned i = 0; i < st->n_to; i++) {
+        if (st->to[i].transport == transport)
+            return true;
+    }
+    return false;
+}
+
+static int load_tls(const struct forward_stanza *st, struct wp_setup *s, const char *alpn,
+                    struct wp_tls_ctx **ret)
+{
+    const struct wp_tls_client_config c = {
+        .cert_file = st->tls_cert, .key_file = st->tls_key, .ca_file = st->tls_ca, .alpn = alpn};
+    char why[WP_TLS_ERR_MAX];
+
+    return wp_tls_client_new(&c, why, ret) < 0 ? wp_setup_fail(s, "%s", why) : 0;
+}
+
+static int end_stanza(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct forward_stanza *st = ((struct forward *)self)->current;
+    struct wp_upstream_profile *p = &st->profile;
+    char age[32], expire[32];
+    int r = 0;
+
+    (void)l;
+    if (p->max_age_ns > 0 && p->max_age_ns < p->expire_ns) {
+        wp_duration_text(p->max_age_ns, age);
+        wp_duration_text(p->expire_ns, expire);
+        return wp_setup_fail(s, "max_age (%s) must not be less than expire (%s)", age, expire);
+    }
+    for (unsigned i = 0; i < st->n_to && st->tls_servername != NULL; i++) {
+        const struct forward_to *to = &st->to[i];
+        char text[WP_ADDR_TEXT_MAX];
+
+        if (to->transport == WP_UPSTREAM_TLS && to->server_name != NULL)
+            return wp_setup_fail(s, "both forward ('%s') and proxy level ('%s') TLS servernames are set for upstream proxy 'tls://%s'",
+                                 st->tls_servername, to->server_name,
+                                 to->kind == FORWARD_TO_ADDR ? wp_addr_text(&to->addr, text) : to->name);
+    }
+    p->health_tcp = st->force_tcp;
+    p->http_host = st->tls_servername;
+    if (uses(st, WP_UPSTREAM_TLS) || st->tls_set)
+        r = load_tls(st, s, NULL, &st->tls);
+    if (r == 0 && uses(st, WP_UPSTREAM_HTTPS))
+        r = load_tls(st, s, "h2", &st->https);
+    p->tls = st->tls;
+    p->https = st->https;
+    return r;
+}
+
+static int forward_check(void *self, struct wp_setup *s)
+{
+    struct forward *f = self;
+
+    for (struct forward_stanza *st = f->first; st != NULL; st = st->next) {
+        int r = forward_to_find(st, s);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* --- running ------------------------------------------------------------------------------- */
+
+static int forward_start(void *self, struct wp_env *env)
+{
+    struct forward *f = self;
+    int r;
+
+    f->env = env;
+    f->broken = wp_metric_series(&broken_family, NULL);
+    f->rejects = wp_metric_series(&rejects_family, NULL);
+    r = wp_upstreams_new(env, &f->set);
+    if (r == 0)
+        r = forward_workers_new(f);
+    for (struct forward_stanza *st = f->first; r == 0 && st != NULL; st = st->next) {
+        struct forward_list *l = NULL;
+
+        r = forward_list_new(st, NULL, &l);
+        if (r == WP_ENOTFOUND) /* the file lost its servers since it was checked */
+            return wp_env_fail(env, "no valid upstream addresses found");
+        atomic_store_explicit(&st->list, l, memory_order_release);
+    }
+    return r == 0 ? forward_watch_start(f) : r;
+}
+
+static int forward_serve(void *self, struct wp_query *q)
+{
+    struct forward *f = self;
+
+    return forward_from(f, f->first, q);
+}
+
+static void forward_quiesce(void *self)
+{
+    struct forward *f = self;
+
+    forward_watch_stop(f);
+    wp_upstreams_quiesce(f->set);
+}
+
+static void forward_stop(void *self)
+{
+    struct forward *f = self;
+
+    forward_quiesce(f);
+    wp_upstreams_free(f->set);
+    f->set = NULL;
+    forward_workers_free(f);
+    for (struct forward_stanza *st = f->first; st != NULL; st = st->next) {
+        free(atomic_load(&st->list));
+        wp_tls_ctx_unref(st->tls);
+        wp_tls_ctx_unref(st->https);
+        atomic_store(&st->list, NULL);
+        st->tls = st->https = NULL;
+    }
+}
+
+const struct wp_plugin wp_plugin_forward = {
+    .name = "forward",
+    .size = sizeof(struct forward),
+    .options = forward_options,
+    .repeat = WP_REPEAT_COMBINE,
+    .class_any = true,
+    .new = forward_new,
+    .end = end_stanza,
+    .check = forward_check,
+    .start = forward_start,
+    .serve = forward_serve,
+    .cancel = forward_cancel,
+    .quiesce = forward_quiesce,
+    .stop = forward_stop,
+};
