@@ -57,9 +57,10 @@ static void push_line(struct parser *p, const struct wp_line *line)
 static const struct wp_line *pop_lines(struct parser *p, size_t base, unsigned *ret_n)
 {
     size_t n = p->lines.n - base;
-    const struct wp_line *lines =
-        wp_arena_dup(p->arena, (struct wp_line *)p->lines.at + base, n * sizeof(*lines));
+    struct wp_line *lines = wp_arena_alloc(p->arena, n * sizeof(*lines));
 
+    if (lines != NULL && n > 0)
+        memcpy(lines, (struct wp_line *)p->lines.at + base, n * sizeof(*lines));
     p->lines.n = base;
     *ret_n = lines != NULL ? (unsigned)n : 0;
     if (lines == NULL)
