@@ -63,13 +63,16 @@ static unsigned names_in(uint16_t type, unsigned *ret_before)
     return 0;
 }
 
-/* What compression saves in one record. */
-static size_t saved(const struct wp_reply *r, const struct wp_rr_at *rr)
+/* What pointers save in one record. own: octets of the question name. Whether `compressed` is set
+ * does not matter: without it records may still point at the question and its suffixes. */
+static size_t saved(const struct wp_reply *r, const struct wp_rr_at *rr, size_t own)
 {
     unsigned before, n = names_in(rr->type, &before);
     size_t full, here, sum = 0, at = rr->rdata_pos + before;
 
-    if (measure_name(r->buf, r->len, rr->pos, &full, &here))
+    if (wp_be16(r->buf + rr->pos) == (0xc000 | WP_HEADER_LEN)) /* the question name: most are */
+        sum += own - 2;
+    else if (measure_name(r->buf, r->len, rr->pos, &full, &here))
         sum += full - here;
     for (; n > 0 && at < rr->end && measure_name(r->buf, rr->end, at, &full, &here); n--) {
         sum += full - here;
@@ -83,16 +86,12 @@ static uint32_t full_size(const struct wp_query *q)
     const struct wp_reply *r = &q->reply;
     unsigned n = (unsigned)r->count[0] + r->count[1] + r->count[2];
     struct wp_rd rd = wp_rd_from(r->buf, r->len);
-    size_t size = r->len, own = q->question_len >= 6 ? q->question_len - 6u : 0;
+    size_t size = r->len, own = q->question_len > 4 ? q->question_len - 4u : 2;
     struct wp_rr_at rr;
 
     rd.pos = WP_HEADER_LEN + (size_t)q->question_len;
-    for (; n > 0 && wp_rr_next(&rd, &rr) == 0; n--) {
-        if (r->compressed)
-            size += saved(r, &rr);
-        else if (wp_be16(r->buf + rr.pos) == (0xc000 | WP_HEADER_LEN)) /* the question name */
-            size += own;
-    }
+    for (; n > 0 && wp_rr_next(&rd, &rr) == 0; n--)
+        size += saved(r, &rr, own);
     return (uint32_t)size;
 }
 
