@@ -117,34 +117,6 @@ int wp_duration_parse(const char *s, int64_t *ret_ns)
     return 0;
 }
 
-const char *wp_duration_error(const char *s, char *buf, size_t cap)
-{
-    const char *at = s + (*s == '-' || *s == '+');
-
-    while (*at != '\0') {
-        size_t whole = strspn(at, "0123456789"), fraction = 0;
-        const char *unit = at + whole;
-        if (*unit == '.') {
-            fraction = strspn(unit + 1, "0123456789");
-            unit += 1 + fraction;
-        }
-        if (whole + fraction == 0)
-            break;
-        at = unit;
-        if (strcspn(unit, ".0123456789") == 0) {
-            snprintf(buf, cap, "time: missing unit in duration \"%s\"", s);
-            return buf;
-        }
-        if (read_unit(&at) == 0) {
-            snprintf(buf, cap, "time: unknown unit \"%.*s\" in duration \"%s\"",
-                     (int)strcspn(unit, ".0123456789"), unit, s);
-            return buf;
-        }
-    }
-    snprintf(buf, cap, "time: invalid duration \"%s\"", s);
-    return buf;
-}
-
 /* v / 10^digits without trailing zeros. */
 static int write_decimal(char *out, size_t cap, uint64_t v, int digits)
 {

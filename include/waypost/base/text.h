@@ -9,9 +9,6 @@
 /* Go duration text ("1m30s", "1.5h", "0"), units ns us µs ms s m h. A bare number other than 0
  * is WP_EMALFORMED. Signed nanoseconds. */
 int wp_duration_parse(const char *s, int64_t *ret_ns) WP_MUSTCHECK;
-/* What Go says of a text that wp_duration_parse refuses: `time: missing unit in duration "5"`. Cut
- * at cap; returns buf. */
-const char *wp_duration_error(const char *s, char *buf, size_t cap);
 /* Go's Duration.String(): "5m0s", "1.5s", "250ms", "0s". At most 32 octets with the NUL. */
 void wp_duration_text(int64_t ns, char buf[32]);
 /* Decimal, whole string, within [min, max]; WP_EMALFORMED or WP_ELIMIT. A sign is read. */

@@ -10,7 +10,7 @@ struct debug {
 static int parse_line(void *self, struct wp_setup *s, const struct wp_line *line)
 {
     (void)self;
-    if (line->n_words > 1 || line->has_block)
+    if (line->n_words > 1)
         return wp_setup_arg_error(s, line);
     s->block->set.debug = true;
     return 0;

@@ -89,8 +89,9 @@ static int parse_consolidate(void *self, struct wp_setup *s, const struct wp_lin
     pat = wp_arena_zalloc(s->arena, sizeof(*pat));
     if (pat == NULL)
         return -ENOMEM;
-    if (wp_duration_parse(line->words[1], &pat->period_ns) < 0)
-        return wp_setup_error(s, line, "%s", wp_duration_error(line->words[1], why, sizeof(why)));
+    r = wp_setup_duration(s, line, line->words[1], &pat->period_ns);
+    if (r < 0)
+        return r;
     pat->text = line->words[2];
     r = parse_manner(pat, s, line);
     if (r < 0)
@@ -241,6 +242,7 @@ const struct wp_plugin wp_plugin_errors = {
     .name = "errors",
     .size = sizeof(struct errors),
     .options = options,
+    .unknown = "Unknown field %s",
     .repeat = WP_REPEAT_ERROR,
     .new = errors_new,
     .start = errors_start,

@@ -45,13 +45,12 @@ static int parse_line(void *self, struct wp_setup *s, const struct wp_line *line
 static int parse_lameduck(void *self, struct wp_setup *s, const struct wp_line *line)
 {
     struct health *p = self;
-    char why[160];
 
     if (line->n_words != 2)
         return wp_setup_arg_error(s, line);
     if (wp_duration_parse(line->words[1], &p->lameduck_ns) < 0)
         return wp_setup_error(s, line, "unable to parse lameduck duration value: '%s' : %s",
-                              line->words[1], wp_duration_error(line->words[1], why, sizeof(why)));
+                              line->words[1], wp_setup_duration_why(s, line->words[1]));
     return 0;
 }
 

@@ -78,12 +78,6 @@ static int parse_tls(void *self, struct wp_setup *s, const struct wp_line *line)
     return 0;
 }
 
-static int parse_other(void *self, struct wp_setup *s, const struct wp_line *line)
-{
-    (void)self;
-    return wp_setup_error(s, line, "unknown option: %s", line->words[0]);
-}
-
 static const struct wp_option options[] = {
     {.name = "", .kind = WP_OPT_CALL, .parse = parse_line, .help = "[ADDRESS]"},
     {.name = "runtime_metrics", .kind = WP_OPT_CALL, .parse = parse_runtime, .help = "accepted"},
@@ -91,7 +85,6 @@ static const struct wp_option options[] = {
      .kind = WP_OPT_CALL,
      .parse = parse_tls,
      .help = "web configuration file: TLS, basic authentication"},
-    {.name = "*", .kind = WP_OPT_CALL, .parse = parse_other},
     {0},
 };
 
@@ -325,6 +318,7 @@ const struct wp_plugin wp_plugin_prometheus = {
     .name = "prometheus",
     .size = sizeof(struct prometheus),
     .options = options,
+    .unknown = "unknown option: %s",
     .repeat = WP_REPEAT_ERROR,
     .new = prometheus_new,
     .start = prometheus_start,
