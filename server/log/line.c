@@ -14,6 +14,14 @@ uint64_t wp_log_unix_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t wp_log_mono_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 /* RFC 3339 in local time. The part that changes once a second is kept for each thread. */
 static size_t put_time(char *out, size_t cap, uint64_t ns)
 {

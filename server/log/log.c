@@ -153,23 +153,22 @@ void wp_log_fatal(const char *fmt, ...)
 
 /* No thread, or a caller without a ring: set-up and unit tests. */
 static __attribute__((noinline)) void record_now(wp_log_format_fn *format, const void *rec,
-                                                 size_t len, uint64_t time_ns)
+                                                 size_t len)
 {
     char line[WP_LOG_FORMAT_MAX + 128];
 
-    len = wp_log_line_rec(line, sizeof(line), wp_log_is_json(), time_ns, format, rec, len);
+    len = wp_log_line_rec(line, sizeof(line), wp_log_is_json(), wp_log_unix_ns(), format, rec, len);
     if (len > 0)
         emit(line, len);
 }
 
-void wp_log_record(int worker, wp_log_format_fn *format, const void *rec, size_t len)
+void wp_log_record(int worker, uint64_t at_ns, wp_log_format_fn *format, const void *rec,
+                   size_t len)
 {
-    uint64_t time_ns = wp_log_is_json() ? wp_log_unix_ns() : 0;
-
     if (len > WP_LOG_RECORD_MAX)
         return;
     if (WP_LIKELY(wp_log_writer_runs() && wp_log_writer_has(worker)))
-        wp_log_writer_record(worker, format, rec, len, time_ns);
+        wp_log_writer_record(worker, format, rec, len, at_ns);
     else
-        record_now(format, rec, len, time_ns);
+        record_now(format, rec, len);
 }

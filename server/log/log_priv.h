@@ -8,9 +8,9 @@
 
 struct wp_log_ring;
 struct wp_log_rec {
-    uint32_t len;     /* octets of data; UINT32_MAX: go on at the ring's start */
-    uint32_t size;    /* octets taken in the ring */
-    uint64_t time_ns; /* Unix time, 0: not asked for */
+    uint32_t len;   /* octets of data; UINT32_MAX: go on at the ring's start */
+    uint32_t size;  /* octets taken in the ring */
+    uint64_t at_ns; /* on the loops' clock */
     wp_log_format_fn *format;
     uint8_t data[];
 };
@@ -19,7 +19,7 @@ int wp_log_ring_new(size_t size, struct wp_log_ring **ret) WP_MUSTCHECK; /* size
 void wp_log_ring_free(struct wp_log_ring *r);
 enum wp_log_pushed { LOG_PUSHED, LOG_PUSHED_PAST_HALF, LOG_DROPPED };
 enum wp_log_pushed wp_log_ring_push(struct wp_log_ring *r, wp_log_format_fn *format,
-                                    const void *rec, size_t len, uint64_t time_ns);
+                                    const void *rec, size_t len, uint64_t at_ns);
 const struct wp_log_rec *wp_log_ring_peek(struct wp_log_ring *r); /* NULL: empty */
 void wp_log_ring_pop(struct wp_log_ring *r, const struct wp_log_rec *rec);
 uint64_t wp_log_ring_dropped(const struct wp_log_ring *r);
@@ -35,6 +35,7 @@ size_t wp_log_line_raw(char *out, size_t cap, bool json, enum wp_level level, co
 size_t wp_log_line_rec(char *out, size_t cap, bool json, uint64_t time_ns, wp_log_format_fn *format,
                        const void *rec, size_t len);
 uint64_t wp_log_unix_ns(void);
+uint64_t wp_log_mono_ns(void);
 
 /* --- writer.c ------------------------------------------------------------------------------- */
 
@@ -43,7 +44,7 @@ bool wp_log_writer_runs(void);
  * Any thread. */
 bool wp_log_writer_put(const char *line, size_t len);
 void wp_log_writer_record(int loop, wp_log_format_fn *format, const void *rec, size_t len,
-                          uint64_t time_ns);
+                          uint64_t at_ns);
 bool wp_log_writer_has(int loop); /* is there a ring for it? */
 /* Straight to the descriptor, by the caller. */
 void wp_log_write_now(int fd, const char *line, size_t len);

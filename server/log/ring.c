@@ -54,7 +54,7 @@ static bool has_room(struct wp_log_ring *r, uint64_t head, uint64_t n)
 }
 
 enum wp_log_pushed wp_log_ring_push(struct wp_log_ring *r, wp_log_format_fn *format,
-                                    const void *data, size_t len, uint64_t time_ns)
+                                    const void *data, size_t len, uint64_t at_ns)
 {
     uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     uint64_t size = (sizeof(struct wp_log_rec) + len + 7) & ~(uint64_t)7;
@@ -76,7 +76,7 @@ enum wp_log_pushed wp_log_ring_push(struct wp_log_ring *r, wp_log_format_fn *for
     rec = (struct wp_log_rec *)(r->data + (head & (r->size - 1)));
     rec->len = (uint32_t)len;
     rec->size = (uint32_t)size;
-    rec->time_ns = time_ns;
+    rec->at_ns = at_ns;
     rec->format = format;
     memcpy(rec->data, data, len);
     head += size;

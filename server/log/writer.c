@@ -31,6 +31,7 @@ static struct {
     atomic_bool runs, stopping, asleep, signalled;
     pthread_t thread;
     struct wp_log_ring **rings;
+    const struct wp_log_rec **next; /* the thread's: the oldest record of each ring */
     int n_rings;
 
     pthread_mutex_t lock;
@@ -100,9 +101,9 @@ bool wp_log_writer_has(int loop)
 }
 
 void wp_log_writer_record(int loop, wp_log_format_fn *format, const void *rec, size_t len,
-                          uint64_t time_ns)
+                          uint64_t at_ns)
 {
-    enum wp_log_pushed pushed = wp_log_ring_push(w.rings[loop], format, rec, len, time_ns);
+    enum wp_log_pushed pushed = wp_log_ring_push(w.rings[loop], format, rec, len, at_ns);
 
     if (pushed == LOG_PUSHED_PAST_HALF)
         wake();
@@ -164,7 +165,8 @@ static void flush_out(void)
     w.out_len = 0;
 }
 
-static bool drain_queue(void)
+/* The lines that wait now: their number of octets; they are in `spare` then. */
+static size_t take_queue(void)
 {
     size_t len;
     char *lines;
@@ -176,42 +178,60 @@ static bool drain_queue(void)
     w.spare = lines;
     w.queued = 0;
     pthread_mutex_unlock(&w.lock);
-    if (len == 0)
-        return false;
-    flush_out();
-    write_out(lines, len);
-    return true;
+    return len;
 }
 
-/* At most what one look may find, so that the other rings and the queue get their turn. */
-static bool drain_ring(struct wp_log_ring *ring)
+static void write_record(const struct wp_log_rec *rec, uint64_t mono_to_unix)
 {
-    const struct wp_log_rec *rec;
-    uint64_t octets = 0;
+    if (OUT_SIZE - w.out_len < WP_LOG_FORMAT_MAX + 128)
+        flush_out();
+    w.out_len += wp_log_line_rec(w.out + w.out_len, OUT_SIZE - w.out_len, wp_log_is_json(),
+                                 rec->at_ns + mono_to_unix, rec->format, rec->data, rec->len);
+}
 
-    while (octets < LOG_RING_SIZE && (rec = wp_log_ring_peek(ring)) != NULL) {
-        if (OUT_SIZE - w.out_len < WP_LOG_FORMAT_MAX + 128)
-            flush_out();
-        w.out_len += wp_log_line_rec(w.out + w.out_len, OUT_SIZE - w.out_len, wp_log_is_json(),
-                                     rec->time_ns, rec->format, rec->data, rec->len);
-        octets += rec->size;
-        wp_log_ring_pop(ring, rec);
+/* The rings' records merged by time: what a client asked one after the other stands so, whichever
+ * workers answered. A record from after `until` waits for the next look: one that came before it
+ * may just have been put into a ring that this look has passed. At most what one look may find, so
+ * that the queue gets its turn. */
+static bool drain_rings(uint64_t until)
+{
+    uint64_t mono_to_unix = wp_log_unix_ns() - wp_log_mono_ns();
+    uint64_t octets = 0, most = (uint64_t)w.n_rings * LOG_RING_SIZE;
+
+    for (int i = 0; i < w.n_rings; i++)
+        w.next[i] = wp_log_ring_peek(w.rings[i]);
+    while (octets < most) {
+        int first = -1;
+        for (int i = 0; i < w.n_rings; i++)
+            if (w.next[i] != NULL && (first < 0 || w.next[i]->at_ns < w.next[first]->at_ns))
+                first = i;
+        if (first < 0 || w.next[first]->at_ns > until)
+            break;
+        write_record(w.next[first], mono_to_unix);
+        octets += w.next[first]->size;
+        wp_log_ring_pop(w.rings[first], w.next[first]);
+        w.next[first] = wp_log_ring_peek(w.rings[first]);
     }
     return octets > 0;
 }
 
-static bool drain(void)
+/* The lines are taken first and written last: what a loop recorded before somebody said "shutting
+ * down" stands before that line. */
+static bool drain(bool is_last)
 {
+    uint64_t until = is_last ? UINT64_MAX : wp_log_mono_ns();
     uint64_t asked;
+    size_t lines;
     bool any;
 
     pthread_mutex_lock(&w.lock);
     asked = w.flush_asked;
     pthread_mutex_unlock(&w.lock);
-    any = drain_queue();
-    for (int i = 0; i < w.n_rings; i++)
-        any = drain_ring(w.rings[i]) || any;
+    lines = take_queue();
+    any = lines > 0;
+    any = drain_rings(until) || any;
     flush_out();
+    write_out(w.spare, lines);
     pthread_mutex_lock(&w.lock);
     if (w.flush_done < asked) {
         w.flush_done = asked;
@@ -240,7 +260,7 @@ static void *run(void *arg)
     (void)arg;
     for (;;) {
         bool stopping = atomic_load(&w.stopping);
-        bool any = drain();
+        bool any = drain(stopping);
         if (stopping)
             return NULL;
         empty = any ? 0 : empty + 1;
@@ -272,8 +292,10 @@ static void free_all(void)
     }
     w.n_rings = 0;
     free(w.rings);
+    free(w.next);
     free(w.out);
     w.rings = NULL;
+    w.next = NULL;
     w.out = NULL;
     pthread_mutex_lock(&w.lock); /* a thread of a library may log as late as now */
     write_out(w.queue, w.queued);
@@ -293,7 +315,8 @@ static int allocate(int n_loops)
     w.spare = malloc(QUEUE_SIZE);
     w.out = malloc(OUT_SIZE);
     w.rings = calloc((size_t)n_loops, sizeof(struct wp_log_ring *));
-    if (w.queue == NULL || w.spare == NULL || w.out == NULL || w.rings == NULL)
+    w.next = calloc((size_t)n_loops, sizeof(struct wp_log_rec *));
+    if (w.queue == NULL || w.spare == NULL || w.out == NULL || w.rings == NULL || w.next == NULL)
         return -ENOMEM;
     for (; w.n_rings < n_loops; w.n_rings++) {
         int r = wp_log_ring_new(LOG_RING_SIZE, &w.rings[w.n_rings]);

@@ -38,9 +38,10 @@ bool wp_log_allow(struct wp_log_limit *l, unsigned burst, unsigned every_s);
  *         "level":"INFO","msg":"..."}
  * `rec` is copied, at most WP_LOG_RECORD_MAX octets; what it points to must live as long as the
  * process or be held until wp_log_flush. `worker`: wp_loop_index of the calling loop: each loop
- * has its own ring, no lock. A full ring drops the record and counts it. */
+ * has its own ring, no lock. `at_ns`: when it happened, on the loops' clock: lines of several loops
+ * are put in this order. A full ring drops the record and counts it. */
 enum { WP_LOG_RECORD_MAX = 1024, WP_LOG_FORMAT_MAX = 16384 /* `cap` is at least this */ };
 typedef size_t wp_log_format_fn(const void *rec, size_t len, bool json, char *out, size_t cap);
-void wp_log_record(int worker, wp_log_format_fn *format, const void *rec, size_t len);
+void wp_log_record(int worker, uint64_t at_ns, wp_log_format_fn *format, const void *rec, size_t len);
 bool wp_log_is_json(void);
 const char *wp_level_text(enum wp_level level, bool json); /* "WARNING", in JSON "WARN" */

@@ -184,7 +184,8 @@ static void write_line(struct wp_query *q, const char *error, enum wp_level leve
     if (len > sizeof(rec.text) - 1 - at)
         len = sizeof(rec.text) - 1 - at;
     memcpy(rec.text + at, error, len);
-    wp_log_record(q->worker, line_of, &rec, offsetof(struct record, text) + at + len + 1);
+    wp_log_record(q->worker, q->start_ns + wp_query_elapsed(q), line_of, &rec,
+                  offsetof(struct record, text) + at + len + 1);
 }
 
 static int errors_reply(void *self, struct wp_query *q)

@@ -220,7 +220,8 @@ static int log_reply(void *self, struct wp_query *q)
     if (rule->classes != LOG_ALL && (rule->classes & class_of(kind_of(q))) == 0)
         return WP_STEP_NEXT;
     wp_log_record_fill(&rec, rule->format, q);
-    wp_log_record(q->worker, wp_log_record_line, &rec, wp_log_record_len(&rec));
+    wp_log_record(q->worker, q->start_ns + wp_query_elapsed(q), wp_log_record_line, &rec,
+                  wp_log_record_len(&rec));
     return WP_STEP_NEXT;
 }
 

@@ -238,18 +238,34 @@ static void test_records(void)
         if (threaded)
             CHECK(wp_log_start(2) == 0);
         for (size_t i = 0; i < COUNT(numbers); i++)
-            wp_log_record(1, format_number, &numbers[i], sizeof(int));
+            wp_log_record(1, 5, format_number, &numbers[i], sizeof(int));
         wp_log_flush();
         CHECK(strcmp(read_out(), "1\n2\n") == 0);
-        wp_log_record(7, format_number, &numbers[0], sizeof(int)); /* has no ring */
+        wp_log_record(7, 5, format_number, &numbers[0], sizeof(int)); /* has no ring */
         wp_log_flush();
         CHECK(strcmp(read_out(), "1\n") == 0);
         wp_log_set_json(true);
-        wp_log_record(0, format_number, &numbers[0], sizeof(int));
+        wp_log_record(0, wp_log_mono_ns(), format_number, &numbers[0], sizeof(int));
         wp_log_flush();
         check_json(read_out(), "INFO", "1", NULL);
         wp_log_set_json(false);
         wp_log_stop();
+    }
+}
+
+/* Lines of several loops come in the order in which things happened; life-cycle lines after the
+ * records that were made before them. */
+static void test_order(void)
+{
+    for (int round = 0; round < 50; round++) {
+        const char *text;
+        CHECK(wp_log_start(3) == 0);
+        for (int i = 0; i < 9; i++)
+            wp_log_record(i * 7 % 3, (uint64_t)i, format_number, &i, sizeof(i));
+        wp_log_print("end");
+        wp_log_stop();
+        text = read_out();
+        CHECK_AT(text, strstr(text, "8\nend\n") != NULL);
     }
 }
 
@@ -262,7 +278,7 @@ static void *make_records(void *arg)
 
     for (int i = 0; i < RECORDS; i++) {
         memcpy(rec, &i, sizeof(i));
-        wp_log_record(loop, format_number, rec, sizeof(i) + (size_t)(i % 190));
+        wp_log_record(loop, (uint64_t)i, format_number, rec, sizeof(i) + (size_t)(i % 190));
         if (i % 5000 == 0)
             wp_log_flush(); /* keeps within the ring: none may be dropped here */
     }
@@ -332,7 +348,7 @@ static void test_ring_wraps_and_fills(void)
             const struct wp_log_rec *rec = wp_log_ring_peek(ring);
             if (rec == NULL)
                 break;
-            CHECK(rec->time_ns == popped && rec->len < sizeof(data));
+            CHECK(rec->at_ns == popped && rec->len < sizeof(data));
             for (uint32_t i = 0; i < rec->len; i++)
                 CHECK(rec->data[i] == (uint8_t)popped);
             wp_log_ring_pop(ring, rec);
@@ -364,7 +380,7 @@ static void test_stuck_reader(void)
     for (int i = 0; i < 300; i++)
         wp_log(WP_INFO, "x", "%03500d", i);
     for (int i = 0; i < 3000000; i++) {
-        wp_log_record(0, format_number, rec, sizeof(rec));
+        wp_log_record(0, wp_log_mono_ns(), format_number, rec, sizeof(rec));
         if (i > LOG_RING_SIZE / 900 && dropped_lines() > before + 1000)
             break;
     }
@@ -378,4 +394,5 @@ static void test_stuck_reader(void)
 RUN_TESTS(TEST(open_out), TEST(test_text_lines), TEST(test_debug_lines), TEST(test_hexdump),
           TEST(test_print_keeps_lines), TEST(test_long_line_is_cut), TEST(test_json_lines),
           TEST(test_json_time), TEST(test_json_cut_is_valid), TEST(test_limit), TEST(test_records),
-          TEST(test_records_from_threads), TEST(test_ring_wraps_and_fills), TEST(test_stuck_reader))
+          TEST(test_order), TEST(test_records_from_threads), TEST(test_ring_wraps_and_fills),
+          TEST(test_stuck_reader))
