@@ -27,9 +27,9 @@ struct wp_zone {
     atomic_uint refs;
     struct wp_catalog *catalog;
     const struct wp_entry *apex;
-    struct wp_name origin; /* lower case */
-    uint64_t source;       /* what replies depend on: the same for all versions of a zone */
-    uint32_t serial;
+    struct wp_name origin;        /* lower case */
+    uint64_t source;              /* what replies depend on: the same for all versions of a zone */
+    uint32_t serial, minimum;     /* of the SOA */
     bool has_cuts;                /* a name with NS or DNAME that ends or bends the zone */
     bool apex_bare;               /* nothing at the apex but SOA, NS and their signatures */
     struct wp_tail soa[2], ns[2]; /* plain, with signatures */

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include "backends/common/zone_text.h"
 #include "waypost/base/rd.h"
-#include "waypost/base/text.h"
 #include "waypost/dns/types.h"
 
 /* --- what is loaded -------------------------------------------------------------------------- */
@@ -103,11 +102,11 @@ struct loader {
 
 const char *wp_zone_file_error(struct wp_arena *a, const char *verb, const char *path, int err)
 {
-    const char *why = wp_strerror(err);
-    char *text = wp_arena_printf(a, "%s %s: %c%s", verb, path, wp_lower((uint8_t)why[0]),
-                                 why[0] == '\0' ? "" : why + 1);
+    char why[64];
+    const char *text =
+        wp_arena_printf(a, "%s %s: %s", verb, path, wp_zone_errno_text(err, why, sizeof(why)));
 
-    return text == NULL ? why : text;
+    return text == NULL ? wp_strerror(err) : text;
 }
 
 static int refuse(struct loader *ld, const char *error)

@@ -315,8 +315,11 @@ static int make_tail(struct wp_zone *z, uint16_t type, bool sigs, struct wp_tail
             memcpy(records + t->len, wp_entry_body(z->apex, s), s->len);
         t->len = (uint16_t)(t->len + (s == NULL ? 0 : s->len));
     }
-    for (; at < t->len; at += RR_HEAD + (size_t)wp_be16(records + at + 10))
+    for (; at < t->len; at += RR_HEAD + (size_t)wp_be16(records + at + 10)) {
         points[t->n_points++] = (struct wp_tail_point){(uint16_t)at, z->origin.len};
+        if (type == WP_TYPE_SOA && wp_be32(records + at + 6) > z->minimum)
+            wp_put32(records + at + 6, z->minimum); /* how long a denial holds: RFC 2308 s3 */
+    }
     t->count[WP_AUTHORITY] = t->n_points;
     return 0;
 }
@@ -353,12 +356,14 @@ static int make_nsec_order(struct wp_zone *z)
     return 0;
 }
 
-static uint32_t serial_of(const struct record *soa)
+static void take_soa(struct wp_zone *z, const struct record *soa)
 {
     int mname = wp_name_len(soa->rdata, soa->rdlen);
     int rname = wp_name_len(soa->rdata + mname, (size_t)(soa->rdlen - mname));
+    const uint8_t *numbers = soa->rdata + mname + rname;
 
-    return wp_be32(soa->rdata + mname + rname);
+    z->serial = wp_be32(numbers);
+    z->minimum = wp_be32(numbers + 16);
 }
 
 int wp_zone_maker_finish(struct wp_zone_maker *m, uint64_t source, struct wp_zone **ret)
@@ -377,7 +382,7 @@ int wp_zone_maker_finish(struct wp_zone_maker *m, uint64_t source, struct wp_zon
     wp_arena_init(&z->arena, 0);
     z->origin = m->origin;
     z->source = source;
-    z->serial = serial_of(soa);
+    take_soa(z, soa);
     z->apex_bare = true;
     z->n_records = m->n_records;
     z->n_foreign = m->n_foreign;

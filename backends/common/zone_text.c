@@ -21,6 +21,13 @@ void wp_zone_file_stat(struct wp_zone_file *f, const struct stat *st)
     f->mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
+const char *wp_zone_errno_text(int err, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s", wp_strerror(err));
+    out[0] = (char)wp_lower((uint8_t)out[0]);
+    return out;
+}
+
 int wp_zone_reader_error(struct wp_zone_reader *r, unsigned line, const char *what,
                          const char *token)
 {
@@ -218,7 +225,13 @@ static int read_lines(struct wp_zone_reader *r, struct wp_zone_lines *lines)
         if (e != 0)
             return e;
     }
-    return e == WP_EMALFORMED ? wp_zone_reader_error(r, line.line, why, NULL) : e;
+    if (e == WP_EMALFORMED)
+        return wp_zone_reader_error(r, line.line, why, NULL);
+    if (e == 0 || e == -ENOMEM)
+        return e;
+    r->text->error = wp_arena_printf(r->text->arena, "read %s: %s", r->path,
+                                     wp_zone_errno_text(e, (char[64]){0}, 64));
+    return r->text->error == NULL ? -ENOMEM : WP_EMALFORMED;
 }
 
 static int remember_file(struct wp_zone_text *t, int fd, const char *path)
@@ -294,10 +307,12 @@ static int include(struct wp_zone_reader *r, char *rest, unsigned line)
     e = read_file(&sub);
     wp_arena_done(&sub.scratch);
     if (e < 0 && e > -1000 && e != -ENOMEM) {
-        char what[128];
+        char why[64], what[512];
 
-        snprintf(what, sizeof(what), "failed to open or read `%.40s': %.60s", file, wp_strerror(e));
-        return wp_zone_reader_error(r, line, what, NULL);
+        wp_zone_errno_text(e, why, sizeof(why));
+        snprintf(what, sizeof(what), "failed to open `%.120s' as `%.120s': open %.120s: %s", file,
+                 sub.path, sub.path, why);
+        return wp_zone_reader_error(r, line, what, file);
     }
     return e;
 }

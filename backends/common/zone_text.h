@@ -41,6 +41,9 @@ struct wp_zone_text {
     const char *error;          /* "PATH: dns: WHAT: "TOKEN" at line: N", after WP_EMALFORMED */
 };
 
+/* The text of an errno as Go words it: "no such file or directory". Returns out. */
+const char *wp_zone_errno_text(int err, char *out, size_t cap);
+
 enum {
     WP_ZONE_INCLUDE_DEPTH = 7,
     WP_ZONE_LINE_MAX = 1 << 20,   /* octets of one record's text */

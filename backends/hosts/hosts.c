@@ -140,6 +140,7 @@ static int hosts_check(void *self, struct wp_setup *s)
 
     if (h->fall_unsupported && !h->fall.on)
         return wp_setup_error(s, NULL, "fallthrough_unsupported requires fallthrough");
+    hosts_tell_lines(h);
     h->source = wp_hash_mix(wp_hash_bytes("hosts", 5), wp_hash_bytes(h->path, strlen(h->path)));
     return 0;
 }

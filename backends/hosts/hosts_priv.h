@@ -93,13 +93,14 @@ struct hosts {
     bool was_read; /* the file; its mtime and size: */
     struct timespec mtime;
     off_t size;
-    bool inline_told; /* long fields of the Corefile's lines were logged */
     struct wp_job job;
     struct hosts_table *fresh; /* the job's */
     struct wp_timer timer;
     struct wp_series *entries_metric, *reload_metric;
 };
 
+/* Log what is wrong with the Corefile's lines, once; later reading is silent about them. */
+void hosts_tell_lines(const struct hosts *h);
 /* Read file and lines: a new table, or NULL when there is nothing new (a file that went away
  * leaves what there was). At start on the main thread, then on the job's. 0 or -ENOMEM. */
 int hosts_load(struct hosts *h, struct hosts_table **ret) WP_MUSTCHECK;

@@ -21,20 +21,33 @@ static int take_inline(void *arg, const struct wp_addr *addr, const char *name)
     return hosts_maker_add(arg, HOSTS_INLINE, addr, name);
 }
 
-static int read_lines(struct hosts *h, struct hosts_maker *m)
+static int read_lines(const struct hosts *h, struct hosts_text *t)
 {
-    struct hosts_text t = {
-        .fn = take_inline, .arg = m, .source = "Inline hosts entries", .quiet = h->inline_told};
     int r = 0;
 
-    hosts_text_init(&t);
+    hosts_text_init(t);
     for (unsigned i = 0; i < h->n_lines && r == 0; i++) {
-        r = hosts_text_feed(&t, h->lines[i], strlen(h->lines[i]));
+        r = hosts_text_feed(t, h->lines[i], strlen(h->lines[i]));
         if (r == 0)
-            r = hosts_text_feed(&t, "\n", 1);
+            r = hosts_text_feed(t, "\n", 1);
     }
-    h->inline_told = true;
-    return r == 0 ? hosts_text_end(&t) : r;
+    return r == 0 ? hosts_text_end(t) : r;
+}
+
+static int take_nothing(void *arg, const struct wp_addr *addr, const char *name)
+{
+    (void)arg;
+    (void)addr;
+    (void)name;
+    return 0;
+}
+
+void hosts_tell_lines(const struct hosts *h)
+{
+    struct hosts_text t = {.fn = take_nothing, .source = "Inline hosts entries"};
+
+    if (read_lines(h, &t) < 0)
+        return; /* nothing that is taken can fail */
 }
 
 /* What could be read before an error counts. */
@@ -98,6 +111,7 @@ int hosts_load(struct hosts *h, struct hosts_table **ret)
 {
     const struct hosts_maker_config config = {
         .zones = &h->zones, .ttl = h->ttl, .no_reverse = h->no_reverse, .source = h->source};
+    struct hosts_text lines = {.fn = take_inline, .quiet = true};
     struct hosts_maker *m = NULL;
     bool first = atomic_load_explicit(&h->table, memory_order_relaxed) == NULL;
     int r = hosts_maker_new(&config, &m);
@@ -108,7 +122,8 @@ int hosts_load(struct hosts *h, struct hosts_table **ret)
     r = read_file(h, m);
     if (r == -ENOMEM || r == WP_ECANCELLED || (r < 0 && !first))
         goto out;
-    r = read_lines(h, m);
+    lines.arg = m;
+    r = read_lines(h, &lines);
     if (r == 0)
         r = hosts_maker_finish(m, ret);
 out:

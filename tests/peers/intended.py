@@ -1,7 +1,7 @@
 """Differences that are meant: each has a row, by this id, in deploy/DIFFERENCES.md."""
 
 ROWS = ("D-udp-cap", "D-opt-unasked", "D-do-unasked", "D-cname-ns", "D-cname-nodata", "D-ent-wildcard", "D-apex-exists",
-        "D-zone-proofs")
+        "D-zone-proofs", "D-soa-ttl")
 
 
 def row(case, q, diff, all_diffs):
@@ -16,9 +16,19 @@ def row(case, q, diff, all_diffs):
         return "D-opt-unasked"
     if what == "edns flags" and not q.do and ours == 0 and theirs == 0x8000:
         return "D-do-unasked"
+    if what == "authority" and soa_ttl_lower(ours, theirs):
+        return "D-soa-ttl"
     if case.startswith("zones-"):
         return zone_row(case, q, diff, all_diffs)
     return None
+
+
+def soa_ttl_lower(ours, theirs):
+    """The same records, but the SOA of a denial lives no longer than its MINIMUM."""
+    minimum = [int(k[3].split()[-1]) for k in ours if k[2] == "SOA"]
+    lower = [k for k in ours if ours[k] != theirs.get(k)]
+    return ours.keys() == theirs.keys() and minimum and lower and all(
+        (k[2] == "SOA" or k[2] == "RRSIG" and k[3].startswith("soa ")) and ours[k] == minimum[0] < theirs[k] for k in lower)
 
 
 def _types(section):

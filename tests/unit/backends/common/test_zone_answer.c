@@ -5,7 +5,7 @@
 #include "zone_fixture.h"
 
 #define SOA                                                                                        \
-    "authority example.org. 3600 SOA ns1.example.org. admin.example.org. 7 7200 900 1209600 60\n"
+    "authority example.org. 60 SOA ns1.example.org. admin.example.org. 7 7200 900 1209600 60\n"
 #define NS                                                                                         \
     "authority example.org. 3600 NS ns1.example.org.\n"                                            \
     "authority example.org. 3600 NS ns.other.test.\n"

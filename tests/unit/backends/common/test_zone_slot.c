@@ -135,6 +135,10 @@ static void test_load_missing(void)
     wp_arena_init(&a, 0);
     set_slot(&s, "nope", "example.org.");
     CHECK(wp_zone_slot_load(&s, &a, &error) == -ENOENT && error == NULL);
+    end_slot(&s);
+    set_slot(&s, "", "example.org."); /* a folder */
+    CHECK(wp_zone_slot_load(&s, &a, &error) == WP_ECONFIG);
+    CHECK(strstr(error, "with error read /tmp/") != NULL && strstr(error, ": is a directory") != NULL);
     error = wp_zone_file_error(&a, "open", "/x/y", -ENOENT);
     CHECK(strcmp(error, "open /x/y: no such file or directory") == 0);
     end_slot(&s);

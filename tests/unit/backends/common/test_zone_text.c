@@ -171,7 +171,9 @@ static const struct {
     {"generate: bad record", "\n$GENERATE 1-300 h$ 5 A 192.0.2.$\n", NULL,
      "bad A data: \"192.0.2.256\" at line: 2"},
     {"include of nothing", "$INCLUDE\n", NULL, "expecting $INCLUDE value"},
-    {"include that is not there", "$INCLUDE nope.db\n", NULL, "No such file"},
+    {"include that is not there", "$INCLUDE nope.db\n", NULL,
+     "failed to open `nope.db' as `zones/nope.db': open zones/nope.db: no such file or directory: "
+     "\"nope.db\" at line: 1"},
 };
 
 static void test_rows(void)

@@ -71,7 +71,7 @@ static const struct row signed_rows[] = {
     {"example.org A do",
      "NOERROR aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority example.org. 300 NSEC alias.example.org. NS SOA MX RRSIG NSEC\n"
      "authority example.org. 300 RRSIG NSEC 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"example.org RRSIG",
@@ -109,13 +109,13 @@ static const struct row signed_rows[] = {
     {"www.example.org TXT do",
      "NOERROR aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority www.example.org. 300 NSEC example.org. A RRSIG NSEC\n"
      "authority www.example.org. 300 RRSIG NSEC 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"b.example.org A do",
      "NOERROR aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority alias.example.org. 300 NSEC a.b.example.org. CNAME RRSIG NSEC\n"
      "authority alias.example.org. 300 RRSIG NSEC 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"nope.example.org A",
@@ -124,7 +124,7 @@ static const struct row signed_rows[] = {
     {"nope.example.org A do",
      "NXDOMAIN aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority a.b.example.org. 300 NSEC ns1.example.org. A RRSIG NSEC\n"
      "authority a.b.example.org. 300 RRSIG NSEC 8 4 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority example.org. 300 NSEC alias.example.org. NS SOA MX RRSIG NSEC\n"
@@ -132,7 +132,7 @@ static const struct row signed_rows[] = {
     {"zzz.example.org A do",
      "NXDOMAIN aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority www.example.org. 300 NSEC example.org. A RRSIG NSEC\n"
      "authority www.example.org. 300 RRSIG NSEC 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority example.org. 300 NSEC alias.example.org. NS SOA MX RRSIG NSEC\n"
@@ -140,13 +140,13 @@ static const struct row signed_rows[] = {
     {"0.example.org A do",
      "NXDOMAIN aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority example.org. 300 NSEC alias.example.org. NS SOA MX RRSIG NSEC\n"
      "authority example.org. 300 RRSIG NSEC 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"x.a.b.example.org A do",
      "NXDOMAIN aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority a.b.example.org. 300 NSEC ns1.example.org. A RRSIG NSEC\n"
      "authority a.b.example.org. 300 RRSIG NSEC 8 4 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"q.w.example.org A do",
@@ -160,7 +160,7 @@ static const struct row signed_rows[] = {
     {"q.w.example.org TXT do",
      "NOERROR aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority *.w.example.org. 300 NSEC www.example.org. A RRSIG NSEC\n"
      "authority *.w.example.org. 300 RRSIG NSEC 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"q.w.example.org TXT",
@@ -169,7 +169,7 @@ static const struct row signed_rows[] = {
     {"w.example.org A do",
      "NOERROR aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority towild.example.org. 300 NSEC *.w.example.org. CNAME RRSIG NSEC\n"
      "authority towild.example.org. 300 RRSIG NSEC 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"alias.example.org A do",
@@ -185,7 +185,7 @@ static const struct row signed_rows[] = {
      "answer alias.example.org. 300 CNAME www.example.org.\n"
      "answer alias.example.org. 300 RRSIG CNAME 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority www.example.org. 300 NSEC example.org. A RRSIG NSEC\n"
      "authority www.example.org. 300 RRSIG NSEC 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"towild.example.org A do",
@@ -203,7 +203,7 @@ static const struct row signed_rows[] = {
      "answer tonope.example.org. 300 CNAME nope.example.org.\n"
      "answer tonope.example.org. 300 RRSIG CNAME 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority a.b.example.org. 300 NSEC ns1.example.org. A RRSIG NSEC\n"
      "authority a.b.example.org. 300 RRSIG NSEC 8 4 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority example.org. 300 NSEC alias.example.org. NS SOA MX RRSIG NSEC\n"
@@ -235,7 +235,7 @@ static const struct row signed_rows[] = {
     {"sub.example.org DS do",
      "NOERROR aa\n"
      SOA
-     "authority example.org. 300 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
+     "authority example.org. 60 RRSIG SOA 8 2 300 20300101000000 20250101000000 1 example.org. AAAA\n"
      "authority sub.example.org. 300 NSEC tonope.example.org. NS RRSIG NSEC\n"
      "authority sub.example.org. 300 RRSIG NSEC 8 3 300 20300101000000 20250101000000 1 example.org. AAAA\n"},
     {"x.sub.example.org A do",
