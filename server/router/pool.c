@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* Enough for a burst of large answers; more are freed instead of kept. */
-enum { BIG_KEPT = 16, ARENA_CAP = 1 << 20 };
+enum { BIG_KEPT = 16, ARENA_CAP = 1 << 20, NOT_WAITING = 2048 };
 
 struct big {
     struct big *next;
@@ -34,12 +34,13 @@ void wp_worker_big_put(struct wp_worker *w, uint8_t *big)
     w->n_big++;
 }
 
-int wp_worker_init(struct wp_worker *w, struct wp_loop *loop, unsigned max_queries)
+int wp_worker_init(struct wp_worker *w, struct wp_loop *loop, unsigned max_waiting)
 {
     *w = (struct wp_worker){
         .loop = loop,
         .index = wp_loop_index(loop),
-        .max_queries = max_queries,
+        .max_queries = max_waiting + NOT_WAITING,
+        .max_waiting = max_waiting,
     };
     wp_loop_set_user(loop, w);
     return 0;
@@ -125,6 +126,7 @@ struct wp_query *wp_query_get(struct wp_worker *w)
     p->lookup_arg = NULL;
     p->first_child = p->next_sibling = NULL;
     p->task.queued = false;
+    p->counted = false;
     p->q.done = NULL;
     p->q.owner = NULL;
     wp_query_reset(&p->q);

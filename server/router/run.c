@@ -143,6 +143,13 @@ static int route_and_run(struct wp_query *q)
     return wp_chain_run(q, 0);
 }
 
+static void cancel_excess(struct wp_task *task)
+{
+    struct wp_pooled *p = (struct wp_pooled *)((char *)task - offsetof(struct wp_pooled, task));
+
+    wp_query_cancel(&p->q);
+}
+
 /* The query waits now: it must live on its own memory, and its generation must stay. */
 static int suspend(struct wp_query *q)
 {
@@ -150,6 +157,14 @@ static int suspend(struct wp_query *q)
 
     q->waiting = true;
     wp_reply_own_buffer(q);
+    if (!p->counted) {
+        p->counted = true;
+        if (WP_UNLIKELY(++p->worker->n_waiting > p->worker->max_waiting) && q->parent == NULL) {
+            wp_guard_refused(q->route->group, q->worker, WP_LIMIT_IN_FLIGHT);
+            p->task.fn = cancel_excess;
+            wp_loop_defer(q->loop, &p->task);
+        }
+    }
     if (p->gen == NULL && q->route->gen != NULL) {
         p->gen = q->route->gen;
         wp_gen_hold(p->gen, q->worker);
@@ -190,6 +205,11 @@ static void complete(struct wp_query *q)
     struct wp_pooled *p = wp_pooled_of(q);
 
     q->waiting = false;
+    if (p->counted) {
+        p->counted = false;
+        p->worker->n_waiting--;
+        wp_task_cancel(q->loop, &p->task);
+    }
     if (p->lookup_fn != NULL || q->parent != NULL) {
         wp_reply_settle(q);
         release_gen(q);

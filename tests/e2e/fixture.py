@@ -5,6 +5,8 @@ import struct
 import threading
 import time
 
+from server import free_port
+
 BIG = " ".join('"' + "x" * 99 + "%d" % (i % 10) + '"' for i in range(20))
 
 
@@ -46,8 +48,8 @@ class Upstream:
     def __init__(self, delay):
         self.delay, self.asked = delay, 0
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
-        self.port = self.udp.getsockname()[1]
+        self.port = free_port()
+        self.udp.bind(("127.0.0.1", self.port))
         self.tcp = socket.socket()
         self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.tcp.bind(("127.0.0.1", self.port))

@@ -10,14 +10,16 @@ struct wp_worker {
     struct wp_loop *loop;
     int index;
     struct wp_pooled *free;     /* queries ready for use */
-    unsigned n_queries, max_queries; /* made; the limit of queries in flight */
+    unsigned n_queries, max_queries; /* made; the most there may be */
+    unsigned n_waiting, max_waiting; /* queries that wait for somebody; past the limit they are
+                                        cancelled, so that those that need not wait go on */
     void *big_free;             /* 64 KiB reply buffers ready for use */
     unsigned n_big;
     struct wp_listener *listeners; /* open on this worker */
     struct wp_stream_pool *stream; /* server/listeners: buffers its connections share, or NULL */
     struct wp_http_pool *http;     /* server/listeners: memory of its HTTP sessions, or NULL */
 };
-int wp_worker_init(struct wp_worker *w, struct wp_loop *loop, unsigned max_queries) WP_MUSTCHECK;
+int wp_worker_init(struct wp_worker *w, struct wp_loop *loop, unsigned max_waiting) WP_MUSTCHECK;
 void wp_worker_done(struct wp_worker *w); /* no query in flight */
 
 /* --- server/loop ------------------------------------------------------------------------- */
@@ -49,7 +51,8 @@ struct wp_pooled {
     wp_lookup_fn *lookup_fn;    /* internal look-ups and spawned queries */
     void *lookup_arg;
     struct wp_query *first_child, *next_sibling; /* internal look-ups that run for it */
-    struct wp_task task;        /* start of a spawned query */
+    struct wp_task task;        /* start of a spawned query, end of one too many */
+    bool counted;               /* in the worker's n_waiting */
     uint32_t serial;            /* counts the uses of this memory */
     uint8_t in[WP_QUERY_IN];    /* for listeners that read into it (UDP) or must copy */
     uint8_t out[WP_QUERY_OUT];

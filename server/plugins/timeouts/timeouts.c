@@ -73,6 +73,37 @@ static int parse_queries(void *self, struct wp_setup *s, const struct wp_line *l
     return 0;
 }
 
+/* waypost's own: connections of a TCP or TLS listener, of one client, and questions in work on one
+ * connection. 0 is unlimited for the counts. */
+static int parse_limit(void *self, struct wp_setup *s, const struct wp_line *line)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+        int64_t min;
+    } limits[] = {
+        {"maxconnections", offsetof(struct wp_settings, tcp_max_connections), 0},
+        {"maxperclient", offsetof(struct wp_settings, tcp_max_per_client), 0},
+        {"pipeline", offsetof(struct wp_settings, tcp_pipeline), 1},
+    };
+    struct timeouts *t = self;
+    int64_t n;
+    int r;
+
+    t->any = true;
+    if (line->n_words != 2)
+        return wp_setup_arg_error(s, line);
+    for (size_t i = 0; i < WP_COUNT(limits); i++) {
+        if (strcmp(limits[i].name, line->words[0]) != 0)
+            continue;
+        r = wp_setup_int(s, line, line->words[1], limits[i].min, INT32_MAX, &n);
+        if (r < 0)
+            return r;
+        *(int64_t *)((char *)&s->block->set + limits[i].offset) = n;
+    }
+    return 0;
+}
+
 static int begin(void *self, struct wp_setup *s, const struct wp_line *line)
 {
     struct timeouts *t = self;
@@ -99,6 +130,12 @@ static const struct wp_option timeouts_options[] = {
      .help = "between messages of a connection; 10s"},
     {.name = "maxtcpqueries", .kind = WP_OPT_CALL, .parse = parse_queries,
      .help = "questions of one TCP or TLS connection, -1: any number; -1"},
+    {.name = "maxconnections", .kind = WP_OPT_CALL, .parse = parse_limit,
+     .help = "open connections of a TCP or TLS listener, 0: any number; 10000"},
+    {.name = "maxperclient", .kind = WP_OPT_CALL, .parse = parse_limit,
+     .help = "open connections of one client (an IPv4 address, an IPv6 /64), 0: any number; 0"},
+    {.name = "pipeline", .kind = WP_OPT_CALL, .parse = parse_limit,
+     .help = "questions in work on one TCP or TLS connection; 100"},
     {0},
 };
 
