@@ -96,6 +96,8 @@ struct wp_up_try {
     bool tcp;             /* DNS upstreams: over TCP */
     uint64_t deadline_ns; /* the reply must be there by then, whatever else is allowed */
     uint64_t setup_ns;    /* a new connection must be open by then */
+    uint64_t wait_ns;     /* for the reply, after the query went out; 0: as the profile says */
+    bool once;            /* UDP: not sent a second time */
     /* Called exactly once, unless cancelled; never from within wp_upstream_ask. */
     void (*done)(struct wp_up_try *x, const struct wp_outcome *o);
 

@@ -249,7 +249,9 @@ static int send_query(struct wp_up_conn *c, struct wp_up_try *x)
     if (r < 0)
         return r;
     x->state = WP_TRY_SENT;
-    if (c->local->up->kind == WP_UPSTREAM_HTTPS)
+    if (x->wait_ns > 0)
+        x->due_ns = now_ns + x->wait_ns;
+    else if (c->local->up->kind == WP_UPSTREAM_HTTPS)
         x->due_ns = x->asked_ns + DOH_S * (uint64_t)SECOND;
     else
         x->due_ns = now_ns + (uint64_t)c->local->up->profile->read_timeout_ns;

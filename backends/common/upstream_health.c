@@ -65,6 +65,8 @@ static void attempt(struct wp_upstream *u)
     x->len = (uint32_t)make_query(u);
     x->tcp = u->profile->health_tcp;
     x->setup_ns = x->deadline_ns = wp_loop_now(loop) + TIMEOUT_S * SECOND;
+    x->wait_ns = TIMEOUT_S * SECOND;
+    x->once = true;
     x->done = on_done;
     if (wp_upstream_ask(u, loop, x, &why) < 0)
         failed(u);

@@ -54,6 +54,19 @@ static enum wp_reply_verdict look_at_records(struct wp_rd *rd, struct wp_reply_l
     return WP_REPLY_OK;
 }
 
+/* None or several questions: is the rest at least a message? */
+static enum wp_reply_verdict look_at_others(struct wp_rd *rd, unsigned n, struct wp_reply_look *l)
+{
+    for (; n > 0; n--) {
+        if (wp_name_skip(rd) < 0)
+            return WP_REPLY_MALFORMED;
+        wp_rd_skip(rd, 4);
+    }
+    if (rd->bad || look_at_records(rd, l) != WP_REPLY_OK)
+        return WP_REPLY_MALFORMED;
+    return WP_REPLY_MISMATCH;
+}
+
 struct wp_reply_look wp_reply_look(const uint8_t *query, size_t query_len, const uint8_t *reply,
                                    size_t len)
 {
@@ -66,11 +79,11 @@ struct wp_reply_look wp_reply_look(const uint8_t *query, size_t query_len, const
     l.flags = wp_be16(reply + 2);
     l.rcode = l.flags & WP_FLAG_RCODE;
     l.answers = wp_be16(reply + 6);
+    rd.pos = WP_HEADER_LEN;
     if (wp_be16(reply + 4) != 1) {
-        l.verdict = WP_REPLY_MISMATCH;
+        l.verdict = look_at_others(&rd, wp_be16(reply + 4), &l);
         return l;
     }
-    rd.pos = WP_HEADER_LEN;
     question = look_at_question(&rd, query, query_len);
     l.verdict = question == WP_REPLY_OK ? look_at_records(&rd, &l) : question;
     return l;

@@ -107,7 +107,6 @@ int wp_upstream_ask(struct wp_upstream *u, struct wp_loop *loop, struct wp_up_tr
     x->up = u;
     x->loop = loop;
     x->asked_ns = wp_loop_now(loop);
-    x->resent = false;
     x->send_error = 0;
     x->other.verdict = WP_REPLY_NOT_ONE;
     r = over_udp(x) ? wp_up_udp_ask(l, x, ret_why) : wp_up_conn_ask(l, x, ret_why);

@@ -205,7 +205,7 @@ static void flush(struct wp_task *task);
 
 int wp_up_udp_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_why)
 {
-    uint64_t wait_ns = (uint64_t)l->up->profile->read_timeout_ns;
+    uint64_t wait_ns = x->wait_ns > 0 ? x->wait_ns : (uint64_t)l->up->profile->read_timeout_ns;
     struct wp_up_socket *s;
     int r = socket_for(l, &s);
 
@@ -230,7 +230,9 @@ int wp_up_udp_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_w
         x->due_ns = x->deadline_ns;
     x->timer.fn = on_timer;
     /* half-way the query goes out again: a lost datagram must not cost the whole timeout */
-    wp_timer_set(x->loop, &x->timer, x->asked_ns + (x->due_ns - x->asked_ns) / 2);
+    x->resent = x->once;
+    wp_timer_set(x->loop, &x->timer,
+                 x->once ? x->due_ns : x->asked_ns + (x->due_ns - x->asked_ns) / 2);
     return 0;
 }
 
