@@ -3,7 +3,7 @@
 static const struct {
     uint16_t burst, per_s, per_answer;
 } buckets[WP_FLOODS] = {
-    [WP_FLOOD_RESETS] = {200, 50, 0},
+    [WP_FLOOD_RESETS] = {1000, 100, 0},
     [WP_FLOOD_REFUSED] = {1000, 50, 0}, /* a client may open many before it knows the limit */
     [WP_FLOOD_PINGS] = {100, 10, 1},    /* gRPC clients measure the path at each answer */
     [WP_FLOOD_SETTINGS] = {20, 1, 0},

@@ -278,4 +278,9 @@ def test_questions_in_flight(transport, tmp_path):
             s = clients.Grpc(port)
             futures = [s.call.future(m, timeout=1) for m in msgs]
         client = {"udp": clients.Udp, "tcp": clients.Tcp, "dot": clients.Dot, "doh": clients.Doh, "grpc": clients.Grpc}[transport](port)
-        assert wire.rcode(client.ask(wire.A)) == 0
+        def asked():
+            try:
+                return wire.rcode(client.ask(wire.A)) == 0
+            except TimeoutError:  # UDP: the flood has filled the socket's queue; resolvers ask again
+                return False
+        assert any(asked() for _ in range(3 if transport == "udp" else 1))
