@@ -31,8 +31,8 @@ void cli_extra(int argc, char **argv, int at)
     char text[1024] = "";
 
     for (; at < argc; at++)
-        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", text[0] != '\0' ? " " : "",
-                 argv[at]);
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+                 text[0] != '\0' ? " " : "", argv[at]);
     wp_log_fatal("extra command line arguments: [%s]", text);
 }
 
@@ -49,7 +49,8 @@ static int list_plugins(void)
     const char *names[128];
     size_t n = 0;
 
-    for (const struct wp_directive *d = wp_directives; d->name != NULL && n < WP_COUNT(names); d++) {
+    for (const struct wp_directive *d = wp_directives; d->name != NULL && n < WP_COUNT(names);
+         d++) {
         if (d->plugin != NULL)
             names[n++] = d->name;
     }

@@ -8,7 +8,7 @@ enum flag_kind { FLAG_TEXT, FLAG_BOOL };
 struct flag {
     const char *name;
     enum flag_kind kind;
-    void *to;           /* const char **, bool * */
+    void *to; /* const char **, bool * */
     const char *help;
 };
 

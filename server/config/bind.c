@@ -52,8 +52,8 @@ static int set_up_all(struct binder *b, struct wp_block *blocks, unsigned n)
 }
 
 int wp_conf_bind(const struct wp_conf *conf, uint16_t default_port, bool check_only, void *gen,
-                 struct wp_arena *arena, struct wp_conf_report *report, struct wp_block **ret_blocks,
-                 unsigned *ret_n)
+                 struct wp_arena *arena, struct wp_conf_report *report,
+                 struct wp_block **ret_blocks, unsigned *ret_n)
 {
     struct binder b = {
         .arena = arena, .report = report, .default_port = default_port, .check_only = check_only};

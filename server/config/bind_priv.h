@@ -13,8 +13,8 @@ struct binder {
 
 /* The block's keys, zones and settings, from what was written. 0, -ENOMEM; bad keys are
  * reported and left out. */
-int conf_block_init(struct binder *b, const struct wp_conf_block *from, struct wp_block *block)
-    WP_MUSTCHECK;
+int conf_block_init(struct binder *b, const struct wp_conf_block *from,
+                    struct wp_block *block) WP_MUSTCHECK;
 /* Make one instance from all lines of its directive in the block. *ret_self: to be stopped also
  * when something went wrong; NULL only without memory. 0, -ENOMEM, WP_ECONFIG (reported). */
 int conf_instance(struct binder *b, struct wp_block *block, const struct wp_plugin *plugin,
@@ -36,3 +36,5 @@ struct zone_list {
 int conf_zone_word(struct zone_list *list, const char *word, enum wp_scheme *ret_scheme,
                    int64_t *ret_port, const char **ret_why) WP_MUSTCHECK;
 enum { CONF_NO_PORT = INT32_MIN }; /* not written */
+/* Give a long list its index. 0, -ENOMEM. */
+int conf_zones_index(struct wp_arena *arena, struct wp_zones *z) WP_MUSTCHECK;

@@ -21,7 +21,8 @@ const char *wp_conf_errno_text(struct wp_arena *arena, int err)
 static int fail(struct wp_arena *arena, const char *what, const char *name, int err,
                 const char **ret_why)
 {
-    const char *why = wp_arena_printf(arena, "%s %s: %s", what, name, wp_conf_errno_text(arena, err));
+    const char *why =
+        wp_arena_printf(arena, "%s %s: %s", what, name, wp_conf_errno_text(arena, err));
 
     *ret_why = why != NULL ? why : "out of memory";
     return -err;

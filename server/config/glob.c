@@ -15,28 +15,21 @@ static bool has_magic(const char *s)
     return strpbrk(s, "*?[\\") != NULL;
 }
 
-/* The part of `out` (a path of `len` octets) after its last slash, with that slash, goes. */
-static size_t drop_last(const char *out, size_t len, size_t keep)
-{
-    while (len > keep && out[len - 1] != '/')
-        len--;
-    return len > keep ? len - 1 : keep;
-}
-
 /* By text alone: "//", "." and ".." go. `out` has room for the text and a NUL. */
 static void clean(const char *s, char *out)
 {
     bool rooted = *s == '/';
-    size_t len = 0, keep = 0; /* keep: leading ".."s of a relative path cannot go */
+    size_t len = 0, keep = 0; /* keep: the leading ".."s of a relative path cannot go */
 
     while (*s != '\0') {
         size_t n = strcspn(s, "/");
+        bool up = n == 2 && memcmp(s, "..", 2) == 0;
 
-        if (n == 2 && s[0] == '.' && s[1] == '.' && (rooted || len > keep)) {
-            len = drop_last(out, len, keep);
-        } else if (n > 0 && !(n == 1 && s[0] == '.') && !(n == 2 && rooted && memcmp(s, "..", 2) == 0)) {
-            bool up = n == 2 && memcmp(s, "..", 2) == 0;
-
+        if (up && len > keep) {
+            do
+                len--;
+            while (len > keep && out[len] != '/');
+        } else if (n > 0 && !(n == 1 && s[0] == '.') && !(up && rooted)) {
             if (len > 0 || rooted)
                 out[len++] = '/';
             memcpy(out + len, s, n);

@@ -8,7 +8,8 @@
 #include "waypost/base/hash.h"
 #include "waypost/plugin/log.h"
 
-bool conf_lex(struct parser *p, const char *file, const char *text, size_t len, struct wp_tokens *ret)
+bool conf_lex(struct parser *p, const char *file, const char *text, size_t len,
+              struct wp_tokens *ret)
 {
     struct wp_token at = {.file = file, .line = 1};
     int r = wp_lex(file, text, len, CONF_WORDS_MAX, p->arena, ret, &at.line);

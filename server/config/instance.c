@@ -216,7 +216,7 @@ int conf_instance(struct binder *b, struct wp_block *block, const struct wp_plug
     *ret_self = self;
     if (self == NULL)
         return -ENOMEM;
-    r = p->new != NULL ? told(&s, before, p->new(self, &s)) : 0;
+    r = p->new != NULL ? told(&s, before, p->new (self, &s)) : 0;
     if (r == 0)
         r = read_defaults(self, &s, p);
     if (r == 0)

@@ -124,7 +124,7 @@ static int fill_zones(struct binder *b, const struct zone_list *list, struct wp_
             zones[n++] = seen[at] = list->at[i];
     }
     block->zones = (struct wp_zones){.zone = zones, .n = n};
-    return 0;
+    return conf_zones_index(b->arena, &block->zones);
 }
 
 int conf_block_init(struct binder *b, const struct wp_conf_block *from, struct wp_block *block)

@@ -162,8 +162,8 @@ int wp_lex(const char *file, const char *text, size_t len, size_t max, struct wp
            struct wp_tokens *ret, unsigned *ret_line)
 {
     static const unsigned char mark[] = {0xef, 0xbb, 0xbf}; /* U+FEFF, dropped once */
-    struct lexer l = {.at = (const unsigned char *)text, .line = 1, .file = file, .arena = arena,
-                      .max = max};
+    struct lexer l = {
+        .at = (const unsigned char *)text, .line = 1, .file = file, .arena = arena, .max = max};
     const struct wp_token *tokens;
     int r;
 

@@ -54,7 +54,7 @@ static int read_text(void *to, struct wp_setup *s, const struct wp_option *row,
 static int read_zones(struct wp_zones *to, struct wp_setup *s, const struct wp_option *row,
                       const struct wp_line *line)
 {
-    struct wp_zones all;
+    struct wp_zones all = {0};
 
     if (line->n_words > 1)
         return wp_setup_zones(s, line->words + 1, line->n_words - 1, to);
@@ -69,7 +69,7 @@ static int read_zones(struct wp_zones *to, struct wp_setup *s, const struct wp_o
     if (s->zones->n > 0)
         memcpy(all.zone + to->n, s->zones->zone, s->zones->n * sizeof(*all.zone));
     *to = all;
-    return 0;
+    return conf_zones_index(s->arena, to);
 }
 
 int conf_option(void *self, struct wp_setup *s, const struct wp_option *row,

@@ -86,12 +86,13 @@ static void read_line(struct parser *p, struct wp_line *line, unsigned depth)
 
         /* CoreDNS lets the words between such braces through as further uses of the directive */
         if (brace && conf_is_new_line(p) && depth == 0) {
-            conf_error(p, t, WP_CONF_PARSE, line->words[0],
-                       "'{' must be on the same line as '%s'", line->words[0]);
+            conf_error(p, t, WP_CONF_PARSE, line->words[0], "'{' must be on the same line as '%s'",
+                       line->words[0]);
         } else if (conf_is_new_line(p)) {
             break;
         } else if (line->has_block && !complained) {
-            conf_error(p, t, WP_CONF_PARSE, line->words[0], "Unexpected token '%s' after '}'", t->text);
+            conf_error(p, t, WP_CONF_PARSE, line->words[0], "Unexpected token '%s' after '}'",
+                       t->text);
             complained = true;
         }
         conf_take(p);
@@ -270,8 +271,8 @@ static bool read_body(struct parser *p, const char *name, struct snippet *s)
         return false;
     }
     if (self) {
-        conf_error(p, &p->cur, WP_CONF_PARSE, "import", "maximum snippet import depth (%d) exceeded",
-                   CONF_SNIPPETS_MAX);
+        conf_error(p, &p->cur, WP_CONF_PARSE, "import",
+                   "maximum snippet import depth (%d) exceeded", CONF_SNIPPETS_MAX);
         p->lookup.n = 0; /* known, so that its users are not blamed */
     }
     s->tokens.n = p->lookup.n;

@@ -7,9 +7,9 @@
 
 /* What one configuration may cost; all far above any real one. */
 enum {
-    CONF_WORDS_MAX = 2000000,     /* words, after imports */
-    CONF_SNIPPETS_MAX = 10000,    /* expansions of snippets, as in CoreDNS */
-    CONF_FILES_MAX = 10000,       /* open imports of files within each other, as in CoreDNS */
+    CONF_WORDS_MAX = 2000000,  /* words, after imports */
+    CONF_SNIPPETS_MAX = 10000, /* expansions of snippets, as in CoreDNS */
+    CONF_FILES_MAX = 10000,    /* open imports of files within each other, as in CoreDNS */
     CONF_FILES_TOTAL_MAX = 100000,
     CONF_NEST_MAX = 16,           /* braces within a directive */
     CONF_ENV_ROUNDS = 100,        /* replacements in one word */
@@ -45,14 +45,14 @@ struct parser {
     struct wp_conf_report *report;
     const char *name; /* of the file, as given */
     struct frame *top;
-    struct wp_token cur; /* the last word taken; file NULL before the first */
+    struct wp_token cur;        /* the last word taken; file NULL before the first */
     unsigned cur_id, cur_depth; /* of the frame it came from */
     unsigned last_id;
     size_t n_words, n_env;
     unsigned n_snippets, n_files;
     struct snippet *snippets;
     struct imported *imported[FILE_BUCKETS];
-    bool stop; /* nothing more can be read; `failed` or the report says why */
+    bool stop;  /* nothing more can be read; `failed` or the report says why */
     int failed; /* 0, or -ENOMEM */
     /* stacks: what is being collected */
     struct wp_vec words;  /* const char * */

@@ -17,8 +17,8 @@ static const char *kept(struct wp_arena *arena, const char *s)
     return s != NULL ? wp_arena_strdup(arena, s) : NULL;
 }
 
-int wp_conf_report_addv(struct wp_conf_report *r, const struct wp_conf_error *where, const char *fmt,
-                        va_list args)
+int wp_conf_report_addv(struct wp_conf_report *r, const struct wp_conf_error *where,
+                        const char *fmt, va_list args)
 {
     struct wp_conf_error *e;
     char *text = NULL;
@@ -82,12 +82,10 @@ const char *wp_conf_error_text(struct wp_conf_report *r, const struct wp_conf_er
     const char *plugin = e->plugin != NULL ? e->plugin : "";
 
     if (e->kind == WP_CONF_PLAIN || e->file == NULL)
-        return or_no_memory(
-            wp_arena_printf(r->arena, "%s%s%s%s", before, plugin, after, e->text));
-    return or_no_memory(
-        wp_arena_printf(r->arena, "%s%s%s%s:%u - %s: %s", before, plugin, after, e->file, e->line,
-                        e->kind == WP_CONF_SYNTAX ? "Syntax error" : "Error during parsing",
-                        e->text));
+        return or_no_memory(wp_arena_printf(r->arena, "%s%s%s%s", before, plugin, after, e->text));
+    return or_no_memory(wp_arena_printf(
+        r->arena, "%s%s%s%s:%u - %s: %s", before, plugin, after, e->file, e->line,
+        e->kind == WP_CONF_SYNTAX ? "Syntax error" : "Error during parsing", e->text));
 }
 
 const char *wp_conf_error_check_text(struct wp_conf_report *r, const struct wp_conf_error *e)

@@ -151,8 +151,8 @@ int wp_setup_limit(struct wp_setup *s, const struct wp_line *line, int64_t min, 
         return wp_setup_arg_error(s, line);
     r = wp_int_parse(line->words[1], INT64_MIN, INT64_MAX, &v);
     if (r < 0)
-        return wp_setup_error(s, line, "invalid %s value '%s': strconv.Atoi: parsing \"%s\": %s", name,
-                              line->words[1], line->words[1],
+        return wp_setup_error(s, line, "invalid %s value '%s': strconv.Atoi: parsing \"%s\": %s",
+                              name, line->words[1], line->words[1],
                               r == WP_ELIMIT ? "value out of range" : "invalid syntax");
     if (v < min)
         return wp_setup_error(s, line, "%s must be a %s integer: %lld", name,

@@ -30,8 +30,8 @@ bool conf_is_new_line(struct parser *p)
 {
     const struct wp_token *t = conf_peek(p);
 
-    return p->cur.file == NULL || t == NULL || p->top->id != p->cur_id ||
-           t->file != p->cur.file || p->cur.line + p->cur.breaks < t->line;
+    return p->cur.file == NULL || t == NULL || p->top->id != p->cur_id || t->file != p->cur.file ||
+           p->cur.line + p->cur.breaks < t->line;
 }
 
 void conf_push(struct parser *p, const struct wp_tokens *tokens, bool is_file)

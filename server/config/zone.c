@@ -136,17 +136,16 @@ int conf_zone_word(struct zone_list *list, const char *word, enum wp_scheme *ret
     if (r < 0)
         return r;
     if (strlen(text) > WP_NAME_MAX)
-        return malformed(arena,
-                         wp_arena_printf(arena, "specified zone is too long: %zu > 255", strlen(text)),
-                         ret_why);
+        return malformed(
+            arena, wp_arena_printf(arena, "specified zone is too long: %zu > 255", strlen(text)),
+            ret_why);
     if (strchr(text, '/') != NULL && wp_cidr_parse(text, &cidr) == 0) {
         if (text[0] == ':' || (text[0] == '0' && strchr(text, ':') != NULL))
             return malformed(arena, wp_arena_printf(arena, "invalid CIDR %s", text), ret_why);
         return add_network(list, &cidr);
     }
     if (text[0] == '\0' || wp_name_parse(text, &name) < 0)
-        return malformed(arena,
-                         wp_arena_printf(arena, "zone is not a valid domain name: %s", text),
+        return malformed(arena, wp_arena_printf(arena, "zone is not a valid domain name: %s", text),
                          ret_why);
     return add_zone(list, &name);
 }
@@ -181,30 +180,5 @@ int wp_setup_zones(struct wp_setup *s, const char *const *words, unsigned n, str
             return -ENOMEM;
     }
     *z = (struct wp_zones){.zone = list.at, .n = list.n};
-    return 0;
-}
-
-const uint8_t *wp_zones_match(const struct wp_zones *z, const struct wp_qname *q)
-{
-    const uint8_t *best = NULL;
-    int best_labels = -1;
-
-    for (unsigned i = 0; i < z->n; i++) {
-        int labels = wp_name_labels(z->zone[i]);
-        unsigned at;
-
-        if (labels <= best_labels || labels > q->n_labels)
-            continue;
-        at = q->at[q->n_labels - labels];
-        if (wp_name_equal(q->wire + at, z->zone[i])) {
-            best = z->zone[i];
-            best_labels = labels;
-        }
-    }
-    return best;
-}
-
-bool wp_fall_through(const struct wp_fall *f, const struct wp_qname *q)
-{
-    return f->on && (f->zones.n == 0 || wp_zones_match(&f->zones, q) != NULL);
+    return conf_zones_index(s->arena, z);
 }

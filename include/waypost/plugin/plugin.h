@@ -65,6 +65,7 @@ struct wp_option {
 struct wp_zones {
     const uint8_t **zone; /* wire, lower case */
     unsigned n;
+    const struct wp_zone_index *index; /* set-up's, for long lists; NULL: read one by one */
 };
 /* Longest of the zones that holds the name, or NULL. */
 const uint8_t *wp_zones_match(const struct wp_zones *z, const struct wp_qname *q);

@@ -15,7 +15,7 @@ struct list {
 };
 
 struct bind_directive {
-    struct list all;              /* of the block so far */
+    struct list all;               /* of the block so far */
     struct list addresses, except; /* of the line being read */
 };
 
@@ -79,7 +79,8 @@ static int add_words(struct wp_setup *s, struct list *l, const struct wp_line *l
         if (r < 0 || known)
             continue;
         if (wp_addr_parse_ip(line->words[i], &a) < 0)
-            r = wp_setup_fail(s, "not a valid IP address or interface name: \"%s\"", line->words[i]);
+            r = wp_setup_fail(s, "not a valid IP address or interface name: \"%s\"",
+                              line->words[i]);
         else
             r = add(s, l, line->words[i]);
     }
@@ -144,7 +145,10 @@ static int end(void *self, struct wp_setup *s, const struct wp_line *line)
 
 static const struct wp_option bind_options[] = {
     {.name = "", .kind = WP_OPT_CALL, .parse = parse_line, .help = "ADDRESS|IFACE ..."},
-    {.name = "except", .kind = WP_OPT_CALL, .parse = parse_except, .help = "ADDRESS|IFACE ... not to use"},
+    {.name = "except",
+     .kind = WP_OPT_CALL,
+     .parse = parse_except,
+     .help = "ADDRESS|IFACE ... not to use"},
     {0},
 };
 

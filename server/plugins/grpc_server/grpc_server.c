@@ -15,9 +15,13 @@ static int parse_streams(void *self, struct wp_setup *s, const struct wp_line *l
 }
 
 static const struct wp_option grpc_server_options[] = {
-    {.name = "max_connections", .kind = WP_OPT_CALL, .parse = parse_connections,
+    {.name = "max_connections",
+     .kind = WP_OPT_CALL,
+     .parse = parse_connections,
      .help = "connections of the listener, 0: any number; 200"},
-    {.name = "max_streams", .kind = WP_OPT_CALL, .parse = parse_streams,
+    {.name = "max_streams",
+     .kind = WP_OPT_CALL,
+     .parse = parse_streams,
      .help = "calls at a time on a connection, 0: any number; 256"},
     {0},
 };

@@ -88,7 +88,9 @@ static int check(void *self, struct wp_setup *s)
         .tlv_metadata = p->tlv_metadata,
         .allow = p->allow,
         .n_allow = p->n_allow,
-        .deflt = p->default_set ? p->deflt : p->n_allow > 0 ? WP_PROXY_IGNORE : WP_PROXY_USE,
+        .deflt = p->default_set   ? p->deflt
+                 : p->n_allow > 0 ? WP_PROXY_IGNORE
+                                  : WP_PROXY_USE,
         .udp_session_ns = p->session_ns,
         .udp_sessions_max = p->sessions_max,
     };
@@ -132,13 +134,21 @@ static void metadata(void *self, struct wp_query *q)
 }
 
 static const struct wp_option proxyproto_options[] = {
-    {.name = "allow", .kind = WP_OPT_CALL, .parse = parse_allow,
+    {.name = "allow",
+     .kind = WP_OPT_CALL,
+     .parse = parse_allow,
      .help = "CIDR ... whose headers are used; without: everybody's"},
-    {.name = "default", .kind = WP_OPT_CALL, .parse = parse_default,
+    {.name = "default",
+     .kind = WP_OPT_CALL,
+     .parse = parse_default,
      .help = "use|ignore|reject|skip headers of all others"},
-    {.name = "udp_session_tracking", .kind = WP_OPT_CALL, .parse = parse_session,
+    {.name = "udp_session_tracking",
+     .kind = WP_OPT_CALL,
+     .parse = parse_session,
      .help = "DURATION [MAX] for which a header holds for the sender's next datagrams"},
-    {.name = "tlv_metadata", .kind = WP_OPT_FLAG, .offset = offsetof(struct proxyproto, tlv_metadata),
+    {.name = "tlv_metadata",
+     .kind = WP_OPT_FLAG,
+     .offset = offsetof(struct proxyproto, tlv_metadata),
      .help = "the TLV list as metadata proxyproto/tlv"},
     {0},
 };

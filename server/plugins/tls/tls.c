@@ -17,8 +17,9 @@ static int parse_files(void *self, struct wp_setup *s, const struct wp_line *lin
     if (t->set)
         return wp_setup_fail(s, "TLS already configured for this server instance");
     if (line->n_words == 1)
-        return wp_setup_error(s, line, "certificates by ACME are not in this build of waypost: "
-                                       "give the files of a certificate and its key");
+        return wp_setup_error(s, line,
+                              "certificates by ACME are not in this build of waypost: "
+                              "give the files of a certificate and its key");
     if (line->n_words != 3 && line->n_words != 4)
         return wp_setup_arg_error(s, line);
     for (unsigned i = 1; i < line->n_words; i++) {
@@ -81,12 +82,16 @@ static bool has_listener(const struct wp_block *b)
 static int check(void *self, struct wp_setup *s)
 {
     const struct wp_tls_settings *t = &s->block->set.tls;
-    const char *files[] = {t->cert, t->key, t->ca};
+    const struct {
+        const char *path, *said;
+    } files[] = {{t->cert, "could not load TLS cert"},
+                 {t->key, "could not load TLS cert"},
+                 {t->ca, "error reading CA"}};
 
     (void)self;
     for (size_t i = 0; !has_listener(s->block) && i < WP_COUNT(files); i++) {
-        if (files[i] != NULL && access(files[i], R_OK) < 0)
-            return wp_setup_fail(s, "could not load TLS cert: open %s: %s", files[i],
+        if (files[i].path != NULL && access(files[i].path, R_OK) < 0)
+            return wp_setup_fail(s, "%s: open %s: %s", files[i].said, files[i].path,
                                  wp_setup_errno(s, errno));
     }
     return 0;
@@ -94,9 +99,13 @@ static int check(void *self, struct wp_setup *s)
 
 static const struct wp_option tls_options[] = {
     {.name = "", .kind = WP_OPT_CALL, .parse = parse_files, .help = "CERT KEY [CA]"},
-    {.name = "client_auth", .kind = WP_OPT_CALL, .parse = parse_auth,
+    {.name = "client_auth",
+     .kind = WP_OPT_CALL,
+     .parse = parse_auth,
      .help = "nocert|request|require|verify_if_given|require_and_verify; nocert"},
-    {.name = "keylog", .kind = WP_OPT_CALL, .parse = parse_keylog,
+    {.name = "keylog",
+     .kind = WP_OPT_CALL,
+     .parse = parse_keylog,
      .help = "file for the secrets of connections, to decrypt captures"},
     {0},
 };

@@ -97,4 +97,50 @@ static void test_match(void)
     wp_arena_done(&arena);
 }
 
-RUN_TESTS(TEST(test_words), TEST(test_strict), TEST(test_match))
+/* A long list has an index; the answers are those of reading it one by one. */
+static void test_long_list(void)
+{
+    struct wp_arena arena;
+    struct wp_setup s = {.arena = &arena};
+    struct wp_zones z = {0}, slow;
+
+    wp_arena_init(&arena, 0);
+    for (int i = 0; i < 500; i++) {
+        char text[64];
+        const char *word = text;
+
+        snprintf(text, sizeof(text), "%sz%d.example", i % 3 == 0 ? "" : "a.", i / 3);
+        CHECK(wp_setup_zones(&s, &word, 1, &z) == 0);
+    }
+    slow = (struct wp_zones){.zone = z.zone, .n = z.n};
+    CHECK(z.n == 500 && z.index != NULL && slow.index == NULL);
+    for (int i = -1; i < 700; i++) {
+        static const struct {
+            const char *before, *after;
+        } forms[] = {{"Z", ".Example."}, {"x.A.z", ".example."}, {"b.z", ".example."}, {"az", ".example."}, {"z", "."}};
+
+        for (size_t f = 0; f < COUNT(forms); f++) {
+            char text[64];
+            struct wp_name name;
+            struct wp_qname q;
+            const uint8_t *a, *b;
+
+            snprintf(text, sizeof(text), "%s%d%s", forms[f].before, i, forms[f].after);
+            CHECK_AT(text, wp_name_parse(text, &name) == 0);
+            CHECK_AT(text, wp_qname_set(&q, name.wire, name.len) == name.len);
+            a = wp_zones_match(&z, &q);
+            b = wp_zones_match(&slow, &q);
+            CHECK_AT(text, (a == NULL) == (b == NULL) && (a == NULL || wp_name_equal(a, b)));
+        }
+    }
+    z.n = 3; /* a list cut by hand is not answered from the index of the long one */
+    for (unsigned i = 3; i < 500; i++) {
+        struct wp_qname q;
+
+        CHECK(wp_qname_set(&q, z.zone[i], wp_name_size(z.zone[i])) > 0);
+        CHECK(wp_zones_match(&z, &q) == NULL || wp_zones_match(&z, &q) == wp_zones_match(&(struct wp_zones){.zone = z.zone, .n = 3}, &q));
+    }
+    wp_arena_done(&arena);
+}
+
+RUN_TESTS(TEST(test_long_list), TEST(test_words), TEST(test_strict), TEST(test_match))

@@ -58,6 +58,9 @@ static const struct {
      "plugin/timeouts: " AT(3) "invalid value for maxtcpqueries 'x': strconv.Atoi: parsing \"x\": invalid syntax"},
     {"timeouts {\nmaxtcpqueries 2 3\n}", "plugin/timeouts: " ARGS(3, "3")},
     {"timeouts {\nmaxtcpqueries -1\n}", ""},
+    {"timeouts {\nmaxconnections 0\n}", ""},
+    {"timeouts {\nmaxperclient -1\n}", "plugin/timeouts: " AT(3) "-1 is not in the range 0 to 2147483647"},
+    {"timeouts {\npipeline 0\n}", "plugin/timeouts: " AT(3) "0 is not in the range 1 to 2147483647"},
     {"timeouts {\nfoo 1\n}", "plugin/timeouts: " AT(3) "unknown option: 'foo'"},
     {"timeouts {\nread 1s\n}\ntimeouts", "plugin/timeouts: " AT(5) "timeouts block with no timeouts specified"},
 
@@ -109,6 +112,7 @@ static const struct {
     {"tls /dev/null /dev/null /dev/null d", "plugin/tls: " ARGS(2, "d")},
     {"tls /dev/null /nonexistent", "plugin/tls: could not load TLS cert: open /nonexistent: no such file or directory"},
     {"tls /dev/null /dev/null", ""},
+    {"tls /dev/null /dev/null /nonexistent", "plugin/tls: error reading CA: open /nonexistent: no such file or directory"},
     {"tls /dev/null /dev/null\ntls /dev/null /dev/null",
      "plugin/tls: TLS already configured for this server instance"},
     {"tls /dev/null /dev/null {\nclient_auth\n}", "plugin/tls: " ARGS(3, "client_auth")},
@@ -196,6 +200,11 @@ static void test_values(void)
     CHECK(s->https_max_connections == 0 && s->https_max_streams == 9); /* the first one counts */
     CHECK(s->grpc_max_connections == UINT32_MAX && s->grpc_max_streams == 0);
     CHECK(l.blocks[0].n_all == 5 && l.blocks[0].n_chain == 0);
+    conf_unload(&l);
+
+    load(&l, "timeouts {\nmaxconnections 0\nmaxperclient 9\npipeline 7\n}");
+    s = &l.blocks[0].set;
+    CHECK(l.r == 0 && s->tcp_max_connections == 0 && s->tcp_max_per_client == 9 && s->tcp_pipeline == 7);
     conf_unload(&l);
 
     load(&l, "multisocket");
