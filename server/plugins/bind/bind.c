@@ -1,7 +1,6 @@
 /* The addresses that a block listens on, instead of all. */
-#include <arpa/inet.h>
+#include <errno.h>
 #include <ifaddrs.h>
-#include <net/if.h>
 #include <string.h>
 
 #include "waypost/base/addr.h"
@@ -64,27 +63,32 @@ static int add_interface(struct wp_setup *s, struct list *l, const char *name,
     return 0;
 }
 
-static int add_words(struct wp_setup *s, struct list *l, const struct wp_line *line)
+/* Every address of the interface of that name. */
+static int add_interface_named(struct wp_setup *s, struct list *l, const char *name)
 {
     struct ifaddrs *interfaces = NULL;
-    int r = 0;
+    bool known;
+    int r;
 
     if (getifaddrs(&interfaces) < 0)
-        return wp_setup_fail(s, "failed to get interfaces list: %s", wp_strerror(-errno));
+        return wp_setup_fail(s, "failed to get interfaces list: %s", wp_setup_errno(s, errno));
+    r = add_interface(s, l, name, interfaces, &known);
+    freeifaddrs(interfaces);
+    if (r == 0 && !known)
+        r = wp_setup_fail(s, "not a valid IP address or interface name: \"%s\"", name);
+    return r;
+}
+
+static int add_words(struct wp_setup *s, struct list *l, const struct wp_line *line)
+{
+    int r = 0;
+
     for (unsigned i = 1; r == 0 && i < line->n_words; i++) {
         struct wp_addr a;
-        bool known;
 
-        r = add_interface(s, l, line->words[i], interfaces, &known);
-        if (r < 0 || known)
-            continue;
-        if (wp_addr_parse_ip(line->words[i], &a) < 0)
-            r = wp_setup_fail(s, "not a valid IP address or interface name: \"%s\"",
-                              line->words[i]);
-        else
-            r = add(s, l, line->words[i]);
+        r = wp_addr_parse_ip(line->words[i], &a) == 0 ? add(s, l, line->words[i])
+                                                      : add_interface_named(s, l, line->words[i]);
     }
-    freeifaddrs(interfaces);
     return r;
 }
 
