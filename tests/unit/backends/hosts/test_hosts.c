@@ -184,7 +184,7 @@ static struct hosts_table *table(bool no_reverse)
 {
     static struct wp_name zone;
     static const uint8_t *zones[] = {zone.wire};
-    static const struct wp_zones all = {zones, 1};
+    static const struct wp_zones all = {.zone = zones, .n = 1};
     const struct hosts_maker_config config = {
         .zones = &all, .ttl = 300, .no_reverse = no_reverse, .source = 1};
     struct hosts_table *t = NULL;
@@ -258,7 +258,7 @@ static void test_many_addresses(void)
 {
     static struct wp_name zone = {.len = 1};
     static const uint8_t *zones[] = {zone.wire};
-    static const struct wp_zones all = {zones, 1};
+    static const struct wp_zones all = {.zone = zones, .n = 1};
     const struct hosts_maker_config config = {.zones = &all, .ttl = 300, .source = 1};
     struct hosts_table *t = NULL;
     struct hosts_maker *m;
