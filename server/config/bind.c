@@ -33,7 +33,7 @@ static int set_up(struct binder *b, struct wp_block *block, const struct wp_plug
     if (node.self == NULL)
         return r;
     block->all[block->n_all++] = node;
-    if (!p->config_only)
+    if (p->in_chain != NULL ? p->in_chain(node.self) : !p->config_only)
         block->chain[block->n_chain++] = node;
     block->has_filter |= p->filter != NULL;
     block->has_metadata |= strcmp(p->name, "metadata") == 0;

@@ -158,6 +158,9 @@ struct wp_plugin {
     const char *unknown;
     enum wp_repeat repeat;
     bool config_only; /* puts no handler in the chain */
+    /* is this instance a handler after all? Asked when its lines have been read; NULL: as
+     * config_only says */
+    bool (*in_chain)(const void *self);
     bool class_any;   /* its presence admits classes other than IN (chaos, forward) */
 
     int (*new)(void *self, struct wp_setup *s);        /* before the first row; may be NULL */

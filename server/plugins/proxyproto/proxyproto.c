@@ -133,6 +133,21 @@ static void metadata(void *self, struct wp_query *q)
         wp_query_meta_set(q, "proxyproto/tlv", text); /* without memory the label is not set */
 }
 
+static bool in_chain(const void *self)
+{
+    const struct proxyproto *p = self;
+
+    return p->tlv_metadata;
+}
+
+/* In CoreDNS the metadata makes a handler of it, which shows in the metric plugin_enabled. */
+static int serve(void *self, struct wp_query *q)
+{
+    (void)self;
+    (void)q;
+    return WP_STEP_NEXT;
+}
+
 static const struct wp_option proxyproto_options[] = {
     {.name = "allow",
      .kind = WP_OPT_CALL,
@@ -160,6 +175,8 @@ const struct wp_plugin wp_plugin_proxyproto = {
     .unknown = "unknown option '%s'",
     .repeat = WP_REPEAT_LAST,
     .config_only = true,
+    .in_chain = in_chain,
     .check = check,
+    .serve = serve,
     .metadata = metadata,
 };

@@ -300,6 +300,7 @@ static void test_proxy(void)
     load(&l, "proxyproto {\nallow 10.0.0.0/8\ndefault SKIP\nudp_session_tracking 5s\ntlv_metadata\n}");
     p = &l.blocks[0].set.proxy;
     CHECK(l.r == 0 && p->deflt == WP_PROXY_SKIP && p->tlv_metadata);
+    CHECK(l.blocks[0].n_chain == 1); /* as in CoreDNS, for the metric plugin_enabled */
     CHECK(p->udp_session_ns == INT64_C(5000000000) && p->udp_sessions_max == 0); /* the default */
     conf_unload(&l);
 
