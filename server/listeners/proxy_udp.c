@@ -5,8 +5,9 @@
 
 #include "server/listeners/proxy.h"
 #include "waypost/base/hash.h"
+#include "waypost/plugin/log.h"
 
-enum { BUCKETS = 1024, SESSIONS_MAX = 10240, TLV_KEPT = 1024 };
+enum { BUCKETS = 1024, SESSIONS_MAX = 10240, TLV_KEPT = 1024, LOG_BURST = 5, LOG_EVERY_S = 10 };
 
 struct session {
     struct session *chain;         /* of its bucket */
@@ -115,17 +116,29 @@ static void attribute(struct wp_query *q, const struct wp_addr *client, const st
     q->proxy_tlv_len = tlv_len;
 }
 
-static bool without_header(struct wp_proxy_sessions *s, struct wp_query *q, uint64_t now_ns)
+/* No header: a session's client if there is one, else the sender itself (CoreDNS takes the header
+ * for optional; `allow` says whose headers are believed, not who must send one). */
+static void without_header(struct wp_proxy_sessions *s, struct wp_query *q, uint64_t now_ns)
 {
     const struct session *e = find(s, &q->peer, now_ns);
     const uint8_t *tlv;
 
     if (e == NULL)
-        return false;
+        return;
     /* the session may go while the query waits */
     tlv = e->tlv_len > 0 ? wp_arena_dup(q->arena, e->tlv, e->tlv_len) : NULL;
     attribute(q, &e->client, &e->dest, tlv, tlv != NULL ? e->tlv_len : 0);
-    return true;
+}
+
+static bool refuse(const struct wp_addr *peer, const char *why)
+{
+    static struct wp_log_limit limit;
+    char text[WP_ADDR_TEXT_MAX];
+
+    if (wp_log_allow(&limit, LOG_BURST, LOG_EVERY_S))
+        wp_log(WP_WARNING, NULL, "dropping invalid Proxy Protocol packet from %s: %s",
+               wp_addr_text(peer, text), why);
+    return false;
 }
 
 bool wp_proxy_datagram(struct wp_proxy_sessions **sessions, const struct wp_proxy_settings *set,
@@ -138,10 +151,20 @@ bool wp_proxy_datagram(struct wp_proxy_sessions **sessions, const struct wp_prox
     if (policy == WP_PROXY_SKIP)
         return true;
     n = wp_proxy_parse(q->wire, q->wire_len, &h);
-    if (n == WP_ENOTFOUND)
-        return policy == WP_PROXY_USE ? without_header(*sessions, q, now_ns) : true;
-    if (n <= 0 || policy == WP_PROXY_REJECT)
-        return false;
+    if (n == WP_ENOTFOUND) {
+        if (policy == WP_PROXY_USE)
+            without_header(*sessions, q, now_ns);
+        return true;
+    }
+    if (n <= 0)
+        return refuse(&q->peer, "malformed header");
+    if (h.version == 1)
+        return refuse(&q->peer,
+                      "unsupported Proxy Protocol version 1 (only v2 supported for UDP)");
+    if (!h.local && !h.datagram)
+        return refuse(&q->peer, "PROXY Protocol header is not UDP type");
+    if (policy == WP_PROXY_REJECT)
+        return refuse(&q->peer, "connection rejected by Proxy Protocol connection policy");
     q->wire += n;
     q->wire_len -= (uint32_t)n;
     if (policy == WP_PROXY_USE && !h.local) {

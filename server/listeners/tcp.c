@@ -382,6 +382,8 @@ static void dns_drain(struct wp_conn *c)
 {
     struct dns_conn *d = c->state;
 
+    for (struct waiting *w = d->waiting; w != NULL; w = w->next)
+        w->q->draining = true; /* their answers say keepalive 0 too */
     if (d->full || d->starved)
         return; /* messages wait here: dns_input finishes when they are taken up */
     d->finishing = true;

@@ -1,0 +1,453 @@
+"""TLS and DoT: transports.md 17.3, row by row. Rows left out, with the unit test that stands for them where there is
+one: S08 and S11 (one certificate for each listener is what a Corefile can say), S17 (python's ssl cannot renegotiate),
+S19 (keys rotate every 12 hours) and S20: tests/unit/tls/test_tls.c; S41 (no directive names an OCSP file)."""
+import shutil
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import time
+
+import fixture
+import pki
+import pytest
+import wire
+from server import Waypost, wait_for
+
+FILES = fixture.FILES
+WWW = {"www.waypost.test. A 192.0.2.1"}
+
+
+def corefile(tls, zone="waypost.test", options=""):
+    return f"tls://{zone}:{{tls}} {{\n {tls}\n {options}\n file {{dir}}/db.waypost.test waypost.test\n}}\n"
+
+
+def tls_line(cert, key, ca=None, mode=None):
+    return f"tls {cert} {key} {ca or ''}" + (f" {{\n client_auth {mode}\n }}" if mode else "")
+
+
+@pytest.fixture(scope="module")
+def w():
+    with Waypost(corefile(tls_line(*pki.cert("ns.waypost.test"))), files=FILES) as server:
+        yield server
+
+
+def context(alpn=None, version=None, ciphers=None, cert=None, lowest=None):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.check_hostname = False
+    c.verify_mode = ssl.CERT_NONE
+    if lowest:
+        c.minimum_version = lowest
+    if version:
+        c.maximum_version = version
+    if ciphers:
+        c.set_ciphers(ciphers)
+    if alpn:
+        c.set_alpn_protocols(alpn)
+    if cert:
+        c.load_cert_chain(*cert)
+    return c
+
+
+def connect(server, ctx=None, sni=None, session=None, timeout=4.0):
+    raw = socket.create_connection(("127.0.0.1", server.port["tls"]), timeout)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return (ctx or context()).wrap_socket(raw, server_hostname=sni, session=session)
+
+
+def ask(s, msg=wire.A):
+    s.sendall(wire.framed(msg))
+    return wire.read_message(s)
+
+
+def answered(server, ctx=None, sni=None):
+    """True: the canonical answer came. False: the server refused, at whatever point."""
+    try:
+        with connect(server, ctx, sni) as s:
+            r = ask(s)
+            return r is not None and wire.sections(r)[0] == WWW
+    except (ssl.SSLError, ConnectionError):
+        return False
+
+
+def alert(server, ctx):
+    """The alert that refused us, as OpenSSL names it."""
+    with pytest.raises((ssl.SSLError, ConnectionError)) as e:
+        with connect(server, ctx) as s:
+            assert ask(s) is None, "answered"
+            raise ConnectionError("closed")
+    return (getattr(e.value, "reason", None) or str(e.value)).upper().replace(" ", "_")
+
+
+# --- versions, suites, ALPN -------------------------------------------------------------------------------------
+
+HELLOS = [
+    ("S01", dict(alpn=["dot"]), "TLSv1.3", "dot"),
+    ("S02", dict(version=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-ECDSA-AES128-GCM-SHA256"), "TLSv1.2", None),
+    ("S05", dict(), "TLSv1.3", None),
+    ("S07", dict(alpn=["h2", "dot"]), "TLSv1.3", "dot"),
+]
+
+
+@pytest.mark.parametrize("how, version, alpn", [pytest.param(*r[1:], id=r[0]) for r in HELLOS])
+def test_served(w, how, version, alpn):
+    with connect(w, context(**how)) as s:
+        assert s.version() == version and s.selected_alpn_protocol() == alpn
+        assert wire.sections(ask(s))[0] == WWW
+
+
+OLD = dict(ciphers="ALL:@SECLEVEL=0")
+REFUSED = [
+    ("S03-1.0", dict(lowest=ssl.TLSVersion.TLSv1, version=ssl.TLSVersion.TLSv1, **OLD), "PROTOCOL_VERSION"),
+    ("S03-1.1", dict(lowest=ssl.TLSVersion.TLSv1_1, version=ssl.TLSVersion.TLSv1_1, **OLD), "PROTOCOL_VERSION"),
+    ("S04-cbc", dict(version=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-ECDSA-AES128-SHA"), "HANDSHAKE_FAILURE"),
+    ("S04-rsa", dict(version=ssl.TLSVersion.TLSv1_2, ciphers="AES128-GCM-SHA256"), "HANDSHAKE_FAILURE"),
+    ("S06", dict(alpn=["h2"]), "NO_APPLICATION_PROTOCOL"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("how, why", [pytest.param(*r[1:], id=r[0]) for r in REFUSED])
+def test_refused(w, how, why):
+    assert why in alert(w, context(**how))
+
+
+@pytest.mark.parametrize("row, sni", [("S09", "unknown.example"), ("S10", None)])
+def test_default_certificate(w, row, sni):
+    with connect(w, sni=sni) as s:
+        assert b"ns.waypost.test" in s.getpeercert(binary_form=True)
+        assert wire.sections(ask(s))[0] == WWW
+
+
+@pytest.mark.parametrize("row, data", [("S12", wire.framed(wire.A)), ("S13", b"GET / HTTP/1.0\r\n\r\n")])
+def test_not_tls(w, row, data):
+    with socket.create_connection(("127.0.0.1", w.port["tls"]), 3) as s:
+        s.sendall(data)
+        got = b""
+        while part := s.recv(4096):
+            got += part
+        assert got == b"" or got[0] == 21  # an alert
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("row", ["S15"])
+def test_silent(w, row):
+    with socket.create_connection(("127.0.0.1", w.port["tls"]), 8) as s:
+        t0 = time.monotonic()
+        assert s.recv(1) == b""
+        assert 2 < time.monotonic() - t0 <= 6
+
+
+@pytest.mark.parametrize("row", ["S16"])
+def test_hello_in_many_records(w, row):
+    ctx, out, inn = context(), ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ctx.wrap_bio(inn, out)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = out.read()
+    body, step = hello[5:], len(hello) // 10 + 1
+    with socket.create_connection(("127.0.0.1", w.port["tls"]), 3) as s:
+        for i in range(0, len(body), step):
+            part = body[i:i + step]
+            s.sendall(hello[:3] + struct.pack(">H", len(part)) + part)
+            time.sleep(0.002)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                s.sendall(out.read())
+                inn.write(s.recv(65536))
+        tls.write(wire.framed(wire.A))
+        s.sendall(out.read())
+        data = b""
+        while len(data) < 40:
+            try:
+                data += tls.read(4096)
+            except ssl.SSLWantReadError:
+                inn.write(s.recv(65536))
+        assert wire.sections(data[2:])[0] == WWW
+
+
+@pytest.mark.parametrize("row", ["S18"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_resumed(w, version, row):
+    ctx = context(version=version)
+    with connect(w, ctx) as s:
+        ask(s)
+        session = s.session
+    for _ in range(3):
+        with connect(w, ctx, session=session) as s:
+            assert s.session_reused
+            assert wire.sections(ask(s))[0] == WWW
+            session = s.session
+
+
+@pytest.mark.parametrize("row", ["S21"])
+def test_no_compression(w, row):
+    with connect(w) as s:
+        assert s.compression() is None
+
+
+@pytest.mark.parametrize("row", ["S22"])
+def test_three_in_a_record(w, row):
+    with connect(w) as s:
+        s.sendall(b"".join(wire.framed(wire.with_id(wire.A, i)) for i in (1, 2, 3)))
+        assert {struct.unpack(">H", wire.read_message(s)[:2])[0] for _ in range(3)} == {1, 2, 3}
+
+
+# --- padding ----------------------------------------------------------------------------------------------------
+
+def padding(reply):
+    return [o for o in wire.parse(reply).options if o.otype == 12]
+
+
+@pytest.mark.parametrize("row, name", [("S23", "www"), ("S23-large", "big")])
+def test_padded(w, row, name):
+    with connect(w) as s:
+        qtype = "A" if name == "www" else "TXT"
+        r = ask(s, wire.query(name + ".waypost.test", qtype, extra=wire.opt(options=wire.option(12))))
+        assert len(r) % 468 == 0
+        pad = padding(r)
+        assert len(pad) == 1 and set(pad[0].data) <= {0}
+
+
+@pytest.mark.parametrize("row", ["S24"])
+def test_opt_without_padding(w, row):
+    with connect(w) as s:
+        r = ask(s, wire.A_OPT)
+        assert wire.parse(r).edns == 0 and not padding(r) and len(r) < 200
+
+
+@pytest.mark.parametrize("row", ["S25"])
+def test_no_opt(w, row):
+    with connect(w) as s:
+        r = ask(s)
+        assert wire.parse(r).edns == -1 and len(r) < 200
+
+
+@pytest.mark.parametrize("row", ["S26"])
+def test_fin_without_close_notify(w, row):
+    s = connect(w)
+    s.sendall(wire.framed(wire.A))
+    assert wire.sections(wire.read_message(s))[0] == WWW
+    raw = socket.socket(fileno=s.detach())
+    raw.shutdown(socket.SHUT_WR)
+    raw.settimeout(2)
+    while raw.recv(4096):
+        pass
+    raw.close()
+    assert answered(w)
+    assert "[ERROR]" not in w.output()
+
+
+@pytest.mark.parametrize("row", ["S46"])
+def test_update_not_enabled(w, row):
+    with connect(w) as s:
+        assert wire.rcode(ask(s, wire.query("www.waypost.test", flags=5 << 11))) == 4
+
+
+# --- certificates that change -----------------------------------------------------------------------------------
+
+def serial(server):
+    with connect(server) as s:
+        der = s.getpeercert(binary_form=True)
+    return "two.waypost.test" if b"two.waypost.test" in der else "one.waypost.test"
+
+
+@pytest.fixture
+def changing():
+    (c1, k1), _ = pki.cert("one.waypost.test"), pki.cert("two.waypost.test")
+    files = {**FILES, "live.pem": open(c1).read(), "live.key": open(k1).read()}
+    with Waypost(corefile(tls_line("{dir}/live.pem", "{dir}/live.key")), files=files) as server:
+        yield server
+
+
+def put(server, name):
+    cert, key = pki.cert(name) if name else (None, None)
+    for live, new in (("live.key", key), ("live.pem", cert)):
+        if new:
+            shutil.copy(new, server.path(live))
+        else:
+            with open(server.path(live), "w") as f:
+                f.write("rubbish\n")
+
+
+@pytest.mark.parametrize("row", ["S27"])
+@pytest.mark.parametrize("how", ["reload", "by itself"])
+def test_new_certificate(changing, how, row):
+    with connect(changing) as old:
+        assert wire.sections(ask(old))[0] == WWW
+        assert serial(changing) == "one.waypost.test"
+        put(changing, "two.waypost.test")
+        if how == "reload":
+            changing.kill(signal.SIGUSR1)
+        # the old connection is kept alive: its idle limit is shorter than the look at the files may take
+        wait_for(lambda: (ask(old), serial(changing) == "two.waypost.test")[1], 25, 0.2)
+        assert wire.sections(ask(old))[0] == WWW
+
+
+@pytest.mark.parametrize("row", ["S28"])
+@pytest.mark.parametrize("how", ["reload", "by itself"])
+def test_rubbish_certificate(changing, how, row):
+    put(changing, None)
+    if how == "reload":
+        changing.kill(signal.SIGUSR1)
+    wait_for(lambda: "[ERROR]" in changing.output(), 25)
+    assert "failed to find any PEM data" in changing.output()
+    assert serial(changing) == "one.waypost.test"
+    assert answered(changing)
+
+
+# --- client certificates ----------------------------------------------------------------------------------------
+
+GOOD = lambda: pki.cert("good.client", usage="clientAuth")
+STRANGER = lambda: pki.cert("stranger.client", issuer="otherca", usage="clientAuth")
+EXPIRED = lambda: pki.cert("expired.client", usage="clientAuth", days=-1)
+SERVER = lambda: pki.cert("server.usage", usage="serverAuth")
+NONE = lambda: None
+
+MODES = [
+    ("S29", "nocert", NONE, True), ("S29-with-one", "nocert", STRANGER, True),
+    ("S30", "request", NONE, True), ("S31", "request", STRANGER, True), ("S31-expired", "request", EXPIRED, True),
+    ("S32", "require", NONE, False), ("S33", "require", STRANGER, True), ("S33-expired", "require", EXPIRED, True),
+    ("S34", "verify_if_given", NONE, True), ("S35", "verify_if_given", STRANGER, False),
+    ("S35-good", "verify_if_given", GOOD, True),
+    ("S36", "require_and_verify", NONE, False),
+    ("S37-expired", "require_and_verify", EXPIRED, False), ("S37-usage", "require_and_verify", SERVER, False),
+    ("S37-unknown", "require_and_verify", STRANGER, False),
+    ("S38", "require_and_verify", GOOD, True),
+]
+
+
+@pytest.fixture(scope="module")
+def by_mode():
+    servers = {}
+
+    def get(mode):
+        if mode not in servers:
+            line = tls_line(*pki.cert("ns.waypost.test"), pki.ca(), mode)
+            servers[mode] = Waypost(corefile(line), files=FILES)
+        return servers[mode]
+    yield get
+    for s in servers.values():
+        s.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["v12", "v13"])
+@pytest.mark.parametrize("mode, who, served", [pytest.param(*r[1:], id=r[0]) for r in MODES])
+def test_client_auth(by_mode, mode, who, served, version):
+    assert answered(by_mode(mode), context(version=version, cert=who())) == served
+
+
+ALERTS = [
+    ("S32", "require", NONE, ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")),
+    ("S35", "verify_if_given", STRANGER, ("UNKNOWN_CA", "BAD_CERTIFICATE")),
+    ("S36", "require_and_verify", NONE, ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")),
+    ("S37-expired", "require_and_verify", EXPIRED, ("CERTIFICATE_EXPIRED", "BAD_CERTIFICATE")),
+    ("S37-usage", "require_and_verify", SERVER, ("BAD_CERTIFICATE", "UNSUPPORTED_CERTIFICATE")),
+]
+
+
+@pytest.mark.parametrize("mode, who, why", [pytest.param(*r[1:], id=r[0]) for r in ALERTS])
+def test_client_auth_alert(by_mode, mode, who, why):
+    got = alert(by_mode(mode), context(cert=who()))
+    assert any(a in got for a in why), got
+
+
+@pytest.mark.parametrize("row", ["S42"])
+def test_resumption_after_ca_change(row):
+    good = GOOD()
+    with open(pki.ca()) as f:
+        files = {**FILES, "clients.pem": f.read()}
+    line = tls_line(*pki.cert("ns.waypost.test"), "{dir}/clients.pem", "require_and_verify")
+    with Waypost(corefile(line), files=files) as server:
+        ctx = context(cert=good)
+        with connect(server, ctx) as s:
+            ask(s)
+            session = s.session
+        with connect(server, ctx, session=session) as s:
+            assert s.session_reused and wire.sections(ask(s))[0] == WWW
+            session = s.session
+        shutil.copy(pki.ca("otherca"), server.path("clients.pem"))
+        server.kill(signal.SIGUSR1)
+        wait_for(lambda: "Reloading complete" in server.output())
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            with connect(server, ctx, session=session) as s:
+                assert ask(s) is None
+                raise ConnectionError
+
+
+# --- configuration ----------------------------------------------------------------------------------------------
+
+def starts(text):
+    """None when it starts; its output when it refuses."""
+    server = Waypost(text, files=FILES, wait=False)
+    try:
+        code = server.wait(10)
+        assert code == 1
+        return server.output()
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        server.__exit__(AssertionError, None, None)
+
+
+@pytest.mark.parametrize("row", ["S39"])
+def test_unknown_mode(row):
+    out = starts(corefile(tls_line(*pki.cert("ns.waypost.test"), mode="always")))
+    assert "unknown authentication type 'always'" in out
+
+
+@pytest.mark.parametrize("row", ["S40"])
+def test_one_argument(row):
+    assert starts(corefile("tls " + pki.cert("ns.waypost.test")[0])) is not None
+
+
+def two_blocks(one, two):
+    return corefile(one) + corefile(two, zone="other.test")
+
+
+def policies():
+    base = pki.cert("ns.waypost.test")
+    return {
+        "certificate": (tls_line(*base), tls_line(*pki.cert("ns2.waypost.test")), "server certificates differ"),
+        "mode": (tls_line(*base), tls_line(*base, mode="request"), "client authentication policies differ"),
+        "ca": (tls_line(*base, pki.ca()), tls_line(*base, pki.ca("otherca")), "client CA pools differ"),
+        "without": (tls_line(*base), "", "TLS is configured for only one server block"),
+    }
+
+
+@pytest.mark.parametrize("what", ["certificate", "mode", "ca", "without"])
+@pytest.mark.parametrize("row", ["S43"])
+def test_conflict(what, row):
+    one, two, why = policies()[what]
+    out = starts(two_blocks(one, two))
+    assert "conflicting TLS configuration for shared listener tls://" in out
+    assert 'between zones "waypost.test." and "other.test.": ' + why in out
+
+
+@pytest.mark.parametrize("row", ["S44"])
+def test_same_policy(row):
+    line = tls_line(*pki.cert("ns.waypost.test"))
+    with Waypost(two_blocks(line, line), files=FILES) as server:
+        with connect(server) as s:
+            assert wire.sections(ask(s))[0] == WWW
+            assert wire.rcode(ask(s, wire.query("x.other.test"))) == 5  # a block whose chain has no such zone
+
+
+@pytest.mark.parametrize("row", ["S45"])
+def test_conflict_on_reload(row):
+    line = tls_line(*pki.cert("ns.waypost.test"))
+    with Waypost(corefile(line), files=FILES) as server:
+        server.write(two_blocks(*policies()["certificate"][:2]))
+        server.kill(signal.SIGUSR1)
+        wait_for(lambda: "server certificates differ" in server.output())
+        assert answered(server)
+
+
+def test_without_tls_it_is_plain():
+    """As CoreDNS: a tls:// block without certificates speaks DNS over TCP."""
+    with Waypost(corefile(""), files=FILES) as server:
+        assert wire.sections(wire.tcp(server.port["tls"], wire.A))[0] == WWW

@@ -1,0 +1,66 @@
+"""Certificates for tests, made by openssl(1) once for a run."""
+import functools
+import os
+import subprocess
+import tempfile
+
+_dir = tempfile.TemporaryDirectory(prefix="waypost-pki-")
+DIR = _dir.name
+
+
+def path(name):
+    return os.path.join(DIR, name)
+
+
+def _openssl(*args):
+    subprocess.run(["openssl", *args], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def _key(name):
+    _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path(name + ".key"))
+
+
+def ca(name="ca"):
+    """A CA: path of its certificate."""
+    return _ca(name)
+
+
+@functools.lru_cache(maxsize=None)
+def _ca(name):
+    _key(name)
+    _openssl("req", "-x509", "-new", "-key", path(name + ".key"), "-days", "30", "-subj", f"/CN={name}",
+             "-out", path(name + ".pem"))
+    return path(name + ".pem")
+
+
+@functools.lru_cache(maxsize=None)
+def cert(name, issuer="ca", usage="serverAuth", days=30):
+    """(certificate, key) signed by the CA."""
+    ca(issuer)
+    _key(name)
+    _openssl("req", "-new", "-key", path(name + ".key"), "-subj", f"/CN={name}", "-out", path(name + ".csr"))
+    with open(path(name + ".ext"), "w") as f:
+        f.write(f"basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\nsubjectAltName=DNS:{name},IP:127.0.0.1\n")
+    dates = ["-days", str(days)] if days > 0 else ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"]
+    if days > 0:
+        _openssl("x509", "-req", "-in", path(name + ".csr"), "-CA", path(issuer + ".pem"), "-CAkey",
+                 path(issuer + ".key"), "-CAcreateserial", *dates, "-extfile", path(name + ".ext"), "-out",
+                 path(name + ".pem"))
+    else:
+        _past(name, issuer)
+    return path(name + ".pem"), path(name + ".key")
+
+
+def _past(name, issuer):
+    """A certificate that has ended: `openssl x509` of 3.0 cannot date back, `openssl ca` can."""
+    base = path(name + ".ca")
+    os.makedirs(base, exist_ok=True)
+    open(os.path.join(base, "index.txt"), "w").close()
+    with open(os.path.join(base, "conf"), "w") as f:
+        f.write(f"[ca]\ndefault_ca=d\n[d]\ndatabase={base}/index.txt\nnew_certs_dir={base}\nserial={base}/serial\n"
+                "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n")
+    with open(os.path.join(base, "serial"), "w") as f:
+        f.write("1000\n")
+    _openssl("ca", "-batch", "-config", os.path.join(base, "conf"), "-in", path(name + ".csr"), "-cert",
+             path(issuer + ".pem"), "-keyfile", path(issuer + ".key"), "-startdate", "20200101000000Z", "-enddate",
+             "20200201000000Z", "-extfile", path(name + ".ext"), "-out", path(name + ".pem"), "-notext")
