@@ -765,6 +765,7 @@ static int shared_get(struct wp_http_pool *p)
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
     nghttp2_option_set_no_closed_streams(h->option, 1);
+    nghttp2_option_set_stream_reset_rate_limit(h->option, 100000, 100000); /* ours is lower */
     p->h2 = h;
     p->h2_free = shared_free;
     return 0;

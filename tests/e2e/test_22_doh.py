@@ -557,17 +557,18 @@ def test_refusals_are_counted(w):
 
 # --- other people's clients ---------------------------------------------------------------------------------------------------------------
 
-CURL = [("http2", ["--http2", "-k"], "https"), ("http1", ["--http1.1", "-k"], "https"), ("clear http1", ["--http1.1"], "http"),
-        ("clear http2", ["--http2-prior-knowledge"], "http")]
+# curl 7.88 cannot use a connection again that it began with prior knowledge: one request there
+CURL = [("http2", ["--http2", "-k"], "https", 2), ("http1", ["--http1.1", "-k"], "https", 2), ("clear http1", ["--http1.1"], "http", 2),
+        ("clear http2", ["--http2-prior-knowledge"], "http", 1)]
 
 
-@pytest.mark.parametrize("what, args, scheme", CURL, ids=[c[0] for c in CURL])
-def test_curl(w, tmp_path, what, args, scheme):
+@pytest.mark.parametrize("what, args, scheme, n", CURL, ids=[c[0] for c in CURL])
+def test_curl(w, tmp_path, what, args, scheme, n):
     (tmp_path / "q").write_bytes(A)
     url = f"{scheme}://127.0.0.1:{w.port[scheme]}{PATH}"
     out = subprocess.run(["curl", "-s", "-S", "--max-time", "5", *args, "-H", f"content-type: {DNS}", "--data-binary",
-                          f"@{tmp_path}/q", url, url], capture_output=True, check=True).stdout
-    assert out.count(b"\xc0\0\2\1") == 2
+                          f"@{tmp_path}/q", *[url] * n], capture_output=True, check=True).stdout
+    assert out.count(b"\xc0\0\2\1") == n
 
 
 def test_kdig(w):

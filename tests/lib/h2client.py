@@ -7,7 +7,7 @@ import clients
 import h2.config
 import h2.connection
 import h2.events
-import h2.settings
+import hyperframe.frame
 
 
 class Stream:
@@ -31,6 +31,8 @@ class H2:
         if settings:
             self.c.local_settings.update(settings)
             self.c.local_settings.acknowledge()
+        # the library takes the first GOAWAY for the end of everything; running streams go on
+        self.c._frame_dispatch_table[hyperframe.frame.GoAwayFrame] = self.on_goaway
         self.c.initiate_connection()
         self.streams, self.goaway, self.closed, self.n_events, self.pings = {}, [], False, 0, 0
         self.remote = {}
@@ -58,13 +60,28 @@ class H2:
         fields = [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", path), *headers]
         self.c.send_headers(sid, fields, end_stream=body is None and end)
         if body is not None:
-            left = body
-            while len(left) > 16384:
-                self.c.send_data(sid, left[:16384])
-                left = left[16384:]
-            self.c.send_data(sid, left, end_stream=end)
+            self.send(sid, body, end)
         self.flush()
         return sid
+
+    def send(self, sid, body, end=True):
+        """Octets of a body, as the server's windows allow."""
+        stream = self.streams[sid]
+        while True:
+            n = min(len(body), self.c.local_flow_control_window(sid), self.c.max_outbound_frame_size)
+            if n < len(body) and n == 0:
+                self.flush()
+                if not self.read(lambda: stream.done or self.c.local_flow_control_window(sid) > 0) or stream.done:
+                    return
+                continue
+            self.c.send_data(sid, body[:n], end_stream=end and n == len(body))
+            body = body[n:]
+            if not body:
+                return
+
+    def on_goaway(self, f):
+        self.goaway.append((f.error_code, f.last_stream_id, f.additional_data))
+        return [], []
 
     def event(self, e):
         self.n_events += 1
@@ -81,8 +98,6 @@ class H2:
             s.ended = True
         elif isinstance(e, h2.events.StreamReset) and s:
             s.reset = int(e.error_code)
-        elif isinstance(e, h2.events.ConnectionTerminated):
-            self.goaway.append((int(e.error_code), e.last_stream_id, e.additional_data or b""))
         elif isinstance(e, h2.events.RemoteSettingsChanged):
             self.remote.update({int(k): v.new_value for k, v in e.changed_settings.items()})
         elif isinstance(e, h2.events.PingAckReceived):
