@@ -215,7 +215,8 @@ static void read_directives(struct parser *p, struct wp_conf_block *b)
             break;
         }
     }
-    if (braces && !p->stop)
+    /* CoreDNS takes the brace of the last option block for the missing one of the server block */
+    if (braces && !p->stop && !is_word(&p->cur, "}"))
         conf_error(p, &p->cur, WP_CONF_SYNTAX, NULL, "Unexpected token '%s', expecting '}'",
                    p->cur.text);
     b->lines = pop_lines(p, base, &b->n_lines);
