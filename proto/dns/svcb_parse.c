@@ -1,5 +1,6 @@
 /* SvcParams from presentation text (RFC 9460 s2.1, appendix A). */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 #include "proto/dns/rdata_priv.h"
@@ -122,19 +123,20 @@ static int parse_value(uint16_t key, const char *v, size_t len, struct wp_wr *wr
     }
 }
 
-/* The value behind '=', with or without quotes, decoded into the arena. NULL: malformed or no
- * memory. */
-static uint8_t *decode_value(const char *p, size_t len, struct wp_arena *a, size_t *ret_len)
+/* The value behind '=', with or without quotes, decoded into the arena. */
+static int decode_value(const char *p, size_t len, struct wp_arena *a, const uint8_t **ret,
+                        size_t *ret_len)
 {
     bool quoted = len > 0 && p[0] == '"'; /* then the token ends with the closing quote */
     struct wp_token raw = {.p = p + quoted, .len = len - 2 * quoted};
     uint8_t *value = wp_arena_alloc(a, raw.len);
-    int n = value != NULL ? wp_token_octets(&raw, value, raw.len) : WP_EMALFORMED;
+    int n = value != NULL ? wp_token_octets(&raw, value, raw.len) : -ENOMEM;
 
     if (n < 0)
-        return NULL;
+        return n;
+    *ret = value;
     *ret_len = (size_t)n;
-    return value;
+    return 0;
 }
 
 /* One parameter, key[=value], onto wr. */
@@ -148,9 +150,10 @@ static int parse_param(const struct wp_token *t, struct wp_arena *a, struct wp_w
     if (t->quoted || wp_svcb_key_parse(t->p, key_len, &key) < 0)
         return WP_EMALFORMED;
     if (eq != NULL) {
-        value = decode_value(eq + 1, t->len - key_len - 1, a, &n);
-        if (value == NULL)
-            return WP_EMALFORMED;
+        int r = decode_value(eq + 1, t->len - key_len - 1, a, &value, &n);
+
+        if (r < 0)
+            return r;
     }
     wp_wr_u16(wr, key);
     wp_wr_u16(wr, 0);
