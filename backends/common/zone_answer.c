@@ -116,7 +116,7 @@ static void note_wildcard(struct wp_query *q, const struct wp_entry *wild)
 static int answer_entry(struct wp_zone *z, struct wp_query *q, const struct wp_entry *e, bool wild)
 {
     if ((wp_entry_flags(e) & WP_ENTRY_CNAME) && q->msg.qtype != WP_TYPE_CNAME)
-        return wp_zone_chase(z, q, e);
+        return wp_zone_chase(z, q, e, wild);
     return answer_with(z, q, e, wild);
 }
 

@@ -65,7 +65,7 @@ void wp_zone_prove_gap(const struct wp_zone *z, struct wp_query *q, struct wp_zo
 const struct wp_entry *wp_zone_bend(const struct wp_zone *z, const struct wp_qname *name,
                                     const struct wp_seek *s, uint16_t qtype);
 /* Answer with the CNAME of e (the question's entry, or the wildcard) and what it leads to. */
-int wp_zone_chase(struct wp_zone *z, struct wp_query *q, const struct wp_entry *e);
+int wp_zone_chase(struct wp_zone *z, struct wp_query *q, const struct wp_entry *e, bool wild);
 /* Answer with the DNAME of e, an ancestor of the question, and what it leads to. */
 int wp_zone_follow_dname(struct wp_zone *z, struct wp_query *q, const struct wp_entry *e);
 /* Name servers, glue and DS of a cut, appended to a reply that may hold answers. The cut's name
