@@ -24,6 +24,7 @@ static const struct {
     {"bind", "plugin/bind: at least one address or interface name is expected"},
     {"bind 300.1.1.1", "plugin/bind: not a valid IP address or interface name: \"300.1.1.1\""},
     {"bind 127.0.0.1:53", "plugin/bind: not a valid IP address or interface name: \"127.0.0.1:53\""},
+    {"bind fe80::1%lo", ""}, /* D-bind-zone */
     {"bind lo {\nfoo\n}", "plugin/bind: " AT(3) "invalid option \"foo\""},
     {"bind lo {\nexcept\n}",
      "plugin/bind: at least one address or interface must be given to except subdirective"},
