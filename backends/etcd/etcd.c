@@ -19,7 +19,7 @@ static const struct wp_family stale_answers = {
 static bool uses_tls(const struct etcd *p)
 {
     return p->endpoints[0].scheme == WP_ETCD_SECURE ||
-           (p->endpoints[0].scheme == WP_ETCD_EITHER && p->has_tls);
+           (p->endpoints[0].scheme == WP_ETCD_EITHER && p->tls.given);
 }
 
 /* A zone inside another one of this directive needs no range of its own: the shortest that
@@ -52,9 +52,9 @@ static int get_range(struct etcd *p, struct wp_env *env, unsigned i)
     int r;
 
     if (src.tls) {
-        src.ca_file = p->ca_file;
-        src.cert_file = p->cert_file;
-        src.key_file = p->key_file;
+        src.ca_file = p->tls.ca;
+        src.cert_file = p->tls.cert;
+        src.key_file = p->tls.key;
     }
     if (wp_qname_set(&q, zone, wp_name_size(zone)) < 0)
         return wp_env_fail(env, "bad zone");

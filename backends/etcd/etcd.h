@@ -1,5 +1,6 @@
 /* One instance of the directive: what its lines say, and the zones it serves. */
 #pragma once
+#include "backends/common/client_tls.h"
 #include "backends/etcd/answer.h"
 #include "backends/etcd/mirror.h"
 #include "waypost/plugin/plugin.h"
@@ -14,8 +15,8 @@ struct etcd {
     struct wp_etcd_endpoint *endpoints;
     unsigned n_endpoints;
     const char *user, *password;
-    bool has_tls, no_apex_fallback;
-    const char *ca_file, *cert_file, *key_file;
+    bool no_apex_fallback;
+    struct wp_client_tls tls;
     int64_t min_s, max_s; /* 0: the default */
 
     /* each zone in the order of `zones` */

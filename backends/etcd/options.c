@@ -6,7 +6,6 @@
 #include "backends/etcd/etcd.h"
 #include "waypost/base/text.h"
 #include "waypost/plugin/log.h"
-#include "waypost/tls/tls.h"
 
 enum { PREFIX_MAX = 1024 };
 
@@ -74,11 +73,7 @@ static int parse_tls(void *self, struct wp_setup *s, const struct wp_line *l)
     if (n > 3)
         return wp_setup_error(s, l, "maximum of three arguments allowed for TLS config, found %u",
                               n);
-    p->has_tls = true;
-    p->ca_file = n == 1 ? l->words[1] : n == 3 ? l->words[3] : NULL;
-    p->cert_file = n >= 2 ? l->words[1] : NULL;
-    p->key_file = n >= 2 ? l->words[2] : NULL;
-    return 0;
+    return wp_client_tls_words(&p->tls, s, l);
 }
 
 /* Go trims, and takes nothing for 0. */
@@ -200,26 +195,6 @@ const struct wp_option etcd_options[] = {
 /* --- all lines together ------------------------------------------------------------------------
  */
 
-static int check_tls(struct etcd *p, struct wp_setup *s)
-{
-    struct wp_tls_client_config c;
-    struct wp_tls_ctx *ctx = NULL;
-    char why[256];
-
-    if (!p->has_tls)
-        return 0;
-    p->ca_file = p->ca_file != NULL ? wp_setup_path(s, p->ca_file) : NULL;
-    p->cert_file = p->cert_file != NULL ? wp_setup_path(s, p->cert_file) : NULL;
-    p->key_file = p->key_file != NULL ? wp_setup_path(s, p->key_file) : NULL;
-    /* Only to see that the files are good: connections to etcd are gRPC's. */
-    c = (struct wp_tls_client_config){
-        .ca_file = p->ca_file, .cert_file = p->cert_file, .key_file = p->key_file};
-    if (wp_tls_client_new(&c, why, &ctx) < 0)
-        return wp_setup_fail(s, "%s", why);
-    wp_tls_ctx_unref(ctx);
-    return 0;
-}
-
 static int init_zones(struct etcd *p, struct wp_setup *s)
 {
     if (p->zones.n == 0)
@@ -253,6 +228,7 @@ int etcd_check(void *self, struct wp_setup *s)
         wp_log(WP_WARNING, "etcd", "credentials with an empty user or password are not used");
         p->user = p->password = NULL;
     }
-    r = check_tls(p, s);
+    /* Only to see that the files are good: connections to etcd are gRPC's. */
+    r = p->tls.given ? wp_client_tls_check(&p->tls, s) : 0;
     return r < 0 ? r : init_zones(p, s);
 }

@@ -7,7 +7,6 @@
 
 #include "waypost/base/text.h"
 #include "waypost/plugin/block.h"
-#include "waypost/tls/tls.h"
 
 static const struct wp_family broken_family = {
     .name = "coredns_forward_healthcheck_broken_total",
@@ -40,16 +39,6 @@ static bool uses(const struct forward_stanza *st, enum wp_upstream_kind transpor
     return false;
 }
 
-static int load_tls(const struct forward_stanza *st, struct wp_setup *s, const char *alpn,
-                    struct wp_tls_ctx **ret)
-{
-    const struct wp_tls_client_config c = {
-        .cert_file = st->tls_cert, .key_file = st->tls_key, .ca_file = st->tls_ca, .alpn = alpn};
-    char why[WP_TLS_ERR_MAX];
-
-    return wp_tls_client_new(&c, why, ret) < 0 ? wp_setup_fail(s, "%s", why) : 0;
-}
-
 static int end_stanza(void *self, struct wp_setup *s, const struct wp_line *l)
 {
     struct forward_stanza *st = ((struct forward *)self)->current;
@@ -74,10 +63,10 @@ static int end_stanza(void *self, struct wp_setup *s, const struct wp_line *l)
     }
     p->health_tcp = st->force_tcp;
     p->http_host = st->tls_servername;
-    if (uses(st, WP_UPSTREAM_TLS) || st->tls_set)
-        r = load_tls(st, s, NULL, &st->tls);
+    if (uses(st, WP_UPSTREAM_TLS) || st->client_tls.given)
+        r = wp_client_tls_new(&st->client_tls, s, NULL, &st->tls);
     if (r == 0 && uses(st, WP_UPSTREAM_HTTPS))
-        r = load_tls(st, s, "h2", &st->https);
+        r = wp_client_tls_new(&st->client_tls, s, "h2", &st->https);
     p->tls = st->tls;
     p->https = st->https;
     return r;
@@ -145,8 +134,8 @@ static void forward_stop(void *self)
     forward_workers_free(f);
     for (struct forward_stanza *st = f->first; st != NULL; st = st->next) {
         free(atomic_load(&st->list));
-        wp_tls_ctx_unref(st->tls);
-        wp_tls_ctx_unref(st->https);
+        wp_client_tls_free(st->tls);
+        wp_client_tls_free(st->https);
         atomic_store(&st->list, NULL);
         st->tls = st->https = NULL;
     }

@@ -2,6 +2,7 @@
  * Corefile order. */
 #pragma once
 #include <stdatomic.h>
+#include "backends/common/client_tls.h"
 #include "backends/common/upstream.h"
 #include "waypost/base/grace.h"
 #include "waypost/plugin/metric.h"
@@ -65,8 +66,8 @@ struct forward_stanza {
     const char *max_concurrent_text;
     struct wp_addr resolver[FORWARD_RESOLVERS_MAX];
     unsigned n_resolvers;
-    bool tls_set;
-    const char *tls_cert, *tls_key, *tls_ca, *tls_servername;
+    struct wp_client_tls client_tls;
+    const char *tls_servername;
     struct wp_upstream_profile profile;
     struct wp_tls_ctx *tls, *https;
     /* from check() on: addresses and resolved names; files stand in `to` */

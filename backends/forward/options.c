@@ -289,21 +289,8 @@ static int parse_doh_method(void *self, struct wp_setup *s, const struct wp_line
 
 static int parse_tls(void *self, struct wp_setup *s, const struct wp_line *l)
 {
-    struct forward_stanza *st = stanza(self);
-    const char *path[3] = {0};
-
-    if (l->n_words > 4)
-        return wp_setup_arg_error(s, l);
-    for (unsigned i = 1; i < l->n_words; i++) {
-        path[i - 1] = wp_setup_path(s, l->words[i]);
-        if (path[i - 1] == NULL)
-            return -ENOMEM;
-    }
-    st->tls_set = true;
-    st->tls_cert = l->n_words > 2 ? path[0] : NULL;
-    st->tls_key = l->n_words > 2 ? path[1] : NULL;
-    st->tls_ca = l->n_words == 2 ? path[0] : path[2];
-    return 0;
+    return l->n_words > 4 ? wp_setup_arg_error(s, l)
+                          : wp_client_tls_words(&stanza(self)->client_tls, s, l);
 }
 
 static int parse_tls_servername(void *self, struct wp_setup *s, const struct wp_line *l)

@@ -7,7 +7,6 @@
 #include "backends/forward/forward.h"
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/loop.h"
-#include "waypost/tls/tls.h"
 
 #define SECOND 1000000000ull
 
@@ -148,18 +147,6 @@ static void look_at_files(struct forward_watch *w, struct forward_stanza *st)
     }
 }
 
-static void refresh(struct wp_tls_ctx *ctx)
-{
-    char why[WP_TLS_ERR_MAX];
-    int r = ctx != NULL ? wp_tls_ctx_refresh(ctx, why) : 0;
-
-    if (r > 0)
-        wp_log(WP_INFO, "forward", "Certificate files changed: in use for new connections");
-    else if (r < 0)
-        wp_log(WP_ERROR, "forward",
-               "Certificate files changed but are not usable, keeping the old ones: %s", why);
-}
-
 static void on_timer(struct wp_timer *t)
 {
     struct forward_watch *w = (struct forward_watch *)((char *)t - offsetof(struct forward_watch, timer));
@@ -168,9 +155,9 @@ static void on_timer(struct wp_timer *t)
 
     for (struct forward_stanza *st = w->f->first; st != NULL; st = st->next) {
         look_at_files(w, st);
-        if (certificates && (st->tls_cert != NULL || st->tls_ca != NULL)) {
-            refresh(st->tls);
-            refresh(st->https);
+        if (certificates && wp_client_tls_has_files(&st->client_tls)) {
+            wp_client_tls_refresh(st->tls, "forward");
+            wp_client_tls_refresh(st->https, "forward");
         }
     }
     wp_timer_set(loop, t, wp_loop_now(loop) + FORWARD_WATCH_S * SECOND);
@@ -200,7 +187,7 @@ int forward_watch_start(struct forward *f)
     bool needed = false;
 
     for (const struct forward_stanza *st = f->first; st != NULL; st = st->next)
-        needed = needed || st->has_files || st->tls_cert != NULL || st->tls_ca != NULL;
+        needed = needed || st->has_files || wp_client_tls_has_files(&st->client_tls);
     if (!needed)
         return 0;
     w = calloc(1, sizeof(*w));
