@@ -12,10 +12,10 @@ static int answer_exact(struct wp_etcd_answer *a, const struct wp_etcd_target *t
     int r = wp_etcd_gather(a, &t->path, WP_ETCD_EXACT, qtype, &e);
     const struct wp_etcd_rec *rec;
 
-    if (r < 0 || a->outcome != WP_ETCD_FOUND || e.n == 0)
+    if (r < 0 || a->outcome != WP_ETCD_FOUND)
         return r;
-    rec = e.at[0];
-    if (!(rec->flags & WP_ETCD_REC_HOST))
+    rec = wp_etcd_next(a, &e);
+    if (rec == NULL || !(rec->flags & WP_ETCD_REC_HOST))
         return 0;
     return wp_etcd_add(a, &(struct wp_etcd_item){.type = qtype,
                                                  .section = WP_ANSWER,
@@ -48,9 +48,8 @@ static int answer_srv(struct wp_etcd_answer *a, const struct wp_etcd_target *t)
     return r == 0 && a->outcome == WP_ETCD_NO_NAME ? wp_etcd_answer_service(a, t) : r;
 }
 
-int wp_etcd_answer(struct wp_etcd_answer *a, const struct wp_qname *q, uint16_t qtype)
+int wp_etcd_answer(struct wp_etcd_answer *a, const struct wp_etcd_target *t, uint16_t qtype)
 {
-    struct wp_etcd_target t = {.name = *q};
     struct wp_etcd_entries e;
 
     a->outcome = WP_ETCD_FOUND;
@@ -61,28 +60,27 @@ int wp_etcd_answer(struct wp_etcd_answer *a, const struct wp_qname *q, uint16_t 
     a->budget = WP_ETCD_BUDGET;
     if (qtype == WP_TYPE_SOA)
         return answer_soa(a);
-    wp_etcd_path_set(&t.path, &t.name);
     switch (qtype) {
     case WP_TYPE_A:
     case WP_TYPE_AAAA:
     case WP_TYPE_TXT:
-        return wp_etcd_follow(a, &t, NULL, qtype, WP_ANSWER, NULL);
+        return wp_etcd_follow(a, t, NULL, qtype, WP_ANSWER, NULL);
     case WP_TYPE_CNAME:
     case WP_TYPE_PTR:
-        return answer_exact(a, &t, qtype);
+        return answer_exact(a, t, qtype);
     case WP_TYPE_MX:
-        return wp_etcd_answer_mx(a, &t);
+        return wp_etcd_answer_mx(a, t);
     case WP_TYPE_SRV:
-        return answer_srv(a, &t);
+        return answer_srv(a, t);
     case WP_TYPE_NS:
-        if (wp_name_equal(q->wire, a->view->zone->name))
+        if (wp_name_equal(t->name->wire, a->view->zone->name))
             return wp_etcd_answer_ns(a);
         break;
     default:
         break;
     }
     /* only whether the name exists, as an address would */
-    return wp_etcd_gather_address(a, &t, WP_TYPE_A, &e);
+    return wp_etcd_gather_address(a, t, 0, &e);
 }
 
 /* The path of PREFIX.ZONE; empty when that is longer than a name may be. */
@@ -116,6 +114,7 @@ int wp_etcd_zone_init(struct wp_etcd_zone *z, const uint8_t *name, struct wp_are
     int r;
 
     z->name = name;
+    z->name_len = wp_name_size(name);
     r = place_init(&z->apex, apex_dns.labels, apex_dns.len, name, a);
     if (r == 0)
         r = place_init(&z->ns, ns_dns.labels, ns_dns.len, name, a);

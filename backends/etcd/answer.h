@@ -11,10 +11,10 @@
 #include "waypost/base/arena.h"
 #include "waypost/dns/rr.h"
 
-/* A question never looks at more records than this, over all the names it follows: 1 to 2 ms of a
- * worker. Beyond it the reply is what was found, with TC. Only names with that many keys below
- * them meet it. */
-enum { WP_ETCD_BUDGET = 1 << 18 };
+/* A pass over the records of a name looks at no more than this, and all passes of one question at
+ * no more than three times as many: about 2 ms of a worker. Beyond it the reply is what was
+ * found, with TC. Only names with that many keys below them meet it. */
+enum { WP_ETCD_PASS_MAX = 1 << 17, WP_ETCD_BUDGET = 3 * WP_ETCD_PASS_MAX };
 enum {
     WP_ETCD_LOOKUPS_MAX = 32,  /* names outside the zone that one reply follows */
     WP_ETCD_CHAIN_MAX = 10,    /* CNAMEs already followed when another is met: 11 links work */
@@ -30,7 +30,8 @@ struct wp_etcd_place {
 
 /* A zone as the configuration gives it. */
 struct wp_etcd_zone {
-    const uint8_t *name;           /* lower-case wire */
+    const uint8_t *name; /* lower-case wire */
+    size_t name_len;
     struct wp_etcd_place apex, ns; /* of apex.dns.ZONE and ns.dns.ZONE; len 0: no such name */
     const uint8_t *soa_names;      /* mname and rname, wire */
     size_t soa_names_len;
@@ -92,9 +93,16 @@ struct wp_etcd_answer {
     size_t budget, octets;
 };
 
-/* Answer the question; q within the view's zone. -ENOMEM, or 0 with `outcome`. Set before:
- * arena, view, depends, arg. */
-int wp_etcd_answer(struct wp_etcd_answer *a, const struct wp_qname *q, uint16_t qtype) WP_MUSTCHECK;
+/* A name that is looked up: its labels and its path. */
+struct wp_etcd_target {
+    const struct wp_qname *name;
+    struct wp_etcd_path path;
+};
+
+/* Answer the question, a name within the view's zone. -ENOMEM, or 0 with `outcome`. Set before:
+ * arena, view, depends, arg, items NULL and cap 0. */
+int wp_etcd_answer(struct wp_etcd_answer *a, const struct wp_etcd_target *t,
+                   uint16_t qtype) WP_MUSTCHECK;
 /* Copy what points into the tree: before waiting for look-ups. */
 int wp_etcd_answer_pin(struct wp_etcd_answer *a) WP_MUSTCHECK;
 /* All look-ups are answered: decide which items count. Returns how many in the answer section. */

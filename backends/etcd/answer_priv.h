@@ -2,22 +2,21 @@
 #pragma once
 #include "backends/etcd/answer.h"
 
-/* A name that is looked up: its labels and its path. */
-struct wp_etcd_target {
-    struct wp_qname name;
-    struct wp_etcd_path path;
-};
-
-/* Entries of one name, in key order, after every filter. */
+/* Entries of one name, in key order, after every filter: walked, not collected, unless groups
+ * decide who counts. The path it was made for must outlive it. */
 struct wp_etcd_entries {
-    const struct wp_etcd_rec **at;
-    size_t n, cap;
-    const struct wp_etcd_rec *fixed[16];
+    const struct wp_etcd_path *star; /* wildcards to match, or NULL */
+    struct wp_etcd_walk begin, walk;
+    const struct wp_etcd_rec *only;    /* the name's own key, when nothing is below it */
+    const struct wp_etcd_rec **chosen; /* of a group; NULL: no groups */
+    size_t n_chosen, at;
+    size_t left; /* of this pass */
+    uint16_t qtype;
 };
 enum wp_etcd_mode { WP_ETCD_BELOW, WP_ETCD_EXACT };
 
-/* Collect the entries of a path for the type. 0 with entries (maybe none) and a->outcome FOUND,
- * or with NO_NAME or FAILED; -ENOMEM. */
+/* Look at the entries of a path for the type. 0 with entries (maybe none) and a->outcome FOUND,
+ * or with NO_NAME or FAILED; -ENOMEM. qtype 0: only whether the name exists. */
 int wp_etcd_gather(struct wp_etcd_answer *a, const struct wp_etcd_path *p, enum wp_etcd_mode mode,
                    uint16_t qtype, struct wp_etcd_entries *ret) WP_MUSTCHECK;
 /* The same for a plain path without wildcards. */
@@ -26,8 +25,11 @@ int wp_etcd_gather_place(struct wp_etcd_answer *a, const struct wp_etcd_place *p
 /* With the apex rule of addresses. */
 int wp_etcd_gather_address(struct wp_etcd_answer *a, const struct wp_etcd_target *t, uint16_t qtype,
                            struct wp_etcd_entries *ret) WP_MUSTCHECK;
-/* Section 7 of what groups do; entries in key order, in place. */
-void wp_etcd_group_filter(struct wp_etcd_entries *e);
+/* The next entry, or NULL; a pass that was cut short sets a->truncated. */
+const struct wp_etcd_rec *wp_etcd_next(struct wp_etcd_answer *a, struct wp_etcd_entries *e);
+void wp_etcd_rewind(struct wp_etcd_entries *e);
+/* What groups leave of n entries in key order, in place; returns how many. */
+size_t wp_etcd_group_filter(const struct wp_etcd_rec **at, size_t n);
 
 /* CNAMEs followed so far on this path, newest first. */
 struct wp_etcd_chain {

@@ -18,6 +18,7 @@ struct etcd {
     bool no_apex_fallback;
     struct wp_client_tls tls;
     int64_t min_s, max_s; /* 0: the default */
+    struct wp_etcd_lease_bounds bounds;
 
     /* each zone in the order of `zones` */
     struct wp_etcd_zone *zone;
@@ -31,6 +32,10 @@ int etcd_check(void *self, struct wp_setup *s);
 int etcd_serve(void *self, struct wp_query *q);
 /* Whole seconds of a lease bound: a bare number, or Go's duration text. */
 int etcd_seconds_parse(const char *text, int64_t *ret_s) WP_MUSTCHECK;
+
+/* A and AAAA of a name below the zone, not with wildcards, when they need no more than a copy:
+ * DONE, or NEXT with nothing written. */
+int etcd_quick(struct wp_query *q, const struct wp_etcd_view *v, const struct wp_etcd_path *path);
 
 /* Answers with names outside the zone: look them up, then write. Returns DONE, WAIT or an error. */
 struct wp_etcd_answer;

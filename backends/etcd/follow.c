@@ -54,16 +54,18 @@ static int follow_inside(struct wp_etcd_answer *a, const struct wp_etcd_item *cn
                          const struct wp_etcd_chain *chain)
 {
     struct wp_etcd_target t;
+    struct wp_qname name;
     size_t octets = a->octets;
     uint32_t at = a->n;
     int r;
 
-    if (wp_qname_set(&t.name, cname->rdata, cname->rdlen) < 0)
+    if (wp_qname_set(&name, cname->rdata, cname->rdlen) < 0)
         return 0;
     r = wp_etcd_add(a, cname);
     if (r < 0)
         return r;
-    wp_etcd_path_set(&t.path, &t.name);
+    t.name = &name;
+    wp_etcd_path_set(&t.path, &name);
     r = wp_etcd_follow(a, &t, cname->rdata, qtype, cname->section, chain);
     a->outcome = WP_ETCD_FOUND; /* a dead end is no failure of the asked name */
     a->error = NULL;
@@ -92,7 +94,7 @@ static int follow_alias(struct wp_etcd_answer *a, const struct wp_etcd_target *t
     uint32_t at = a->n;
     int ret;
 
-    if (wp_name_within(cname.rdata, t->name.wire)) /* itself, or found again below itself */
+    if (wp_name_within(cname.rdata, t->name->wire)) /* itself, or found again below itself */
         return 0;
     if (link.n > WP_ETCD_CHAIN_MAX + 1 || was_followed(chain, cname.rdata, cname.rdlen))
         return 0;
@@ -116,18 +118,19 @@ int wp_etcd_follow(struct wp_etcd_answer *a, const struct wp_etcd_target *t, con
 {
     struct wp_etcd_entries e;
     struct wp_etcd_set said = {0};
+    const struct wp_etcd_rec *rec;
     int r = qtype == WP_TYPE_TXT ? wp_etcd_gather(a, &t->path, WP_ETCD_BELOW, qtype, &e)
                                  : wp_etcd_gather_address(a, t, qtype, &e);
 
-    for (size_t i = 0; r == 0 && a->outcome == WP_ETCD_FOUND && i < e.n; i++) {
+    while (r == 0 && a->outcome == WP_ETCD_FOUND && (rec = wp_etcd_next(a, &e)) != NULL) {
         if (a->octets > WP_ETCD_OCTETS_MAX) {
             a->truncated |= section == WP_ANSWER;
             break;
         }
-        if (e.at[i]->kind == WP_ETCD_ALIAS)
-            r = follow_alias(a, t, e.at[i], owner, qtype, section, chain);
-        else if (e.at[i]->kind == kind_of(qtype))
-            r = add_own(a, e.at[i], owner, qtype, section, &said);
+        if (rec->kind == WP_ETCD_ALIAS)
+            r = follow_alias(a, t, rec, owner, qtype, section, chain);
+        else if (rec->kind == kind_of(qtype))
+            r = add_own(a, rec, owner, qtype, section, &said);
     }
     return r;
 }
@@ -135,6 +138,8 @@ int wp_etcd_follow(struct wp_etcd_answer *a, const struct wp_etcd_target *t, con
 int wp_etcd_glue(struct wp_etcd_answer *a, const uint8_t *target)
 {
     struct wp_etcd_target t;
+    struct wp_qname name;
+    bool truncated = a->truncated; /* additional data that is left out needs no TC */
     int r;
 
     if (!wp_name_within(target, a->view->zone->name)) {
@@ -143,10 +148,12 @@ int wp_etcd_glue(struct wp_etcd_answer *a, const uint8_t *target)
             r = wp_etcd_add_external(a, target, WP_TYPE_AAAA, WP_ADDITIONAL, true);
         return r == WP_ELIMIT ? 0 : r;
     }
-    if (wp_qname_set(&t.name, target, wp_name_size(target)) < 0)
+    if (wp_qname_set(&name, target, wp_name_size(target)) < 0)
         return 0;
-    wp_etcd_path_set(&t.path, &t.name);
+    t.name = &name;
+    wp_etcd_path_set(&t.path, &name);
     r = wp_etcd_follow(a, &t, target, WP_TYPE_A, WP_ADDITIONAL, NULL);
+    a->truncated = truncated;
     a->outcome = WP_ETCD_FOUND;
     a->error = NULL;
     return r;

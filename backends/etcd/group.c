@@ -19,46 +19,45 @@ static bool same_group(const struct wp_etcd_rec *a, const struct wp_etcd_rec *b)
 
 /* The entry whose group decides: the first, or a shallower one behind it; the search ends at a
  * shallower one without a group. *ret_end: entries from here on have no depth of their own. */
-static const struct wp_etcd_rec *find_candidate(const struct wp_etcd_entries *e,
+static const struct wp_etcd_rec *find_candidate(const struct wp_etcd_rec *const *at, size_t n,
                                                 unsigned *ret_depth, size_t *ret_end)
 {
-    const struct wp_etcd_rec *candidate = e->at[0];
+    const struct wp_etcd_rec *candidate = at[0];
     unsigned depth = depth_of(candidate);
     size_t i;
 
-    for (i = 1; i < e->n; i++) {
-        unsigned d = depth_of(e->at[i]);
+    for (i = 1; i < n; i++) {
+        unsigned d = depth_of(at[i]);
         if (d >= depth)
             continue;
-        if (e->at[i]->group_len == 0) {
+        if (at[i]->group_len == 0) {
             i++; /* its own depth was still seen */
             break;
         }
         depth = d;
-        candidate = e->at[i];
+        candidate = at[i];
     }
     *ret_depth = depth;
     *ret_end = i;
     return candidate;
 }
 
-void wp_etcd_group_filter(struct wp_etcd_entries *e)
+size_t wp_etcd_group_filter(const struct wp_etcd_rec **at, size_t n)
 {
     const struct wp_etcd_rec *candidate;
     unsigned depth;
-    size_t end, n = 0;
+    size_t end, kept = 0;
 
-    if (e->n == 0)
-        return;
-    candidate = find_candidate(e, &depth, &end);
+    if (n == 0)
+        return 0;
+    candidate = find_candidate(at, n, &depth, &end);
     if (candidate->group_len == 0)
-        return;
-    for (size_t i = 0; i < e->n && i < end; i++)
-        if (e->at[i]->group_len > 0 && !same_group(e->at[i], candidate) &&
-            depth_of(e->at[i]) == depth)
-            return; /* the shallowest disagree: no group at all */
-    for (size_t i = 0; i < e->n; i++)
-        if (e->at[i]->group_len == 0 || same_group(e->at[i], candidate))
-            e->at[n++] = e->at[i];
-    e->n = n;
+        return n;
+    for (size_t i = 0; i < n && i < end; i++)
+        if (at[i]->group_len > 0 && !same_group(at[i], candidate) && depth_of(at[i]) == depth)
+            return n; /* the shallowest disagree: no group at all */
+    for (size_t i = 0; i < n; i++)
+        if (at[i]->group_len == 0 || same_group(at[i], candidate))
+            at[kept++] = at[i];
+    return kept;
 }

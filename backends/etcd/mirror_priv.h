@@ -29,8 +29,8 @@ enum {
     WP_ETCD_HOLD_MS = 300000,   /* a data set that was suddenly emptied is kept this long */
     WP_ETCD_REAP_MS = 20,
     WP_ETCD_PAGE_KEYS = 1000, /* of the first page; later ones by octets */
-    WP_ETCD_PAGE_KEYS_MAX = 100000,
-    WP_ETCD_PAGE_OCTETS = 4 << 20,
+    WP_ETCD_PAGE_KEYS_MAX = 200000,
+    WP_ETCD_PAGE_OCTETS = 8 << 20,
     WP_ETCD_SERVERS_MAX = 32,
 };
 

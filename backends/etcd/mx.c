@@ -71,16 +71,17 @@ int wp_etcd_answer_mx(struct wp_etcd_answer *a, const struct wp_etcd_target *t)
 {
     struct wp_etcd_entries e;
     struct wp_etcd_set said = {0};
+    const struct wp_etcd_rec *rec;
     int r = wp_etcd_gather(a, &t->path, WP_ETCD_BELOW, WP_TYPE_MX, &e);
 
-    for (size_t i = 0; r == 0 && a->outcome == WP_ETCD_FOUND && i < e.n; i++) {
-        if (!(e.at[i]->flags & WP_ETCD_REC_MAIL) || e.at[i]->kind == WP_ETCD_TEXT)
+    while (r == 0 && a->outcome == WP_ETCD_FOUND && (rec = wp_etcd_next(a, &e)) != NULL) {
+        if (!(rec->flags & WP_ETCD_REC_MAIL) || rec->kind == WP_ETCD_TEXT)
             continue;
         if (a->octets > WP_ETCD_OCTETS_MAX) {
             a->truncated = true;
             break;
         }
-        r = add_mx(a, e.at[i], &said);
+        r = add_mx(a, rec, &said);
     }
     return r;
 }
@@ -90,10 +91,10 @@ int wp_etcd_answer_ns(struct wp_etcd_answer *a)
 {
     struct wp_etcd_entries e;
     struct wp_etcd_set said = {0};
+    const struct wp_etcd_rec *rec;
     int r = wp_etcd_gather_place(a, &a->view->zone->ns, WP_TYPE_NS, &e);
 
-    for (size_t i = 0; r == 0 && a->outcome == WP_ETCD_FOUND && i < e.n; i++) {
-        const struct wp_etcd_rec *rec = e.at[i];
+    while (r == 0 && a->outcome == WP_ETCD_FOUND && (rec = wp_etcd_next(a, &e)) != NULL) {
         struct wp_etcd_item item = {
             .type = WP_TYPE_NS, .section = WP_ANSWER, .ttl = wp_etcd_ttl(a, rec)};
         char text[WP_NAME_TEXT_MAX];

@@ -7,7 +7,7 @@
 #include "waypost/base/text.h"
 #include "waypost/plugin/log.h"
 
-enum { PREFIX_MAX = 1024 };
+enum { PREFIX_MAX = 1024, LEASE_MIN_S = 30, LEASE_MAX_S = 86400 };
 
 /* CoreDNS reads on: a word too many is the next property. */
 static int no_more_words(struct wp_setup *s, const struct wp_line *l, unsigned n)
@@ -217,6 +217,8 @@ int etcd_check(void *self, struct wp_setup *s)
     struct etcd *p = self;
     int r;
 
+    p->bounds.min_s = p->min_s != 0 ? (uint32_t)p->min_s : LEASE_MIN_S;
+    p->bounds.max_s = p->max_s != 0 ? (uint32_t)p->max_s : LEASE_MAX_S;
     if (p->prefix == NULL)
         p->prefix = "/skydns";
     if (p->endpoints == NULL) {

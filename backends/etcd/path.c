@@ -105,7 +105,7 @@ static size_t element_len(const char *path, size_t len, size_t at)
 
 bool wp_etcd_path_match(const struct wp_etcd_path *p, const char *key, size_t len)
 {
-    size_t a = 0, b = 0;
+    size_t a = p->stem_len, b = p->stem_len;
 
     while (a < p->len) {
         size_t want = element_len(p->text, p->len, a), have;

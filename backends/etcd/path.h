@@ -26,7 +26,7 @@ void wp_etcd_path_set(struct wp_etcd_path *p, const struct wp_qname *q);
  * prefix of the path that ends before a "/"; 0 and wp_name_hash_root() for the whole. */
 uint64_t wp_etcd_path_hash(const char *path, size_t len, size_t start, uint64_t hash);
 
-/* Does the key lie at or below a path with wildcard elements? */
+/* Does a key at or below the stem lie at or below the path with its wildcard elements? */
 bool wp_etcd_path_match(const struct wp_etcd_path *p, const char *key, size_t len);
 
 /* The name that a key stands for: elements reversed, a trailing "/" tolerated, spelled as in the

@@ -9,8 +9,6 @@
 #include "waypost/plugin/metric.h"
 
 enum {
-    LEASE_MIN_S = 30,
-    LEASE_MAX_S = 86400,
     OWN_DEPS_MAX = 5, /* names of one answer that are remembered one by one */
 };
 
@@ -166,14 +164,42 @@ int etcd_write(struct etcd *p, struct wp_query *q, struct wp_etcd_answer *a,
     return r;
 }
 
+static bool is_address(uint16_t qtype)
+{
+    return qtype == WP_TYPE_A || qtype == WP_TYPE_AAAA;
+}
+
+static int serve_slow(struct etcd *p, struct wp_query *q, const struct wp_etcd_view *view,
+                      const struct wp_etcd_target *t)
+{
+    struct wp_etcd_view *v = wp_arena_dup(q->arena, view, sizeof(*view));
+    struct wp_etcd_answer *a = wp_arena_alloc(q->arena, sizeof(*a));
+    struct deps deps = {.q = q, .source = wp_etcd_tree_source(view->snap.tree)};
+    int r;
+
+    if (v == NULL || a == NULL)
+        return -ENOMEM;
+    a->arena = q->arena;
+    a->view = v;
+    a->depends = depends;
+    a->arg = &deps;
+    a->items = NULL;
+    a->cap = 0;
+    r = wp_etcd_answer(a, t, q->msg.qtype);
+    if (r < 0)
+        return r;
+    if (a->outcome == WP_ETCD_NO_NAME && wp_fall_through(&p->fall, &q->msg.qname))
+        return WP_STEP_NEXT;
+    return a->n_lookups > 0 ? etcd_resolve(p, q, a) : etcd_write(p, q, a, NULL);
+}
+
 int etcd_serve(void *self, struct wp_query *q)
 {
     struct etcd *p = self;
     const uint8_t *zone = wp_zones_match(&p->zones, &q->msg.qname);
-    struct wp_etcd_answer *a;
-    struct wp_etcd_view *v;
+    struct wp_etcd_target t;
     struct wp_etcd_range *range;
-    struct deps deps;
+    struct wp_etcd_view v;
     unsigned i;
     int r;
 
@@ -181,32 +207,24 @@ int etcd_serve(void *self, struct wp_query *q)
         return WP_STEP_NEXT;
     i = zone_index(p, zone);
     range = p->range[i];
-    v = wp_arena_alloc(q->arena, sizeof(*v));
-    a = wp_arena_alloc(q->arena, sizeof(*a));
-    if (v == NULL || a == NULL)
-        return -ENOMEM;
-    *v = (struct wp_etcd_view){
+    v = (struct wp_etcd_view){
         .zone = &p->zone[i],
-        .bounds = {p->min_s != 0 ? (uint32_t)p->min_s : LEASE_MIN_S,
-                   p->max_s != 0 ? (uint32_t)p->max_s : LEASE_MAX_S},
+        .bounds = p->bounds,
         .no_apex_fallback = p->no_apex_fallback,
         .now_ns = wp_loop_now(q->loop),
         .serial = (uint32_t)wp_loop_unix_time(q->loop),
     };
     if (WP_UNLIKELY(!wp_etcd_range_is_loaded(range)) && q->msg.qtype != WP_TYPE_SOA)
-        return write_not_ready(q, v, range);
-    deps = (struct deps){.q = q, .source = wp_etcd_tree_source(range->tree)};
-    a->arena = q->arena;
-    a->view = v;
-    a->depends = depends;
-    a->arg = &deps;
-    a->items = NULL;
-    a->cap = 0;
-    v->snap = wp_etcd_tree_snap(range->tree);
-    r = wp_etcd_answer(a, &q->msg.qname, q->msg.qtype);
-    if (r < 0)
-        return r;
-    if (a->outcome == WP_ETCD_NO_NAME && wp_fall_through(&p->fall, &q->msg.qname))
-        return WP_STEP_NEXT;
-    return a->n_lookups > 0 ? etcd_resolve(p, q, a) : etcd_write(p, q, a, NULL);
+        return write_not_ready(q, &v, range);
+    t.name = &q->msg.qname;
+    wp_etcd_path_set(&t.path, t.name);
+    v.snap = wp_etcd_tree_snap(range->tree);
+    if (is_address(q->msg.qtype) && !t.path.star && q->msg.qname.len > v.zone->name_len) {
+        r = etcd_quick(q, &v, &t.path);
+        if (r == WP_STEP_DONE)
+            mark_stale(p, q, range, v.now_ns);
+        if (r != WP_STEP_NEXT)
+            return r;
+    }
+    return serve_slow(p, q, &v, &t);
 }

@@ -41,33 +41,40 @@ static uint16_t weight_of(const struct wp_etcd_wide *w)
     return w->weight == 0 ? WEIGHT_UNSET : (uint16_t)w->weight;
 }
 
-/* Entries that are a service: a host of any kind and a port; in place. *ret_one: one port only. */
-static void keep_services(struct wp_etcd_entries *e, bool *ret_one)
+/* An entry that is a service: a host of any kind and a port. */
+static bool is_service(const struct wp_etcd_rec *r, struct wp_etcd_wide *ret)
 {
-    int64_t port = 0;
-    size_t n = 0;
-
-    *ret_one = true;
-    for (size_t i = 0; i < e->n; i++) {
-        int64_t p = wp_etcd_rec_wide(e->at[i]).port;
-        if (e->at[i]->kind == WP_ETCD_TEXT || p <= 0)
-            continue;
-        *ret_one &= n == 0 || p == port;
-        port = p;
-        e->at[n++] = e->at[i];
-    }
-    e->n = n;
+    *ret = wp_etcd_rec_wide(r);
+    return r->kind != WP_ETCD_TEXT && ret->port > 0;
 }
 
-static uint32_t least_ttl(const struct wp_etcd_answer *a, const struct wp_etcd_entries *e)
-{
-    uint32_t least = UINT32_MAX;
+/* What all of them say together. */
+struct service {
+    size_t n;
+    bool one_port;
+    int64_t port;
+    uint16_t priority, weight; /* least, largest */
+    uint32_t ttl;              /* least */
+};
 
-    for (size_t i = 0; i < e->n; i++) {
-        uint32_t ttl = wp_etcd_ttl(a, e->at[i]);
-        least = ttl < least ? ttl : least;
+static void sum_up(struct wp_etcd_answer *a, struct wp_etcd_entries *e, struct service *s)
+{
+    const struct wp_etcd_rec *r;
+    struct wp_etcd_wide w;
+
+    *s = (struct service){.one_port = true, .priority = UINT16_MAX, .ttl = UINT32_MAX};
+    while ((r = wp_etcd_next(a, e)) != NULL) {
+        uint32_t ttl = wp_etcd_ttl(a, r);
+        if (!is_service(r, &w))
+            continue;
+        s->one_port &= s->n == 0 || w.port == s->port;
+        s->port = w.port;
+        s->priority = priority_of(&w) < s->priority ? priority_of(&w) : s->priority;
+        s->weight = weight_of(&w) > s->weight ? weight_of(&w) : s->weight;
+        s->ttl = ttl < s->ttl ? ttl : s->ttl;
+        s->n++;
     }
-    return least;
+    wp_etcd_rewind(e);
 }
 
 static int add(struct wp_etcd_answer *a, uint32_t ttl, uint16_t priority, uint16_t weight,
@@ -80,36 +87,36 @@ static int add(struct wp_etcd_answer *a, uint32_t ttl, uint16_t priority, uint16
 }
 
 /* All entries share a port: the service's name is the target, its addresses are all of theirs. */
-static int add_shared(struct wp_etcd_answer *a, const struct wp_etcd_entries *e,
-                      const struct wp_etcd_target *t, const uint8_t *name)
+static int add_shared(struct wp_etcd_answer *a, const struct service *s,
+                      const struct wp_etcd_target *t)
 {
-    struct wp_etcd_wide w = wp_etcd_rec_wide(e->at[0]);
-    uint16_t priority = priority_of(&w), weight = weight_of(&w);
+    const uint8_t *name = wp_arena_dup(a->arena, t->name->wire, t->name->len);
+    bool truncated = a->truncated; /* additional data that is left out needs no TC */
     int r;
 
-    for (size_t i = 1; i < e->n; i++) {
-        struct wp_etcd_wide other = wp_etcd_rec_wide(e->at[i]);
-        priority = priority_of(&other) < priority ? priority_of(&other) : priority;
-        weight = weight_of(&other) > weight ? weight_of(&other) : weight;
-    }
-    r = add(a, least_ttl(a, e), priority, weight, w.port, name);
+    if (name == NULL)
+        return -ENOMEM;
+    r = add(a, s->ttl, s->priority, s->weight, s->port, name);
     if (r == 0)
         r = wp_etcd_follow(a, t, name, WP_TYPE_A, WP_ADDITIONAL, NULL);
     if (r == 0)
         r = wp_etcd_follow(a, t, name, WP_TYPE_AAAA, WP_ADDITIONAL, NULL);
+    a->truncated = truncated;
     return r;
 }
 
-static int add_each(struct wp_etcd_answer *a, const struct wp_etcd_entries *e)
+static int add_each(struct wp_etcd_answer *a, const struct service *s, struct wp_etcd_entries *e)
 {
-    uint32_t ttl = least_ttl(a, e);
+    const struct wp_etcd_rec *rec;
+    struct wp_etcd_wide w;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < e->n; i++) {
-        const struct wp_etcd_rec *rec = e->at[i];
-        struct wp_etcd_wide w = wp_etcd_rec_wide(rec);
+    while (r == 0 && (rec = wp_etcd_next(a, e)) != NULL) {
         bool none;
-        const uint8_t *target = wp_etcd_target_name(a, rec, true, &none);
+        const uint8_t *target;
+        if (!is_service(rec, &w))
+            continue;
+        target = wp_etcd_target_name(a, rec, true, &none);
         if (target == NULL && none)
             continue;
         if (target == NULL)
@@ -118,7 +125,7 @@ static int add_each(struct wp_etcd_answer *a, const struct wp_etcd_entries *e)
             a->truncated = true;
             break;
         }
-        r = add(a, ttl, priority_of(&w), weight_of(&w), w.port, target);
+        r = add(a, s->ttl, priority_of(&w), weight_of(&w), w.port, target);
         if (r == 0)
             r = rec->kind == WP_ETCD_ALIAS ? wp_etcd_glue(a, target)
                                            : wp_etcd_add_address(a, rec, target, WP_ADDITIONAL);
@@ -128,30 +135,26 @@ static int add_each(struct wp_etcd_answer *a, const struct wp_etcd_entries *e)
 
 int wp_etcd_answer_service(struct wp_etcd_answer *a, const struct wp_etcd_target *t)
 {
-    struct wp_etcd_target service;
+    struct wp_etcd_target target;
     struct wp_etcd_entries e;
+    struct service service;
+    struct wp_qname q;
     struct wp_name name;
-    uint8_t *copy;
-    bool one;
     int r;
 
-    if (!service_name(a, &t->name, &name))
+    if (!service_name(a, t->name, &name) || wp_qname_set(&q, name.wire, name.len) < 0)
         return 0;
-    if (wp_qname_set(&service.name, name.wire, name.len) < 0)
-        return 0;
-    wp_etcd_path_set(&service.path, &service.name);
-    r = wp_etcd_gather(a, &service.path, WP_ETCD_BELOW, WP_TYPE_SRV, &e);
+    target.name = &q;
+    wp_etcd_path_set(&target.path, &q);
+    r = wp_etcd_gather(a, &target.path, WP_ETCD_BELOW, WP_TYPE_SRV, &e);
     if (r < 0 || a->outcome != WP_ETCD_FOUND)
         return r;
-    keep_services(&e, &one);
-    if (e.n == 0) {
+    sum_up(a, &e, &service);
+    if (service.n == 0) {
         a->outcome = WP_ETCD_NO_NAME; /* nothing of that form: the literal answer stands */
         return 0;
     }
-    copy = wp_arena_dup(a->arena, name.wire, name.len);
-    if (copy == NULL)
-        return -ENOMEM;
-    r = one ? add_shared(a, &e, &service, copy) : add_each(a, &e);
+    r = service.one_port ? add_shared(a, &service, &target) : add_each(a, &service, &e);
     a->outcome = WP_ETCD_FOUND;
     a->error = NULL;
     return r;

@@ -9,24 +9,31 @@ enum { TAG_PORT = 1 << 16, TAG_LOOKUP = 1 << 17 };
 enum { WEIGHT_UNSET = 100, PORT_NONE = -1 };
 
 /* The sum of weights of each priority; wraps as Go's integers do. */
+struct sum {
+    int64_t priority;
+    uint64_t weight;
+};
 struct sums {
-    struct wp_etcd_set of;
-    uint64_t *sum;
+    struct wp_etcd_set of; /* keys: the priority of a struct sum */
+    struct sum *spare;
 };
 
-static int64_t sum_at(struct sums *s, struct wp_arena *arena, const int64_t *priority, size_t cap)
+static struct sum *sum_of(struct sums *s, struct wp_arena *arena, int64_t priority)
 {
     bool is_new;
     int64_t at;
 
-    if (s->sum == NULL)
-        s->sum = wp_arena_array(arena, cap, sizeof(*s->sum));
-    if (s->sum == NULL)
-        return -ENOMEM;
-    at = wp_etcd_set_add(&s->of, arena, 0, priority, sizeof(*priority), &is_new);
-    if (at >= 0 && is_new)
-        s->sum[at] = 0;
-    return at;
+    if (s->spare == NULL)
+        s->spare = wp_arena_zalloc(arena, sizeof(*s->spare));
+    if (s->spare == NULL)
+        return NULL;
+    s->spare->priority = priority;
+    at = wp_etcd_set_add(&s->of, arena, 0, &s->spare->priority, sizeof(priority), &is_new);
+    if (at < 0)
+        return NULL;
+    if (is_new)
+        s->spare = NULL;
+    return (struct sum *)(uintptr_t)s->of.keys[at].key; /* its first member */
 }
 
 /* Division first, in doubles: a lone weight of 97 gives 99. What fits no integer becomes 0 as
@@ -82,34 +89,32 @@ int wp_etcd_answer_srv(struct wp_etcd_answer *a, const struct wp_etcd_target *t)
     struct wp_etcd_entries e;
     struct wp_etcd_set said = {0};
     struct sums sums = {0};
+    const struct wp_etcd_rec *rec;
+    struct wp_etcd_wide w;
+    struct sum *sum;
     int r = wp_etcd_gather(a, &t->path, WP_ETCD_BELOW, WP_TYPE_SRV, &e);
 
     if (r < 0 || a->outcome != WP_ETCD_FOUND)
         return r;
-    for (size_t i = 0; i < e.n; i++) {
-        struct wp_etcd_wide *w = wp_arena_alloc(a->arena, sizeof(*w)); /* the set points at it */
-        int64_t at;
-        if (w == NULL)
+    while ((rec = wp_etcd_next(a, &e)) != NULL) {
+        w = wp_etcd_rec_wide(rec);
+        sum = sum_of(&sums, a->arena, wp_etcd_priority(&w));
+        if (sum == NULL)
             return -ENOMEM;
-        *w = wp_etcd_rec_wide(e.at[i]);
-        w->priority = wp_etcd_priority(w);
-        at = sum_at(&sums, a->arena, &w->priority, e.n);
-        if (at < 0)
-            return (int)at;
-        sums.sum[at] += (uint64_t)(w->weight == 0 ? WEIGHT_UNSET : w->weight);
+        sum->weight += (uint64_t)(w.weight == 0 ? WEIGHT_UNSET : w.weight);
     }
-    for (size_t i = 0; r == 0 && i < e.n; i++) {
-        struct wp_etcd_wide w = wp_etcd_rec_wide(e.at[i]);
-        int64_t at;
+    wp_etcd_rewind(&e);
+    while (r == 0 && (rec = wp_etcd_next(a, &e)) != NULL) {
+        w = wp_etcd_rec_wide(rec);
         w.priority = wp_etcd_priority(&w);
-        if (w.port == PORT_NONE || e.at[i]->kind == WP_ETCD_TEXT)
+        if (w.port == PORT_NONE || rec->kind == WP_ETCD_TEXT)
             continue;
         if (a->octets > WP_ETCD_OCTETS_MAX) {
             a->truncated = true;
             break;
         }
-        at = sum_at(&sums, a->arena, &w.priority, e.n);
-        r = at < 0 ? (int)at : add_srv(a, e.at[i], &w, share(w.weight, sums.sum[at]), &said);
+        sum = sum_of(&sums, a->arena, w.priority);
+        r = sum == NULL ? -ENOMEM : add_srv(a, rec, &w, share(w.weight, sum->weight), &said);
     }
     return r;
 }

@@ -334,6 +334,7 @@ static void ask(struct asked *asked, const struct set *set, const struct wp_qnam
                 const char *options)
 {
     struct wp_etcd_answer *a = &asked->a;
+    struct wp_etcd_target t;
 
     wp_arena_init(&asked->arena, 0);
     asked->view = (struct wp_etcd_view){.snap = wp_etcd_tree_snap(set->tree),
@@ -342,7 +343,9 @@ static void ask(struct asked *asked, const struct set *set, const struct wp_qnam
                                         .serial = SERIAL};
     bounds_of(options, &asked->view.bounds);
     *a = (struct wp_etcd_answer){.arena = &asked->arena, .view = &asked->view, .depends = depends};
-    CHECK(wp_etcd_answer(a, q, type) == 0);
+    t.name = q;
+    wp_etcd_path_set(&t.path, q);
+    CHECK(wp_etcd_answer(a, &t, type) == 0);
     CHECK(wp_etcd_answer_pin(a) == 0);
     for (unsigned i = 0; i < a->n_lookups; i++)
         a->lookups[i].answered = true;
@@ -428,6 +431,7 @@ static void test_unanswered(void **state)
 static void test_no_memory(void **state)
 {
     static const uint16_t types[] = {WP_TYPE_A, WP_TYPE_SRV, WP_TYPE_TXT, WP_TYPE_MX};
+    struct wp_etcd_target t;
     struct wp_name name;
     struct wp_qname q;
 
@@ -444,7 +448,9 @@ static void test_no_memory(void **state)
                 asked.a = (struct wp_etcd_answer){
                     .arena = &asked.arena, .view = &asked.view, .depends = depends};
                 wp_arena_init(&asked.arena, max);
-                r = wp_etcd_answer(&asked.a, &q, types[i]);
+                t.name = &q;
+                wp_etcd_path_set(&t.path, &q);
+                r = wp_etcd_answer(&asked.a, &t, types[i]);
                 CHECK(r == 0 || r == -12);
                 worked = r == 0 && wp_etcd_answer_pin(&asked.a) == 0;
                 wp_arena_done(&asked.arena);

@@ -97,6 +97,7 @@ static const struct {
     {"any.any.test.", "/test/a/b", true},
     {"any.any.test.", "/test/a", false},
     {"i1.*.b.", "/b/", false},
+    {"i1.*.b.", "/b", false},
 };
 
 static void test_match(void)
