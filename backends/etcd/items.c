@@ -63,11 +63,13 @@ int wp_etcd_add_external(struct wp_etcd_answer *a, const uint8_t *name, uint16_t
                          enum wp_section section, bool no_cname)
 {
     struct wp_etcd_item item = {.kind = WP_ETCD_EXTERNAL, .section = section, .ttl = no_cname};
+    size_t len = wp_name_size(name);
     unsigned i = 0;
 
-    /* the same name twice (several entries with one host) is looked up once */
+    /* the same name twice (several entries with one host), spelled alike, is looked up once */
     while (i < a->n_lookups &&
-           (a->lookups[i].type != type || !wp_name_equal(a->lookups[i].name, name)))
+           (a->lookups[i].type != type || wp_name_size(a->lookups[i].name) != len ||
+            memcmp(a->lookups[i].name, name, len) != 0))
         i++;
     if (i == WP_ETCD_LOOKUPS_MAX)
         return WP_ELIMIT;
