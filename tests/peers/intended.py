@@ -18,7 +18,7 @@ def row(case, q, diff, all_diffs):
         return "D-do-unasked"
     if what == "authority" and soa_ttl_lower(ours, theirs):
         return "D-soa-ttl"
-    if case.startswith("zones-"):
+    if case.startswith(("zones-", "zonefile-")):
         return zone_row(case, q, diff, all_diffs)
     return None
 
@@ -42,9 +42,10 @@ def zone_row(case, q, diff, all_diffs):
     cname = any("CNAME" in _types(d[1]) | _types(d[2]) for d in all_diffs) or q.name.lower().split(".")[0] in ("loop1", "c2")
     if q.rtype == "NS" and cname and kinds <= {"rcode", "flags", "answer", "authority"}:
         return "D-cname-ns"
-    if what == "authority" and "SOA" in _types(ours) and "NS" in _types(theirs) and kinds == {"authority"}:
+    if any(d[0] == "authority" and "SOA" in _types(d[1]) and "NS" in _types(d[2]) for d in all_diffs) and kinds <= {"authority", "answer"} and \
+            (what == "authority" or ours.keys() == theirs.keys()):
         return "D-cname-nodata"
-    if what in ("answer", "authority", "additional") and q.name.lower() == "ent.wild.example.org":
+    if q.name.lower().startswith("ent.wild."):
         return "D-ent-wildcard"
     if what == "rcode" and case == "zones-only-apex" and q.name == "example.org":
         return "D-apex-exists"

@@ -19,13 +19,17 @@ static int64_t clamp(int64_t v, int64_t min, int64_t max)
     return v < min ? min : v > max ? max : v;
 }
 
-/* Seconds the reply may be kept. */
+/* Seconds the reply may be kept: its smallest TTL, for answers and denials; referrals and whatever
+ * else get the least (as the reference has it). */
 static int64_t ttl_for(const struct cache *c, const struct cache_limits *m, struct wp_query *q)
 {
-    uint32_t min = wp_reply_ttl_min(q);
+    enum wp_reply_kind kind = wp_reply_kind(q);
+    uint32_t min = UINT32_MAX;
 
     if (q->reply.rcode == WP_RCODE_SERVFAIL || q->reply.rcode == WP_RCODE_NOTIMP)
         return c->servfail_ns / (int64_t)SECOND;
+    if (kind == WP_REPLY_NOERROR || kind == WP_REPLY_NXDOMAIN || kind == WP_REPLY_NODATA)
+        min = wp_reply_ttl_min(q);
     return clamp(min == UINT32_MAX ? 5 : (int64_t)min, m->min_ttl_s, m->ttl_s);
 }
 
@@ -61,6 +65,14 @@ static void keep_failure(struct cache *c, struct wp_query *q)
     q->reply = before;
 }
 
+/* What is not kept passes with the time it would have had: clients see no jump when the next
+ * reply is kept. */
+static void pass_on(const struct cache *c, struct wp_query *q)
+{
+    if (q->reply.count[WP_ANSWER] > 0 && q->msg.qtype != WP_TYPE_AXFR && q->msg.qtype != WP_TYPE_IXFR)
+        cache_set_ttls(q, (uint32_t)ttl_for(c, &c->limits[CACHE_SUCCESS_AT], q));
+}
+
 int64_t cache_keep(struct cache *c, struct wp_query *q, bool miss)
 {
     struct cache_limits *m;
@@ -76,8 +88,10 @@ int64_t cache_keep(struct cache *c, struct wp_query *q, bool miss)
     if (!q->reply.begun || q->reply.dropped || !q->cacheable)
         return -1;
     kind = cache_judge(q, wp_loop_unix_time(q->loop), &answers);
-    if (kind == CACHE_NONE)
+    if (kind == CACHE_NONE) {
+        pass_on(c, q);
         return -1;
+    }
     k = kind == CACHE_SUCCESS ? CACHE_SUCCESS_AT : CACHE_DENIAL_AT;
     m = &c->limits[k];
     ttl = ttl_for(c, m, q);

@@ -26,10 +26,11 @@ static const struct rw_rule *rule_for(struct rw_state *st, struct wp_query *q, c
     return NULL;
 }
 
-/* Keep the answers up to the record, with its new target, then the child's answers. */
+/* Keep the answers up to the record, with its new target, then the child's answers; the other
+ * sections stay. */
 static int join(struct rw_state *st, struct wp_query *q, struct wp_query *child)
 {
-    struct wp_view v = {.cap = st->at + 1}, found = {0};
+    struct wp_view v = {.cap = st->view.n + 1}, found = {0};
     int r = wp_reply_view(child, &found);
 
     if (r < 0)
@@ -50,6 +51,10 @@ static int join(struct rw_state *st, struct wp_query *q, struct wp_query *child)
         if (rr.owner == NULL || rr.rdata == NULL)
             return -ENOMEM;
         v.rr[v.n++] = rr;
+    }
+    for (size_t i = st->at + 1; i < st->view.n; i++) {
+        if (st->view.rr[i].section != WP_ANSWER)
+            v.rr[v.n++] = st->view.rr[i];
     }
     q->reply.flags |= child->reply.flags & WP_FLAG_TC;
     st->view = v;
