@@ -60,7 +60,7 @@ static void put(struct text *t, const char *s, size_t len)
 #define PUT(t, literal) put(t, literal, sizeof(literal) - 1)
 
 /* At most ANSWER_HEAD_MAX octets: every text in it is ours. */
-static size_t write_head(const struct wp_answer *a, bool last, char *to)
+static size_t write_head(const struct wp_answer *a, const char *date, bool last, char *to)
 {
     struct text t = {to};
     size_t len;
@@ -72,6 +72,8 @@ static size_t write_head(const struct wp_answer *a, bool last, char *to)
     put(&t, a->type, strlen(a->type));
     PUT(&t, "\r\nContent-Length: ");
     t.at += wp_http_decimal(t.at, a->body_len);
+    PUT(&t, "\r\nDate: ");
+    put(&t, date, WP_HTTP_DATE);
     if (a->max_age >= 0) {
         PUT(&t, "\r\nCache-Control: max-age=");
         t.at += wp_http_decimal(t.at, (uint32_t)a->max_age);
@@ -129,7 +131,7 @@ static void answer(struct wp_exchange *x)
         refused(s, WP_LIMIT_MEMORY);
         wp_conn_abort(c);
     } else {
-        n = write_head(a, s->last, p);
+        n = write_head(a, wp_http_date(x->pool), s->last, p);
         memcpy(p + n, a->body, body);
         wp_conn_commit(c, n + body);
     }

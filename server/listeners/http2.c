@@ -168,7 +168,7 @@ static void set(nghttp2_nv *nv, const char *name, size_t name_len, const char *v
 #define SET(nv, name, value, len) set(nv, name, sizeof(name) - 1, value, len)
 #define SET_TEXT(nv, name, value) set(nv, name, sizeof(name) - 1, value, strlen(value))
 
-enum { FIELDS_MAX = 6 };
+enum { FIELDS_MAX = 8 };
 
 static size_t http_fields(struct wp_exchange *x, nghttp2_nv *nv)
 {
@@ -178,6 +178,7 @@ static size_t http_fields(struct wp_exchange *x, nghttp2_nv *nv)
 
     SET(&nv[n++], ":status", wp_http_reason(a->status, &unused), 3);
     SET_TEXT(&nv[n++], "content-type", a->type);
+    SET(&nv[n++], "date", wp_http_date(x->pool), WP_HTTP_DATE);
     SET(&nv[n++], "content-length", x->length_text, wp_http_decimal(x->length_text, a->body_len));
     if (a->max_age >= 0) {
         size_t len = sizeof(max_age) - 1;

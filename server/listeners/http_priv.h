@@ -156,6 +156,13 @@ size_t wp_http_decimal(char *to, uint32_t v);
  * counts the newline. */
 const char *wp_http_reason(unsigned status, size_t *ret_len);
 
+/* "Sat, 21 Nov 2026 11:06:08 GMT", WP_HTTP_DATE octets: now, made once a second (RFC 9110 s6.6.1:
+ * an answer tells when it was made). */
+enum { WP_HTTP_DATE = 29 };
+const char *wp_http_date(struct wp_http_pool *p);
+/* The same for any Unix time. */
+void wp_http_date_text(int64_t unix_s, char to[WP_HTTP_DATE + 1]);
+
 /* --- the worker's pool (http_pool.c) -------------------------------------------------------- */
 
 /* Memory of sessions and exchanges: freed blocks are kept by size, up to a bound, so that a
@@ -183,6 +190,8 @@ struct wp_http_pool {
     struct wp_doh_counts *counts;  /* doh.c */
     struct h2_shared *h2;          /* http2.c: callbacks and options of all its sessions */
     void (*h2_free)(struct h2_shared *h2);
+    int64_t date_s;                /* what `date` says */
+    char date[WP_HTTP_DATE + 1];
     uint32_t turn_used;
     uint8_t turn[WP_HTTP_TURN];    /* replies of the running turn */
     _Alignas(16) uint8_t frame[WP_HTTP_FRAME]; /* where nghttp2 builds a frame: see http2.c */

@@ -1,7 +1,7 @@
 /* DoH in process: the rows of transports.md 17.4 that need no socket, over HTTP/2 and HTTP/1.1. */
 #include "check.h"
 
-#include "server/listeners/doh_target.h"
+#include "server/listeners/http_priv.h"
 #include "tests/fake/conn.h"
 #include "tests/fake/h2_client.h"
 #include "tests/fake/zone.h"
@@ -167,7 +167,7 @@ static size_t message(const struct request *r, uint8_t *to)
 /* What came back, in either HTTP. */
 struct response {
     int status;
-    const char *type, *length, *cache, *allow;
+    const char *type, *length, *cache, *allow, *date;
     const uint8_t *body;
     size_t len;
 };
@@ -188,9 +188,13 @@ static void check_message(const struct request *r, const uint8_t *msg, size_t le
 
 static void check_response(const struct request *r, const struct response *a, const uint8_t *query)
 {
+    char date[WP_HTTP_DATE + 1];
+
     CHECK_AT(r->what, a->status == r->status);
     CHECK_AT(r->what, strcmp(a->cache, r->cache_control) == 0);
     CHECK_AT(r->what, strcmp(a->type, r->rcode >= 0 ? DNS : "text/plain; charset=utf-8") == 0);
+    wp_http_date_text(wp_loop_unix_time(house.loop), date);
+    CHECK_AT(r->what, strcmp(a->date, date) == 0);
     CHECK_AT(r->what, (a->allow[0] != '\0') == (r->status == 405));
     if (strcmp(r->method, "HEAD") == 0) {
         CHECK_AT(r->what, a->len == 0 && atoi(a->length) > 34);
@@ -221,16 +225,17 @@ static void run_h2(const struct request *r)
     CHECK_AT(r->what, s->ended);
     CHECK_AT(r->what, !conn.c.closed);
     a = (struct response){s->status, h2_get(s, "content-type"), h2_get(s, "content-length"),
-                          h2_get(s, "cache-control"), h2_get(s, "allow"), s->body, s->len};
+                          h2_get(s, "cache-control"), h2_get(s, "allow"), h2_get(s, "date"),
+                          s->body, s->len};
     check_response(r, &a, msg);
     close_h2();
 }
 
 static const char *field_of(const char *head, const char *name)
 {
-    static char values[5][64];
+    static char values[6][64];
     static unsigned at;
-    char *v = values[at++ % 5];
+    char *v = values[at++ % 6];
     const char *p = strstr(head, name);
 
     v[0] = '\0';
@@ -257,6 +262,7 @@ static size_t read_h1(const char *what, struct response *a, bool head_only)
                            field_of(head, "Content-Length: "),
                            field_of(head, "Cache-Control: "),
                            field_of(head, "Allow: "),
+                           field_of(head, "Date: "),
                            conn.out + n,
                            0};
     a->len = head_only ? 0 : (size_t)atoi(a->length);
