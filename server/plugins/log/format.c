@@ -33,7 +33,10 @@ static void add(struct log_format *f, enum log_part_kind kind, const char *text,
 {
     if (len == 0 && kind == LOG_LITERAL)
         return;
-    f->parts[f->n_parts++] = (struct log_part){.kind = kind, .text = text, .len = len};
+    f->parts[f->n_parts] = (struct log_part){.kind = kind, .text = text, .len = len};
+    if (kind == LOG_LITERAL && len <= 8)
+        memcpy(f->parts[f->n_parts].eight, text, len);
+    f->n_parts++;
     f->n_meta += kind == LOG_META;
 }
 
@@ -90,6 +93,7 @@ static struct log_format *new_format(const char *text)
         free(f);
         return NULL;
     }
+    f->is_common = strcmp(text, LOG_COMMON) == 0;
     parse(f);
     return f;
 }

@@ -30,6 +30,7 @@ struct log_part {
     enum log_part_kind kind;
     const char *text; /* LITERAL: octets; META: the label, NUL-terminated */
     size_t len;
+    char eight[8]; /* LITERAL of at most eight octets: here, too */
 };
 
 struct log_format {
@@ -37,6 +38,7 @@ struct log_format {
     char *text; /* as asked for */
     char *body; /* what the parts point into */
     unsigned n_parts, n_meta;
+    bool is_common; /* it is LOG_COMMON, which has a function of its own */
     struct log_part parts[];
 };
 

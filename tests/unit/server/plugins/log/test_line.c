@@ -2,6 +2,7 @@
 #include "check.h"
 #include "server/plugins/log/record.h"
 #include <jansson.h>
+#include <stdlib.h>
 
 static struct log_record rec;
 
@@ -120,6 +121,35 @@ static void test_odd_questions(void)
     CHECK(strcmp(line(false), "[INFO] .") == 0);
 }
 
+/* The default format has a function of its own: it says what its parts say. */
+static void test_common_is_its_parts(void)
+{
+    unsigned seed = 3;
+
+    for (int i = 0; i < 20000; i++) {
+        char fast[600];
+        fill(LOG_COMMON, i % 3 ? "192.0.2.7:0" : "[2001:db8::7]:1", "192.0.2.1:53", WIRE(NAME));
+        CHECK(rec.format->is_common);
+        rec.elapsed_ns = (uint64_t)rand_r(&seed) >> rand_r(&seed) % 31;
+        rec.elapsed_ns *= i % 7 == 0 ? 1000000000 : 1;
+        rec.size = (uint32_t)rand_r(&seed) >> rand_r(&seed) % 31;
+        rec.reply_size = (uint32_t)rand_r(&seed) >> rand_r(&seed) % 31;
+        rec.id = (uint16_t)rand_r(&seed);
+        rec.client.port = (uint16_t)(rand_r(&seed) >> rand_r(&seed) % 31);
+        rec.bufsize = (uint16_t)(rand_r(&seed) >> rand_r(&seed) % 31);
+        rec.qtype = (uint16_t)(rand_r(&seed) % 300);
+        rec.qclass = (uint16_t)(rand_r(&seed) % 6);
+        rec.rcode = i % 5 ? (uint16_t)(rand_r(&seed) % 30) : LOG_NO_REPLY;
+        rec.flags = (uint16_t)rand_r(&seed);
+        rec.is_udp = rand_r(&seed) % 2;
+        rec.dnssec_ok = rand_r(&seed) % 2;
+        snprintf(fast, sizeof(fast), "%s|", line(false));
+        rec.format = wp_log_format_get(LOG_COMMON "|");
+        CHECK(!rec.format->is_common);
+        CHECK_AT(fast, strcmp(line(false), fast) == 0);
+    }
+}
+
 static void add_value(const char *value)
 {
     uint16_t len = value != NULL ? (uint16_t)strlen(value) : 0xffff;
@@ -214,4 +244,4 @@ static void test_limits(void)
 }
 
 RUN_TESTS(TEST(test_formats), TEST(test_flags), TEST(test_durations), TEST(test_odd_questions),
-          TEST(test_metadata), TEST(test_json), TEST(test_limits))
+          TEST(test_common_is_its_parts), TEST(test_metadata), TEST(test_json), TEST(test_limits))
