@@ -49,7 +49,8 @@ class Question:
     def reply(self, *answers, rcode=0, flags=0x8180, qid=None, question=None, authority=(), additional=(), qd=1):
         """A reply to it; any part can be made wrong."""
         question = self.question if question is None else question
-        head = struct.pack(">6H", self.id if qid is None else qid, (flags | self.flags & 0x0110) & ~15 | rcode,
+        flags = flags & ~0x011f | self.flags & 0x0110 | rcode  # RD and CD as asked
+        head = struct.pack(">6H", self.id if qid is None else qid, flags,
                            qd, len(answers), len(authority), len(additional))
         return head + question + b"".join(answers) + b"".join(authority) + b"".join(additional)
 
