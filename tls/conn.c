@@ -92,8 +92,3 @@ const char *wp_tls_peer_name(struct wp_tls_conn *c, bool *ret_verified)
     *ret_verified = c->peer_verified;
     return c->names;
 }
-
-void wp_tls_idle(struct wp_tls_conn *c)
-{
-    (void)c; /* OpenSSL gives its record buffers back by itself; our queues are empty then */
-}

@@ -238,15 +238,6 @@ const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_c
     return NULL;
 }
 
-int64_t wp_tls_ctx_expires(struct wp_tls_ctx *ctx)
-{
-    struct wp_tls_material *m = current(ctx);
-    int64_t expires = m->expires;
-
-    wp_tls_material_unref(m);
-    return expires;
-}
-
 void wp_tls_tickets_rotate(void)
 {
     wp_tls_openssl.rotate();

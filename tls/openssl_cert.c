@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tls/openssl_priv.h"
 #include "waypost/base/hash.h"
@@ -38,13 +37,6 @@ static uint64_t der_hash(X509 *x)
     return h;
 }
 
-static int64_t unix_time(const ASN1_TIME *t)
-{
-    struct tm tm;
-
-    return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
-
 static bool has_pem(const struct wp_tls_file *f, const char *kind)
 {
     return strstr((const char *)f->data, kind) != NULL;
@@ -74,7 +66,6 @@ static int load_chain(SSL_CTX *ctx, const struct wp_tls_file *f, struct wp_tls_m
     while (r == 0 && (x = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
         m->chain_id = wp_hash_mix(m->chain_id, der_hash(x));
         if (n++ == 0) {
-            m->expires = unix_time(X509_get0_notAfter(x));
             r = SSL_CTX_use_certificate(ctx, x) == 1 ? 0 : WP_ETLS;
             X509_free(x);
         } else if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {

@@ -22,7 +22,7 @@ struct wp_openssl_material {
 
 /* The newest error of this thread as static text; clears the queue. Never NULL. */
 const char *wp_openssl_reason(void);
-/* openssl_cert.c: certificates, key, roots into the SSL_CTX; chain_id, ca_id, expires. */
+/* openssl_cert.c: certificates, key, roots into the SSL_CTX; chain_id and ca_id. */
 int wp_openssl_load(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
                     struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
 /* openssl_ticket.c */

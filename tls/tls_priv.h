@@ -34,7 +34,6 @@ struct wp_tls_material {
     void *impl;
     uint64_t file_hash;
     uint64_t chain_id, ca_id; /* of the certificates' DER: for wp_tls_ctx_differs */
-    int64_t expires;
     uint8_t alpn[64]; /* wire form: length, name, ...; server's order */
     size_t alpn_len;
     char alpn_names[64]; /* entry i of the wire form as text, at the same offset */
@@ -62,7 +61,7 @@ struct wp_tls_conn {
 /* A TLS library. Results as in tls.h; nothing here reads files or sockets. */
 struct wp_tls_provider {
     const char *name;
-    /* Sets impl, chain_id, ca_id, expires. */
+    /* Sets impl, chain_id, ca_id. */
     int (*material_new)(const struct wp_tls_policy *p, const struct wp_tls_files *f,
                         struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
     void (*material_free)(struct wp_tls_material *m);

@@ -207,6 +207,13 @@ void wp_conn_end(struct wp_stream_conn *s)
     wp_stream_left(l);
 }
 
+static void linger_until(struct wp_stream_conn *s)
+{
+    uint64_t ms = s->c.draining ? WP_STREAM_LINGER_DRAIN_MS : WP_STREAM_LINGER_MS;
+
+    wp_conn_deadline(&s->c, wp_stream_now(s) + ms * UINT64_C(1000000));
+}
+
 static void begin_linger(struct wp_stream_conn *s)
 {
     stop_protocol(s);
@@ -219,7 +226,7 @@ static void begin_linger(struct wp_stream_conn *s)
     }
     s->phase = WP_CONN_LINGER;
     s->paused = false;
-    wp_conn_deadline(&s->c, wp_stream_now(s) + WP_STREAM_LINGER_MS * UINT64_C(1000000));
+    linger_until(s);
 }
 
 /* We closed it: the rest of the output, close_notify, FIN. */
@@ -258,6 +265,20 @@ void wp_conn_settle(struct wp_stream_conn *s)
         wp_conn_end(s);
     else
         watch(s);
+}
+
+void wp_conn_drain(struct wp_stream_conn *s)
+{
+    wp_conn_ref(&s->c);
+    s->c.draining = true;
+    if (s->phase == WP_CONN_LINGER)
+        linger_until(s);
+    s->busy = true;
+    /* What the kernel holds for us would be reset when the socket closes: take and answer it. */
+    wp_conn_read(s);
+    s->busy = false;
+    wp_conn_settle(s);
+    wp_conn_unref(&s->c);
 }
 
 void wp_conn_close(struct wp_conn *c)

@@ -98,8 +98,6 @@ void wp_conn_tls_input(struct wp_stream_conn *s, const uint8_t *data, size_t len
     }
     if (!s->c.closed)
         wp_conn_tls_pump(s);
-    if (s->tls != NULL)
-        wp_tls_idle(s->tls);
 }
 
 void wp_conn_tls_done(struct wp_stream_conn *s)

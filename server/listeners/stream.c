@@ -241,19 +241,6 @@ static void stop_accepting(struct wp_stream *l)
     l->io.fd = -1;
 }
 
-/* What the kernel has already accepted for us or holds for us would be reset when the sockets
- * close: take and answer it first. */
-static void drain_conn(struct wp_stream_conn *s)
-{
-    wp_conn_ref(&s->c);
-    s->c.draining = true;
-    s->busy = true;
-    wp_conn_read(s);
-    s->busy = false;
-    wp_conn_settle(s);
-    wp_conn_unref(&s->c);
-}
-
 void wp_stream_drain(struct wp_listener *listener, void (*closed)(void *arg), void *arg)
 {
     struct wp_stream *l = (struct wp_stream *)listener;
@@ -267,7 +254,7 @@ void wp_stream_drain(struct wp_listener *listener, void (*closed)(void *arg), vo
     l->closed_arg = arg;
     for (at = l->conns.next; at != &l->conns; at = next) {
         next = at->next;
-        drain_conn(WP_CONTAINER(at, struct wp_stream_conn, all));
+        wp_conn_drain(WP_CONTAINER(at, struct wp_stream_conn, all));
     }
     if (l->n_conns == 0)
         wp_loop_defer(l->l.worker->loop, &l->closed_task);

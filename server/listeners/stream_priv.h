@@ -19,6 +19,7 @@ enum {
     WP_STREAM_HIGH = 64 * 1024,     /* unsent octets: the peer does not read */
     WP_STREAM_LOW = 16 * 1024,
     WP_STREAM_LINGER_MS = 2000,     /* after our FIN: wait for the peer's */
+    WP_STREAM_LINGER_DRAIN_MS = 200,  /* the same at a shutdown, which must end soon */
     WP_STREAM_LINGER_MAX = 1 << 20, /* octets thrown away meanwhile */
     WP_STREAM_ACCEPT_BATCH = 64,
     WP_STREAM_ACCEPT_LAST = 65536,   /* what may wait in the kernel's queue at a stop */
@@ -139,6 +140,8 @@ void wp_conn_touch(struct wp_stream_conn *s);
 void wp_conn_settle(struct wp_stream_conn *s);
 /* End it now: no flush beyond what the socket takes at once. */
 void wp_conn_end(struct wp_stream_conn *s);
+/* Take and answer what has come, then tell the protocol to end it. */
+void wp_conn_drain(struct wp_stream_conn *s);
 /* No query runs and nothing is half received or half sent: it may be closed to make room. */
 bool wp_conn_is_idle(const struct wp_stream_conn *s);
 void wp_conn_arm(struct wp_stream_conn *s);

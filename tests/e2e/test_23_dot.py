@@ -341,6 +341,19 @@ def test_client_auth(by_mode, mode, who, served, version):
     assert answered(by_mode(mode), context(version=version, cert=who())) == served
 
 
+@pytest.mark.parametrize("mode, who, want", [
+    pytest.param("require_and_verify", GOOD, "good.client true", id="S38-identity"),
+    pytest.param("require", STRANGER, "stranger.client false", id="S33-identity"),
+    pytest.param("nocert", NONE, "- -", id="S29-identity"),
+])
+def test_identity_is_logged(mode, who, want):
+    line = tls_line(*pki.cert("ns.waypost.test"), pki.ca(), mode)
+    files = {**FILES, "log.conf": 'log . "SAW {/tls/server_name} {/tls/client} {/tls/verified}"\n'}
+    with Waypost(corefile(line, options="metadata\n import {dir}/log.conf"), files=files) as w:
+        assert answered(w, context(cert=who()), "ns.waypost.test")
+        wait_for(lambda: f"SAW ns.waypost.test {want}" in w.output(), 5)
+
+
 ALERTS = [
     ("S32", "require", NONE, ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")),
     ("S35", "verify_if_given", STRANGER, ("UNKNOWN_CA", "BAD_CERTIFICATE")),

@@ -77,6 +77,8 @@ struct wp_query {
     struct wp_addr local;        /* the address asked */
     struct wp_addr peer;         /* the socket's peer: the proxy, when there is one */
     const char *tls_server_name; /* SNI, or NULL */
+    const char *tls_client;      /* CN of the client's certificate, or NULL */
+    bool tls_verified;           /* that certificate chained to the listener's CA */
     const uint8_t *proxy_tlv;    /* PROXY v2 TLVs, or NULL */
     uint16_t proxy_tlv_len;
     const struct wp_route *route; /* the group's table of zones: waypost/server/router.h */

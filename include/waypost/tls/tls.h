@@ -45,8 +45,6 @@ int wp_tls_ctx_refresh(struct wp_tls_ctx *ctx, char errbuf[WP_TLS_ERR_MAX]);
 /* Same material and policy? why: static text of the first difference (the REASON texts of
  * corefile.md 4.2), or NULL when equal. */
 const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_ctx *b);
-/* Seconds (Unix time) at which the server's certificate ends; 0 when unknown. */
-int64_t wp_tls_ctx_expires(struct wp_tls_ctx *ctx);
 /* Ticket keys are one ring for the process: shared by workers, kept over reloads; a ticket is
  * good only where the listener's policy is the one it was made under. A new key encrypts from
  * now on, two older ones still decrypt: call it every WP_TLS_ROTATE_S. Any thread. */
@@ -79,5 +77,3 @@ const char *wp_tls_server_name(const struct wp_tls_conn *c); /* SNI or NULL */
 const char *wp_tls_error(const struct wp_tls_conn *c);       /* text of the last failure */
 /* Subject CN of a client certificate, or NULL; *ret_verified tells whether it chained. */
 const char *wp_tls_peer_name(struct wp_tls_conn *c, bool *ret_verified);
-/* Free memory an idle connection does not need. */
-void wp_tls_idle(struct wp_tls_conn *c);

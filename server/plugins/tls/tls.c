@@ -97,6 +97,18 @@ static int check(void *self, struct wp_setup *s)
     return 0;
 }
 
+/* Who is asking, for `view`, `log` and what else reads metadata. */
+static void metadata(void *self, struct wp_query *q)
+{
+    (void)self;
+    if (q->tls_server_name != NULL)
+        wp_query_meta_set(q, "tls/server_name", q->tls_server_name);
+    if (q->tls_client == NULL)
+        return;
+    wp_query_meta_set(q, "tls/client", q->tls_client);
+    wp_query_meta_set(q, "tls/verified", q->tls_verified ? "true" : "false");
+}
+
 static const struct wp_option tls_options[] = {
     {.name = "", .kind = WP_OPT_CALL, .parse = parse_files, .help = "CERT KEY [CA]"},
     {.name = "client_auth",
@@ -116,4 +128,5 @@ const struct wp_plugin wp_plugin_tls = {
     .unknown = "unknown option '%s'",
     .config_only = true,
     .check = check,
+    .metadata = metadata,
 };

@@ -458,6 +458,96 @@ static void test_drain(void)
     rig_close(&r);
 }
 
+/* L01: clients that do not close their side do not hold the end up. */
+static void test_drain_of_lingering(void)
+{
+    struct rig r = {0};
+    int idle, lingering;
+
+    rig_limits(&r.group.limits);
+    r.group.limits.max_queries = 1;
+    rig_open(&r, &wp_listener_tcp);
+    idle = rig_dial(&r);
+    lingering = rig_dial(&r);
+    rig_ask(&r, lingering, 1, 'a');
+    r.listener->ops->drain(r.listener, rig_closed, &r);
+    rig_pass(&r, 250 * MS);
+    assert_int_equal(r.closed, 1);
+    close(idle);
+    close(lingering);
+    rig_close(&r);
+}
+
+/* Advisory 28: one that always has something to say does not keep the others waiting. */
+static void test_fair(void)
+{
+    struct rig r = {0};
+    enum { N = 20000 };
+    uint8_t *m = calloc(N, 22), one[22];
+    int greedy, other;
+    ssize_t sent;
+
+    rig_open(&r, &wp_listener_tcp);
+    greedy = rig_dial(&r);
+    other = rig_dial(&r);
+    for (unsigned i = 0; i < N; i++)
+        rig_message(m + i * 22, 1, 'z');
+    sent = send(greedy, m, N * 22, MSG_DONTWAIT);
+    assert_true(sent > 150000);
+    rig_message(one, 7, 'a');
+    assert_int_equal(send(other, one, sizeof(one), 0), sizeof(one));
+    rig_turns(&r, 1);
+    assert_true(rig_runs < sent / 22 / 2); /* a part of what the greedy one has sent */
+    assert_int_equal(recv(other, one, sizeof(one), MSG_DONTWAIT), sizeof(one));
+    free(m);
+    close(greedy);
+    close(other);
+    rig_close(&r);
+}
+
+static uint32_t dice(void)
+{
+    static uint32_t state = 12345;
+
+    state = state * 1664525u + 1013904223u;
+    return state >> 8;
+}
+
+/* However a stream of messages is cut, the answers are the same. */
+static void test_any_segmentation(void)
+{
+    struct rig r = {0};
+    uint8_t m[40 * 22];
+    int fd;
+
+    rig_open(&r, &wp_listener_tcp);
+    fd = rig_dial(&r);
+    for (unsigned i = 0; i < 40; i++)
+        rig_message(m + i * 22, (uint16_t)i, "azsb"[i % 4]);
+    for (unsigned round = 0; round < 100; round++) {
+        bool seen[40] = {0};
+
+        for (size_t at = 0, n; at < sizeof(m); at += n) {
+            n = 1 + dice() % (round % 2 ? 7 : 200);
+            n = n < sizeof(m) - at ? n : sizeof(m) - at;
+            rig_send(&r, fd, m + at, n);
+            while (dice() % 3 == 0 && rig_n_waiting > 0)
+                rig_finish(dice() % rig_n_waiting);
+        }
+        while (rig_n_waiting > 0)
+            rig_finish(dice() % rig_n_waiting);
+        for (unsigned i = 0; i < 30; i++) { /* three of four are answered */
+            int id = rig_answer_id(&r, fd);
+
+            assert_true(id >= 0 && id < 40 && id % 4 != 1 && !seen[id]);
+            seen[id] = true;
+        }
+        assert_int_equal(rig_answer_id(&r, fd), -EAGAIN);
+    }
+    close(fd);
+    rig_close(&r);
+}
+
 static void test_drain_without_connections(void)
 {
     struct rig r = {0};
@@ -577,4 +667,5 @@ RUN_TESTS(TEST(test_answers), TEST(test_dripped), TEST(test_out_of_order),
           TEST(test_not_reading), TEST(test_reading_again), TEST(test_reset),
           TEST(test_connection_limit), TEST(test_per_client), TEST(test_no_query), TEST(test_drain),
           TEST(test_drain_without_connections), TEST(test_linger), TEST(test_swap),
-          TEST(test_many_writers), TEST(test_long_batch))
+          TEST(test_many_writers), TEST(test_long_batch), TEST(test_drain_of_lingering),
+          TEST(test_fair), TEST(test_any_segmentation))
