@@ -206,8 +206,8 @@ void wp_upstreams_free(struct wp_upstreams *s)
 /* --- one upstream -------------------------------------------------------------------------- */
 
 int wp_upstream_new(struct wp_upstreams *s, const struct wp_upstream_profile *p,
-                    enum wp_upstream_kind kind, const struct wp_addr *addr,
-                    const char *server_name, struct wp_upstream **ret)
+                    enum wp_upstream_kind kind, const struct wp_addr *addr, const char *server_name,
+                    struct wp_upstream **ret)
 {
     struct wp_upstream *u = calloc(1, sizeof(*u));
 
@@ -259,7 +259,8 @@ bool wp_upstream_is_down(const struct wp_upstream *u, uint32_t max_fails)
 
 static void on_retire_mail(struct wp_mail *m)
 {
-    struct wp_upstream *u = (struct wp_upstream *)((char *)m - offsetof(struct wp_upstream, retire_mail));
+    struct wp_upstream *u =
+        (struct wp_upstream *)((char *)m - offsetof(struct wp_upstream, retire_mail));
     struct wp_up_local *l = u->local[u->retire_at];
 
     if (l != NULL && !is_idle(l)) {

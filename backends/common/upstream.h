@@ -29,18 +29,18 @@ enum wp_upstream_kind { WP_UPSTREAM_DNS, WP_UPSTREAM_TLS, WP_UPSTREAM_HTTPS };
 
 /* What upstreams of one stanza have in common. Read-only; outlives them. */
 struct wp_upstream_profile {
-    const char *asker;       /* plugin name: label proxy_name */
-    int64_t expire_ns;       /* an idle socket or connection is closed after this */
-    int64_t max_age_ns;      /* any is, after this; 0: no bound */
-    int64_t max_idle;        /* idle ones kept, for each upstream and transport; 0: no bound */
-    int64_t read_timeout_ns; /* of one try, after the query went out */
-    struct wp_addr source;   /* local address; family 0: the system chooses */
+    const char *asker;        /* plugin name: label proxy_name */
+    int64_t expire_ns;        /* an idle socket or connection is closed after this */
+    int64_t max_age_ns;       /* any is, after this; 0: no bound */
+    int64_t max_idle;         /* idle ones kept, for each upstream and transport; 0: no bound */
+    int64_t read_timeout_ns;  /* of one try, after the query went out */
+    struct wp_addr source;    /* local address; family 0: the system chooses */
     struct wp_tls_ctx *tls;   /* for TLS upstreams, else NULL */
     struct wp_tls_ctx *https; /* for HTTPS upstreams (ALPN h2), else NULL */
-    const char *http_host;   /* :authority; NULL: IP:PORT */
+    const char *http_host;    /* :authority; NULL: IP:PORT */
     bool doh_get;
-    int64_t health_ns;       /* between failing health checks */
-    bool health_tcp;         /* over TCP for DNS upstreams */
+    int64_t health_ns; /* between failing health checks */
+    bool health_tcp;   /* over TCP for DNS upstreams */
     bool health_rd;
     struct wp_name health_name;
 };
@@ -58,8 +58,8 @@ void wp_upstreams_free(struct wp_upstreams *s);
 /* server_name: SNI and the name to verify; NULL: the IP. Copied. The set owns the upstream. Main
  * or admin thread. */
 int wp_upstream_new(struct wp_upstreams *s, const struct wp_upstream_profile *p,
-                    enum wp_upstream_kind kind, const struct wp_addr *addr,
-                    const char *server_name, struct wp_upstream **ret) WP_MUSTCHECK;
+                    enum wp_upstream_kind kind, const struct wp_addr *addr, const char *server_name,
+                    struct wp_upstream **ret) WP_MUSTCHECK;
 /* Upstreams that may be retired are held by who keeps a pointer over turns, on its own loop. 0 or
  * -ENOMEM. */
 int wp_upstream_hold(struct wp_upstream *u, struct wp_loop *loop) WP_MUSTCHECK;
@@ -76,14 +76,14 @@ const char *wp_upstream_text(const struct wp_upstream *u); /* "IP:PORT" */
 
 /* How it ended. Valid during the callback. */
 struct wp_outcome {
-    int err;             /* 0, or a negative error: no reply */
-    const char *why;     /* with err: as Go's network errors read */
-    bool again;          /* with err: a kept connection was closed by the peer: ask again, this
-                            try does not count */
+    int err;         /* 0, or a negative error: no reply */
+    const char *why; /* with err: as Go's network errors read */
+    bool again;      /* with err: a kept connection was closed by the peer: ask again, this
+                        try does not count */
     struct wp_reply_look look; /* without err: what the reply is */
     const uint8_t *reply; /* look.verdict OK, CUT or MISMATCH: the message; its id is the try's */
     size_t len;
-    bool udp;            /* came over UDP: a TC can be asked again over TCP */
+    bool udp; /* came over UDP: a TC can be asked again over TCP */
 };
 
 enum wp_up_try_state { WP_TRY_IDLE, WP_TRY_SETUP, WP_TRY_SENT };
@@ -91,7 +91,7 @@ enum wp_up_try_state { WP_TRY_IDLE, WP_TRY_SETUP, WP_TRY_SENT };
 /* Memory is the asker's; zeroed before its first use, and stays put while the try runs. */
 struct wp_up_try {
     /* set by the asker */
-    uint8_t *msg;         /* the query; its first two octets are overwritten with the id */
+    uint8_t *msg; /* the query; its first two octets are overwritten with the id */
     uint32_t len;
     bool tcp;             /* DNS upstreams: over TCP */
     uint64_t deadline_ns; /* the reply must be there by then, whatever else is allowed */
@@ -104,20 +104,20 @@ struct wp_up_try {
     /* the upstream's */
     enum wp_up_try_state state;
     struct wp_upstream *up;
-    void *via;            /* socket or connection */
-    struct wp_up_try *next, **prev; /* in its bucket, or waiting for the connection */
+    void *via;                                  /* socket or connection */
+    struct wp_up_try *next, **prev;             /* in its bucket, or waiting for the connection */
     struct wp_up_try *queue_next, **queue_prev; /* UDP: to be sent at the end of this turn */
     struct wp_timer timer;
     struct wp_loop *loop;
     uint64_t asked_ns, due_ns;
     uint16_t id;
-    bool resent;          /* UDP: a second datagram went out */
-    int send_error;       /* UDP: what the kernel said, told at the end of the turn */
+    bool resent;                /* UDP: a second datagram went out */
+    int send_error;             /* UDP: what the kernel said, told at the end of the turn */
     struct wp_reply_look other; /* UDP: last datagram with our id but not our question */
-    int32_t stream;       /* HTTP/2; 0: none */
-    uint32_t sent;        /* octets of msg that went out */
-    int status;           /* HTTP */
-    uint8_t *body;        /* HTTP: what came of the reply so far */
+    int32_t stream;             /* HTTP/2; 0: none */
+    uint32_t sent;              /* octets of msg that went out */
+    int status;                 /* HTTP */
+    uint8_t *body;              /* HTTP: what came of the reply so far */
     uint32_t body_len, body_cap;
 };
 

@@ -15,10 +15,10 @@
 
 #define SECOND 1000000000ll
 enum {
-    CONNS_USUAL = 8,   /* opened as long as no idle one is there; then queries share them */
-    CONNS_MAX = 64,    /* for upstreams that do not take several queries at a time */
-    READS = 4,         /* of one connection in one turn */
-    DOH_S = 2,         /* a DoH try, from its start */
+    CONNS_USUAL = 8, /* opened as long as no idle one is there; then queries share them */
+    CONNS_MAX = 64,  /* for upstreams that do not take several queries at a time */
+    READS = 4,       /* of one connection in one turn */
+    DOH_S = 2,       /* a DoH try, from its start */
 };
 
 static void conn_close(struct wp_up_conn *c);
@@ -184,7 +184,8 @@ static int write_out(struct wp_up_conn *c)
 {
     for (;;) {
         size_t len = c->out.len;
-        const uint8_t *data = c->tls != NULL ? wp_tls_pending(c->tls, &len) : wp_octets_view(&c->out);
+        const uint8_t *data =
+            c->tls != NULL ? wp_tls_pending(c->tls, &len) : wp_octets_view(&c->out);
         int n;
 
         if (len == 0)
@@ -284,9 +285,9 @@ static void on_try_timer(struct wp_timer *t)
     /* A connection that has been silent since the query went out is not worth another one. */
     if (!setup && c->heard_ns <= x->asked_ns)
         c->draining = true;
-    wp_up_try_fail(x, WP_ETIMEOUT,
-                     wp_up_why(x->up, setup ? "dial" : "read", "tcp", setup ? -1 : c->io.fd,
-                               WP_ETIMEOUT));
+    wp_up_try_fail(
+        x, WP_ETIMEOUT,
+        wp_up_why(x->up, setup ? "dial" : "read", "tcp", setup ? -1 : c->io.fd, WP_ETIMEOUT));
 }
 
 static unsigned idle_conns(const struct wp_up_local *l)
@@ -542,7 +543,8 @@ static bool is_worn(const struct wp_up_conn *c, uint64_t now_ns)
 {
     const struct wp_upstream_profile *p = c->local->up->profile;
 
-    return (c->open == 0 && c->phase == WP_UP_OPEN && now_ns - c->used_ns > (uint64_t)p->expire_ns) ||
+    return (c->open == 0 && c->phase == WP_UP_OPEN &&
+            now_ns - c->used_ns > (uint64_t)p->expire_ns) ||
            (p->max_age_ns > 0 && now_ns - c->born_ns > (uint64_t)p->max_age_ns);
 }
 

@@ -21,24 +21,24 @@ struct wp_up_conn_proto {
     int (*output)(struct wp_up_conn *c);
     /* x ends before its reply came. May be NULL. */
     void (*cancel)(struct wp_up_conn *c, struct wp_up_try *x);
-    void (*stop)(struct wp_up_conn *c); /* free c->state; only called when there is one */
+    void (*stop)(struct wp_up_conn *c);           /* free c->state; only called when there is one */
     unsigned (*room)(const struct wp_up_conn *c); /* queries it takes at a time; may be NULL */
 };
 extern const struct wp_up_conn_proto wp_up_dns_proto, wp_up_h2_proto;
 
 struct wp_up_conn {
     struct wp_io io;
-    struct wp_timer timer;  /* of the dial */
+    struct wp_timer timer; /* of the dial */
     struct wp_task flush;
     struct wp_up_local *local;
     struct wp_up_conn *next, **prev; /* in local->conns, oldest first */
     const struct wp_up_conn_proto *proto;
-    void *state;            /* the protocol's */
+    void *state; /* the protocol's */
     struct wp_tls_conn *tls;
     enum wp_up_phase phase;
-    bool draining;          /* takes no more queries; closed when nothing is open */
-    unsigned busy;          /* its functions are on the stack: freed later */
-    unsigned open;          /* tries on it, waiting ones included */
+    bool draining; /* takes no more queries; closed when nothing is open */
+    unsigned busy; /* its functions are on the stack: freed later */
+    unsigned open; /* tries on it, waiting ones included */
     unsigned replies;
     uint64_t born_ns, used_ns, heard_ns;
     struct wp_up_try *waiting, **waiting_end; /* until it is open */

@@ -13,7 +13,7 @@
 #include "waypost/tls/tls.h"
 
 enum {
-    GET_MAX = 4096,     /* octets of a query in a GET; longer ones are posted */
+    GET_MAX = 4096,      /* octets of a query in a GET; longer ones are posted */
     STREAMS_USUAL = 100, /* until the server has said how many (RFC 9113 s6.5.2) */
 };
 static const char type[] = "application/dns-message", path[] = "/dns-query";
@@ -38,8 +38,8 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8
     return 0;
 }
 
-static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint8_t *data, size_t len,
-                   void *arg)
+static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint8_t *data,
+                   size_t len, void *arg)
 {
     struct wp_up_try *x = try_of(s, stream);
 
@@ -97,8 +97,8 @@ static int on_close(nghttp2_session *s, int32_t stream, uint32_t code, void *arg
         ended(c, x);
     else
         wp_up_try_end(x, &(struct wp_outcome){.err = WP_EREFUSED,
-                                                .why = "HTTP/2 stream was reset",
-                                                .again = code == NGHTTP2_REFUSED_STREAM});
+                                              .why = "HTTP/2 stream was reset",
+                                              .again = code == NGHTTP2_REFUSED_STREAM});
     return 0;
 }
 
@@ -114,8 +114,8 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 
 /* --- the query ----------------------------------------------------------------------------- */
 
-static ssize_t read_body(nghttp2_session *s, int32_t stream, uint8_t *buf, size_t len, uint32_t *flags,
-                         nghttp2_data_source *source, void *arg)
+static ssize_t read_body(nghttp2_session *s, int32_t stream, uint8_t *buf, size_t len,
+                         uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
     struct wp_up_try *x = try_of(s, stream);
     size_t at, n;
@@ -284,7 +284,8 @@ static void h2_stop(struct wp_up_conn *c)
 
 static unsigned h2_room(const struct wp_up_conn *c)
 {
-    uint32_t max = nghttp2_session_get_remote_settings(c->state, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    uint32_t max =
+        nghttp2_session_get_remote_settings(c->state, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
     return max < STREAMS_USUAL ? (max > 0 ? max : 1) : STREAMS_USUAL;
 }

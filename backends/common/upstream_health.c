@@ -79,7 +79,8 @@ static void on_again(struct wp_timer *t)
 
 static void on_mail(struct wp_mail *m)
 {
-    struct wp_upstream *u = (struct wp_upstream *)((char *)m - offsetof(struct wp_upstream, probe.mail));
+    struct wp_upstream *u =
+        (struct wp_upstream *)((char *)m - offsetof(struct wp_upstream, probe.mail));
 
     if (u->gone || atomic_load(&u->set->quiet))
         return; /* `probing` stays: nothing starts any more */

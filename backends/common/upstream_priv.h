@@ -5,11 +5,11 @@
 #include "waypost/plugin/plugin.h"
 
 enum {
-    WP_UP_RX = 32,          /* datagrams read with one call */
+    WP_UP_RX = 32,              /* datagrams read with one call */
     WP_UP_RX_LEN = 65536 + 192, /* not a power of two: the slots do not share cache sets */
     WP_UP_STREAM_READ = 65536,
-    WP_UP_RCODES = 24,      /* series kept ready for these rcodes */
-    WP_UP_SOCKETS = 64,     /* UDP sockets of one upstream on one loop */
+    WP_UP_RCODES = 24,  /* series kept ready for these rcodes */
+    WP_UP_SOCKETS = 64, /* UDP sockets of one upstream on one loop */
     WP_UP_ID_BUCKETS = 32,
     WP_UP_WHY_MAX = 320,
 };
@@ -20,11 +20,11 @@ enum wp_up_proto { WP_UP_UDP, WP_UP_TCP, WP_UP_TLS, WP_UP_PROTOS };
 struct wp_up_here {
     struct wp_loop *loop;
     int index;
-    uint16_t random[256];    /* from getrandom(2) */
+    uint16_t random[256]; /* from getrandom(2) */
     unsigned n_random;
-    uint8_t *rx;             /* WP_UP_RX slots of WP_UP_RX_LEN; made at first use */
-    uint8_t *read;           /* octets of a stream as they come, WP_UP_STREAM_READ */
-    uint8_t *plain;          /* the same decrypted */
+    uint8_t *rx;    /* WP_UP_RX slots of WP_UP_RX_LEN; made at first use */
+    uint8_t *read;  /* octets of a stream as they come, WP_UP_STREAM_READ */
+    uint8_t *plain; /* the same decrypted */
     struct wp_up_local *locals;
     struct wp_up_socket *free_sockets;
     unsigned n_free_sockets;
@@ -33,9 +33,9 @@ struct wp_up_here {
 struct wp_upstreams {
     const struct wp_env *env;
     _Atomic bool quiet;
-    int n_loops;             /* workers and admin */
+    int n_loops;              /* workers and admin */
     struct wp_up_here **here; /* each made by its own loop's thread */
-    struct wp_upstream *all; /* main thread, later admin */
+    struct wp_upstream *all;  /* main thread, later admin */
 };
 
 struct wp_up_socket {
@@ -43,10 +43,10 @@ struct wp_up_socket {
     struct wp_up_local *local;
     struct wp_up_socket *next; /* retired, or free */
     uint64_t born_ns, used_ns;
-    uint32_t asked;            /* queries sent so far */
-    uint32_t open;             /* tries that wait on it */
-    bool retired;              /* takes no more queries; closed when nothing is open */
-    bool busy;                 /* its datagrams are being handled: not closed meanwhile */
+    uint32_t asked; /* queries sent so far */
+    uint32_t open;  /* tries that wait on it */
+    bool retired;   /* takes no more queries; closed when nothing is open */
+    bool busy;      /* its datagrams are being handled: not closed meanwhile */
     struct wp_up_try *bucket[WP_UP_ID_BUCKETS];
 };
 
@@ -61,14 +61,14 @@ struct wp_up_local {
     /* UDP */
     struct wp_up_socket *socket[WP_UP_SOCKETS];
     struct wp_up_socket *retired;
-    struct wp_up_socket *current;     /* takes the queries of this turn */
+    struct wp_up_socket *current; /* takes the queries of this turn */
     unsigned n_sockets;
     struct wp_up_try *queue, **queue_end; /* to be sent */
     struct wp_task flush;
     /* streams */
     struct wp_up_conn *conns;
     unsigned n_conns;
-    unsigned depth;                   /* queries in flight on one connection */
+    unsigned depth; /* queries in flight on one connection */
 };
 
 struct wp_up_probe {
@@ -91,13 +91,13 @@ struct wp_upstream {
     const char *verify;          /* server_name, or the IP's text */
     char ip[WP_ADDR_TEXT_MAX];
     _Atomic int64_t dial_avg_ns;
-    _Atomic uint32_t fails;      /* health checks, in a row */
+    _Atomic uint32_t fails; /* health checks, in a row */
     _Atomic bool probing;
-    bool gone;                   /* admin's: retired */
-    int retire_at;               /* next loop to be asked whether it is done */
+    bool gone;     /* admin's: retired */
+    int retire_at; /* next loop to be asked whether it is done */
     struct wp_mail retire_mail;
-    struct wp_up_probe probe;    /* admin's */
-    struct wp_up_local **local;  /* one for each loop, or NULL */
+    struct wp_up_probe probe;   /* admin's */
+    struct wp_up_local **local; /* one for each loop, or NULL */
     struct wp_series *failures;
     _Atomic(struct wp_series *) duration[WP_UP_RCODES];
     struct wp_series *hits[WP_UP_PROTOS], *misses[WP_UP_PROTOS];
@@ -122,13 +122,14 @@ void wp_up_try_unlink(struct wp_up_try *x);
  * connecting. Negative: -errno. */
 int wp_up_connect(const struct wp_upstream *u, int type);
 /* "dial tcp 192.0.2.1:53: i/o timeout": in a buffer of this thread, good until the next call. */
-const char *wp_up_why(const struct wp_upstream *u, const char *op, const char *net, int fd, int err);
+const char *wp_up_why(const struct wp_upstream *u, const char *op, const char *net, int fd,
+                      int err);
 
 /* --- upstream_udp.c ------------------------------------------------------------------------ */
 int wp_up_udp_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_why);
 void wp_up_udp_cancel(struct wp_up_try *x);
 bool wp_up_udp_sweep(struct wp_up_local *l, uint64_t now_ns); /* true: some are left */
-bool wp_up_udp_is_open(const struct wp_up_local *l);           /* tries wait */
+bool wp_up_udp_is_open(const struct wp_up_local *l);          /* tries wait */
 void wp_up_udp_close(struct wp_up_local *l);
 void wp_up_udp_done(struct wp_up_here *h);
 

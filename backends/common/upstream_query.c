@@ -80,7 +80,8 @@ static int copy_records(struct wp_query *q, struct wp_rd *rd, unsigned n, struct
 static bool has_records(const struct wp_query *q)
 {
     return q->wire != NULL && q->wire_len > WP_HEADER_LEN &&
-           wp_be16(q->wire + 6) + wp_be16(q->wire + 8) + wp_be16(q->wire + 10) > (q->had_opt ? 1 : 0);
+           wp_be16(q->wire + 6) + wp_be16(q->wire + 8) + wp_be16(q->wire + 10) >
+               (q->had_opt ? 1 : 0);
 }
 
 size_t wp_upstream_query_room(const struct wp_query *q)
@@ -139,7 +140,8 @@ void wp_upstream_reply_clean(struct wp_query *q)
         if (!for_one_hop(wp_be16(r->options + at)))
             continue;
         kept = wp_arena_alloc(q->arena, r->options_len);
-        r->options_len = kept != NULL ? (uint16_t)keep_options(r->options, r->options_len, kept) : 0;
+        r->options_len =
+            kept != NULL ? (uint16_t)keep_options(r->options, r->options_len, kept) : 0;
         r->options = kept;
         return;
     }

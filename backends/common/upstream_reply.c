@@ -7,7 +7,8 @@
 #include "waypost/dns/rr.h"
 
 /* The reply's question against ours; the reader moves behind it. */
-static enum wp_reply_verdict look_at_question(struct wp_rd *rd, const uint8_t *query, size_t query_len)
+static enum wp_reply_verdict look_at_question(struct wp_rd *rd, const uint8_t *query,
+                                              size_t query_len)
 {
     int name_len = wp_name_len(query + WP_HEADER_LEN, query_len - WP_HEADER_LEN);
     struct wp_name name;

@@ -14,8 +14,8 @@ enum wp_reply_verdict {
 
 struct wp_reply_look {
     enum wp_reply_verdict verdict;
-    uint16_t rcode;  /* 12 bits, with those of an OPT; OK and MISMATCH */
-    uint16_t flags;  /* second header word */
+    uint16_t rcode;   /* 12 bits, with those of an OPT; OK and MISMATCH */
+    uint16_t flags;   /* second header word */
     uint16_t answers; /* ANCOUNT */
 };
 

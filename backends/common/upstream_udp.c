@@ -18,15 +18,15 @@
 
 #define MS 1000000ull
 enum {
-    SOCKETS_USUAL = 16, /* ports in use when the upstream keeps up */
+    SOCKETS_USUAL = 16,   /* ports in use when the upstream keeps up */
     SOCKET_QUERIES = 512, /* then another port */
     SOCKET_AGE_S = 30,
-    SOCKET_OPEN = 64,   /* more in flight would overrun the receive buffer when all come at once */
+    SOCKET_OPEN = 64, /* more in flight would overrun the receive buffer when all come at once */
     SEND_BATCH = 64,
-    ROUNDS = 4,         /* batches read in one turn before others have theirs */
-    FREE_SOCKETS = 32,  /* kept for reuse of their memory */
-    OTHER_MS = 500,     /* how long the true reply may lag behind one that does not fit */
-    ERRORS = 32,        /* ICMP errors read in one go */
+    ROUNDS = 4,        /* batches read in one turn before others have theirs */
+    FREE_SOCKETS = 32, /* kept for reuse of their memory */
+    OTHER_MS = 500,    /* how long the true reply may lag behind one that does not fit */
+    ERRORS = 32,       /* ICMP errors read in one go */
 };
 
 /* --- sockets ------------------------------------------------------------------------------- */
@@ -109,7 +109,8 @@ static bool is_old(const struct wp_up_local *l, const struct wp_up_socket *s, ui
     uint64_t age = now_ns - s->born_ns, max = (uint64_t)l->up->profile->max_age_ns;
 
     return s->asked >= SOCKET_QUERIES || age > SOCKET_AGE_S * 1000 * MS || (max > 0 && age > max) ||
-           (s->open == 0 && now_ns - s->used_ns > (uint64_t)l->up->profile->expire_ns && s->asked > 0);
+           (s->open == 0 && now_ns - s->used_ns > (uint64_t)l->up->profile->expire_ns &&
+            s->asked > 0);
 }
 
 static unsigned usual(const struct wp_up_local *l)
@@ -252,8 +253,7 @@ static void on_timer(struct wp_timer *t)
     struct wp_up_socket *s = x->via;
 
     if (x->send_error != 0) {
-        wp_up_try_fail(x, x->send_error,
-                         wp_up_why(x->up, "write", "udp", s->io.fd, x->send_error));
+        wp_up_try_fail(x, x->send_error, wp_up_why(x->up, "write", "udp", s->io.fd, x->send_error));
     } else if (x->other.verdict != WP_REPLY_NOT_ONE) { /* the true one did not come */
         wp_up_try_end(x, &(struct wp_outcome){.look = x->other, .udp = true});
     } else if (!x->resent) {
@@ -306,7 +306,8 @@ static void send_some(struct wp_up_socket *s, struct wp_up_try *const *x, unsign
 
 static void flush(struct wp_task *task)
 {
-    struct wp_up_local *l = (struct wp_up_local *)((char *)task - offsetof(struct wp_up_local, flush));
+    struct wp_up_local *l =
+        (struct wp_up_local *)((char *)task - offsetof(struct wp_up_local, flush));
 
     l->current = NULL;
     while (l->queue != NULL) {
@@ -327,12 +328,14 @@ static void flush(struct wp_task *task)
 /* What the client said it takes is what the upstream may send: more is as good as cut. */
 static size_t size_limit(const struct wp_up_try *x)
 {
-    size_t tail = WP_HEADER_LEN + (size_t)wp_name_len(x->msg + WP_HEADER_LEN, x->len - WP_HEADER_LEN) + 4;
+    size_t tail =
+        WP_HEADER_LEN + (size_t)wp_name_len(x->msg + WP_HEADER_LEN, x->len - WP_HEADER_LEN) + 4;
     struct wp_rd rd = wp_rd_from(x->msg, x->len);
     size_t size = 512;
 
     rd.pos = tail;
-    for (unsigned i = wp_be16(x->msg + 6) + wp_be16(x->msg + 8) + wp_be16(x->msg + 10); i > 0; i--) {
+    for (unsigned i = wp_be16(x->msg + 6) + wp_be16(x->msg + 8) + wp_be16(x->msg + 10); i > 0;
+         i--) {
         struct wp_rr_at at;
 
         if (wp_rr_next(&rd, &at) < 0)
@@ -389,7 +392,8 @@ static unsigned read_some(struct wp_up_socket *s)
     if (h->rx == NULL)
         return 0;
     for (unsigned i = 0; i < WP_UP_RX; i++) {
-        iov[i] = (struct iovec){.iov_base = h->rx + (size_t)i * WP_UP_RX_LEN, .iov_len = WP_MSG_MAX};
+        iov[i] =
+            (struct iovec){.iov_base = h->rx + (size_t)i * WP_UP_RX_LEN, .iov_len = WP_MSG_MAX};
         msg[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
     }
     n = recvmmsg(s->io.fd, msg, s->open < WP_UP_RX ? s->open + 1 : WP_UP_RX, MSG_DONTWAIT, NULL);
@@ -444,7 +448,10 @@ static void read_errors(struct wp_up_socket *s)
     for (int i = 0; i < ERRORS; i++) {
         uint8_t quoted[2], control[512];
         struct iovec iov = {.iov_base = quoted, .iov_len = sizeof(quoted)};
-        struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+        struct msghdr m = {.msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = control,
+                           .msg_controllen = sizeof(control)};
         ssize_t n = recvmsg(s->io.fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
         struct wp_up_try *x;
         int err;
@@ -466,7 +473,8 @@ static void read_errors(struct wp_up_socket *s)
 
 static void on_event(struct wp_io *io, uint32_t events)
 {
-    struct wp_up_socket *s = (struct wp_up_socket *)((char *)io - offsetof(struct wp_up_socket, io));
+    struct wp_up_socket *s =
+        (struct wp_up_socket *)((char *)io - offsetof(struct wp_up_socket, io));
 
     s->busy = true;
     /* replies first: they came before the error, or in spite of it */

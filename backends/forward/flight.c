@@ -45,7 +45,8 @@ static void line_up(struct forward_flight *f)
     if (st->policy == FORWARD_RANDOM)
         shuffle(f->up, f->n);
     else
-        to_front(f->up, (atomic_fetch_add_explicit(&st->position, 1, memory_order_relaxed) + 1) % f->n);
+        to_front(f->up,
+                 (atomic_fetch_add_explicit(&st->position, 1, memory_order_relaxed) + 1) % f->n);
 }
 
 /* Upstreams of a stanza with files may be taken out of service meanwhile. */
@@ -117,7 +118,8 @@ static bool wants_tcp(const struct forward_stanza *st, const struct wp_query *q)
 {
     if (st->force_tcp)
         return true;
-    return !st->prefer_udp && q->transport != WP_UDP && q->transport != WP_DOQ && q->transport != WP_DOH3;
+    return !st->prefer_udp && q->transport != WP_UDP && q->transport != WP_DOQ &&
+           q->transport != WP_DOH3;
 }
 
 static int start(struct forward_stanza *st, struct wp_query *q, uint64_t hash, const uint8_t *msg,
@@ -169,9 +171,11 @@ static int ask(struct forward_stanza *st, struct wp_query *q)
         return turned_away(st, -ENOMEM);
     len = wp_upstream_query_write(q, msg, room);
     if (len < 0)
-        return turned_away(st, len == -ENOMEM ? len : wp_query_fail(q, WP_RCODE_FORMERR, len, NULL));
-    hash = wp_hash_mix(q->msg.qname.suffix[0] + st->index,
-                       (uint64_t)len << 32 | (uint32_t)q->msg.qtype << 16 | (q->msg.flags ^ q->msg.qclass));
+        return turned_away(st,
+                           len == -ENOMEM ? len : wp_query_fail(q, WP_RCODE_FORMERR, len, NULL));
+    hash = wp_hash_mix(q->msg.qname.suffix[0] + st->index, (uint64_t)len << 32 |
+                                                               (uint32_t)q->msg.qtype << 16 |
+                                                               (q->msg.flags ^ q->msg.qclass));
     f = forward_flight_find(st->forward->workers[q->worker], st, hash, msg, (uint32_t)len,
                             q->msg.qname.len, tcp);
     len = f != NULL ? join(f, q) : start(st, q, hash, msg, (uint32_t)len, tcp);

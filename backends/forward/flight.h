@@ -22,21 +22,21 @@ struct forward_flight {
     uint8_t *msg;
     uint32_t len, cap;
     uint16_t name_len;
-    bool tcp;                /* what the first try of an upstream goes over */
+    bool tcp; /* what the first try of an upstream goes over */
     /* the tries */
     struct wp_up_try x;
     uint64_t deadline_ns, setup_ns;
     struct wp_timer pause;
-    unsigned n, at;          /* upstreams in the order of this flight; the next one */
-    unsigned down;           /* met down in this round */
+    unsigned n, at; /* upstreams in the order of this flight; the next one */
+    unsigned down;  /* met down in this round */
     unsigned failed, failovers, reasked;
-    uint64_t silent;         /* a bit for each of `up` that let a try time out */
-    unsigned trying;         /* index in `up` of the current one */
-    bool all_down;           /* this try is a shot in the dark */
-    bool held;               /* `up` is held */
-    bool starting;           /* serve() is on the stack: nobody is resumed */
+    uint64_t silent; /* a bit for each of `up` that let a try time out */
+    unsigned trying; /* index in `up` of the current one */
+    bool all_down;   /* this try is a shot in the dark */
+    bool held;       /* `up` is held */
+    bool starting;   /* serve() is on the stack: nobody is resumed */
     bool over;
-    int err;                 /* of the last failed try */
+    int err; /* of the last failed try */
     char why[FLIGHT_WHY];
     struct wp_upstream *up[FORWARD_UPSTREAMS_MAX];
     uint8_t small[FLIGHT_MSG];
@@ -56,9 +56,10 @@ struct forward_worker {
 /* --- flights.c: the table ------------------------------------------------------------------ */
 /* The flight that already asks exactly this, or NULL. The message's id and the case of its name
  * do not count. */
-struct forward_flight *forward_flight_find(struct forward_worker *w, const struct forward_stanza *st,
-                                           uint64_t hash, const uint8_t *msg, uint32_t len,
-                                           uint16_t name_len, bool tcp);
+struct forward_flight *forward_flight_find(struct forward_worker *w,
+                                           const struct forward_stanza *st, uint64_t hash,
+                                           const uint8_t *msg, uint32_t len, uint16_t name_len,
+                                           bool tcp);
 /* A new one in the table, with a copy of the message; NULL: no memory. */
 struct forward_flight *forward_flight_new(struct forward_worker *w, struct forward_stanza *st,
                                           uint64_t hash, const uint8_t *msg, uint32_t len,

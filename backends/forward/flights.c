@@ -8,7 +8,8 @@
 
 enum { BUCKETS_MIN = 256, FREE_MAX = 1024 };
 
-static bool same(const struct forward_flight *f, const uint8_t *msg, uint32_t len, uint16_t name_len)
+static bool same(const struct forward_flight *f, const uint8_t *msg, uint32_t len,
+                 uint16_t name_len)
 {
     size_t tail = WP_HEADER_LEN + (size_t)name_len;
 
@@ -18,9 +19,10 @@ static bool same(const struct forward_flight *f, const uint8_t *msg, uint32_t le
            memcmp(f->msg + tail, msg + tail, len - tail) == 0;
 }
 
-struct forward_flight *forward_flight_find(struct forward_worker *w, const struct forward_stanza *st,
-                                           uint64_t hash, const uint8_t *msg, uint32_t len,
-                                           uint16_t name_len, bool tcp)
+struct forward_flight *forward_flight_find(struct forward_worker *w,
+                                           const struct forward_stanza *st, uint64_t hash,
+                                           const uint8_t *msg, uint32_t len, uint16_t name_len,
+                                           bool tcp)
 {
     for (struct forward_flight *f = w->bucket[hash & w->mask]; f != NULL; f = f->next) {
         if (f->hash == hash && f->stanza == st && f->tcp == tcp && same(f, msg, len, name_len))

@@ -15,7 +15,8 @@ static const struct wp_family broken_family = {
 };
 static const struct wp_family rejects_family = {
     .name = "coredns_forward_max_concurrent_rejects_total",
-    .help = "Counter of the number of queries rejected because the concurrent queries were at maximum.",
+    .help =
+        "Counter of the number of queries rejected because the concurrent queries were at maximum.",
     .kind = WP_COUNTER,
 };
 
@@ -57,9 +58,12 @@ static int end_stanza(void *self, struct wp_setup *s, const struct wp_line *l)
         char text[WP_ADDR_TEXT_MAX];
 
         if (to->transport == WP_UPSTREAM_TLS && to->server_name != NULL)
-            return wp_setup_fail(s, "both forward ('%s') and proxy level ('%s') TLS servernames are set for upstream proxy 'tls://%s'",
+            return wp_setup_fail(s,
+                                 "both forward ('%s') and proxy level ('%s') TLS servernames are "
+                                 "set for upstream proxy 'tls://%s'",
                                  st->tls_servername, to->server_name,
-                                 to->kind == FORWARD_TO_ADDR ? wp_addr_text(&to->addr, text) : to->name);
+                                 to->kind == FORWARD_TO_ADDR ? wp_addr_text(&to->addr, text)
+                                                             : to->name);
     }
     p->health_tcp = st->force_tcp;
     p->http_host = st->tls_servername;

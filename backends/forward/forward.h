@@ -12,9 +12,9 @@ enum {
     FORWARD_TO_MAX = 15,        /* words after FROM, as in CoreDNS */
     FORWARD_UPSTREAMS_MAX = 64, /* what they may stand for together */
     FORWARD_RESOLVERS_MAX = 15,
-    FORWARD_WINDOW_S = 5,       /* of one query, all tries together */
-    FORWARD_WATCH_S = 1,        /* how often files of name servers are looked at */
-    FORWARD_TLS_WATCH_S = 10,   /* and certificate files */
+    FORWARD_WINDOW_S = 5,     /* of one query, all tries together */
+    FORWARD_WATCH_S = 1,      /* how often files of name servers are looked at */
+    FORWARD_TLS_WATCH_S = 10, /* and certificate files */
 };
 
 enum forward_policy { FORWARD_RANDOM, FORWARD_ROUND_ROBIN, FORWARD_SEQUENTIAL };
@@ -54,12 +54,12 @@ struct forward_stanza {
     struct wp_zones except;
     struct forward_to to[FORWARD_TO_MAX];
     unsigned n_to;
-    unsigned n_words;        /* TO arguments as written */
+    unsigned n_words; /* TO arguments as written */
     bool has_files;
     /* options */
     bool force_tcp, prefer_udp, next_on_nodata, failfast;
     uint32_t max_fails;
-    int64_t attempts;        /* max_connect_attempts; WP_UNSET: twice the upstreams */
+    int64_t attempts; /* max_connect_attempts; WP_UNSET: twice the upstreams */
     enum forward_policy policy;
     uint32_t next_rcodes, failover_rcodes; /* a bit for each rcode up to 23 */
     int64_t max_concurrent;
@@ -72,11 +72,11 @@ struct forward_stanza {
     struct wp_tls_ctx *tls, *https;
     /* from check() on: addresses and resolved names; files stand in `to` */
     struct forward_found *found;
-    unsigned *found_of;      /* which word each came from */
+    unsigned *found_of; /* which word each came from */
     unsigned n_found;
     /* running */
     _Atomic(struct forward_list *) list;
-    _Atomic uint32_t position;   /* round_robin */
+    _Atomic uint32_t position; /* round_robin */
     _Atomic int64_t concurrent;
 };
 

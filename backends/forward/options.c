@@ -274,7 +274,8 @@ static int parse_max_idle(void *self, struct wp_setup *s, const struct wp_line *
 {
     int r = one_word(s, l);
 
-    return r < 0 ? r : parse_count(s, "max_idle_conns", l->words[1], &stanza(self)->profile.max_idle);
+    return r < 0 ? r
+                 : parse_count(s, "max_idle_conns", l->words[1], &stanza(self)->profile.max_idle);
 }
 
 static int parse_doh_method(void *self, struct wp_setup *s, const struct wp_line *l)
@@ -359,7 +360,8 @@ static int parse_resolver(void *self, struct wp_setup *s, const struct wp_line *
     for (unsigned i = 1; i < l->n_words; i++) {
         if (strchr(l->words[i], '%') != NULL || st->n_resolvers == FORWARD_RESOLVERS_MAX ||
             wp_addr_parse(l->words[i], 53, &st->resolver[st->n_resolvers]) < 0)
-            return wp_setup_fail(s, "resolver must be an IP address or IP:port: \"%s\"", l->words[i]);
+            return wp_setup_fail(s, "resolver must be an IP address or IP:port: \"%s\"",
+                                 l->words[i]);
         st->n_resolvers++;
     }
     return 0;
@@ -375,7 +377,10 @@ static int parse_source(void *self, struct wp_setup *s, const struct wp_line *l)
     return one_word(s, l);
 }
 
-#define ROW(word, fn, text) {.name = word, .kind = WP_OPT_CALL, .parse = fn, .help = text}
+#define ROW(word, fn, text)                                                                        \
+    {                                                                                              \
+        .name = word, .kind = WP_OPT_CALL, .parse = fn, .help = text                               \
+    }
 const struct wp_option forward_options[] = {
     ROW("", parse_line, "FROM TO..."),
     ROW("except", parse_except, "ZONE...: names that go to the next plugin"),

@@ -120,7 +120,8 @@ static int receive(int fd, const uint8_t *query, size_t query_len, uint8_t *buf)
 }
 
 /* Every address in the answer, behind whatever aliases. */
-static void read_addresses(const uint8_t *msg, size_t len, uint16_t type, struct wp_addr *ret, unsigned *n)
+static void read_addresses(const uint8_t *msg, size_t len, uint16_t type, struct wp_addr *ret,
+                           unsigned *n)
 {
     struct wp_rd rd = wp_rd_from(msg, len);
     struct wp_rr_at at;
@@ -164,8 +165,8 @@ static int ask_server(const struct wp_addr *server, const struct wp_name *name, 
 }
 
 /* The next server only when one does not answer. */
-static int ask_servers(const struct wp_addr *servers, unsigned n_servers, const struct wp_name *name,
-                       uint16_t type, struct wp_addr *ret, unsigned *n)
+static int ask_servers(const struct wp_addr *servers, unsigned n_servers,
+                       const struct wp_name *name, uint16_t type, struct wp_addr *ret, unsigned *n)
 {
     int r = WP_ENOTFOUND;
 

@@ -16,14 +16,14 @@ static const struct {
     enum wp_upstream_kind transport;
     uint16_t port;
 } schemes[] = {
-    {"dns", true, WP_UPSTREAM_DNS, 53},       {"tls", true, WP_UPSTREAM_TLS, 853},
-    {"https", true, WP_UPSTREAM_HTTPS, 443},  {"grpc", false, WP_UPSTREAM_DNS, 443},
-    {"https3", false, WP_UPSTREAM_DNS, 443},  {"unix", false, WP_UPSTREAM_DNS, 0},
+    {"dns", true, WP_UPSTREAM_DNS, 53},      {"tls", true, WP_UPSTREAM_TLS, 853},
+    {"https", true, WP_UPSTREAM_HTTPS, 443}, {"grpc", false, WP_UPSTREAM_DNS, 443},
+    {"https3", false, WP_UPSTREAM_DNS, 443}, {"unix", false, WP_UPSTREAM_DNS, 0},
 };
 
 /* The scheme off the word; the rest in *rest. */
-static int read_scheme(struct wp_setup *s, const char *word, struct forward_to *to, const char **rest,
-                       uint16_t *port)
+static int read_scheme(struct wp_setup *s, const char *word, struct forward_to *to,
+                       const char **rest, uint16_t *port)
 {
     const char *sep = strstr(word, "://");
     size_t len = sep != NULL ? (size_t)(sep - word) : 0;
@@ -39,6 +39,10 @@ static int read_scheme(struct wp_setup *s, const char *word, struct forward_to *
     for (unsigned i = 0; i < WP_COUNT(schemes); i++) {
         if (strlen(schemes[i].scheme) != len || strncmp(word, schemes[i].scheme, len) != 0)
             continue;
+        if (!schemes[i].allowed && schemes[i].port > 0 && strchr(*rest, ':') == NULL)
+            return wp_setup_fail(
+                s, "'%s' is not supported as a destination protocol in forward: %s:%u",
+                schemes[i].scheme, word, schemes[i].port);
         if (!schemes[i].allowed)
             break;
         to->transport = schemes[i].transport;
@@ -148,7 +152,10 @@ int forward_to_parse(struct forward_stanza *st, struct wp_setup *s, const char *
     if (r < 0)
         return r;
     if (to->transport == WP_UPSTREAM_HTTPS && strchr(rest, '/') != NULL)
-        return wp_setup_fail(s, "paths are not allowed in HTTPS upstream addresses (the /dns-query path is used by default): %s", word);
+        return wp_setup_fail(s,
+                             "paths are not allowed in HTTPS upstream addresses (the /dns-query "
+                             "path is used by default): %s",
+                             word);
     text = wp_arena_strdup(s->arena, rest);
     if (text == NULL)
         return -ENOMEM;
@@ -207,7 +214,8 @@ static void add_file(const struct forward_to *to, struct forward_found *found, u
         add(found, n, &(struct forward_found){.transport = WP_UPSTREAM_DNS, .addr = addr[i]});
 }
 
-unsigned forward_to_list(const struct forward_stanza *st, struct forward_found found[FORWARD_UPSTREAMS_MAX])
+unsigned forward_to_list(const struct forward_stanza *st,
+                         struct forward_found found[FORWARD_UPSTREAMS_MAX])
 {
     unsigned n = 0, at = 0;
 

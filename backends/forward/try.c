@@ -11,8 +11,8 @@
 
 #define MS 1000000ull
 enum {
-    REASK_MAX = 8,  /* connections found closed by the peer, in one flight */
-    PAUSE_MS = 10,  /* between tries beyond the usual number */
+    REASK_MAX = 8, /* connections found closed by the peer, in one flight */
+    PAUSE_MS = 10, /* between tries beyond the usual number */
 };
 
 static void give_up(struct forward_flight *f)
@@ -184,7 +184,8 @@ static void on_reply(struct forward_flight *f, const struct wp_outcome *o)
 
 static void on_done(struct wp_up_try *x, const struct wp_outcome *o)
 {
-    struct forward_flight *f = (struct forward_flight *)((char *)x - offsetof(struct forward_flight, x));
+    struct forward_flight *f =
+        (struct forward_flight *)((char *)x - offsetof(struct forward_flight, x));
 
     if (o->err != 0 && o->again && f->reasked++ < REASK_MAX) {
         ask_again(f, x->tcp);

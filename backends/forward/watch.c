@@ -42,7 +42,8 @@ static const char *name_of(const struct forward_stanza *st, const struct forward
     return f->server_name != NULL ? f->server_name : st->tls_servername;
 }
 
-int forward_list_new(struct forward_stanza *st, const struct forward_list *old, struct forward_list **ret)
+int forward_list_new(struct forward_stanza *st, const struct forward_list *old,
+                     struct forward_list **ret)
 {
     struct forward_found found[FORWARD_UPSTREAMS_MAX];
     unsigned n = forward_to_list(st, found);
@@ -94,8 +95,8 @@ static void take_over(struct forward_stanza *st, const char *path)
     unsigned changes = 0;
 
     if (r < 0) {
-        wp_log(WP_WARNING, "forward", "%s names no usable name server, the known ones stay: %s", path,
-               wp_strerror(r));
+        wp_log(WP_WARNING, "forward", "%s names no usable name server, the known ones stay: %s",
+               path, wp_strerror(r));
         return;
     }
     atomic_store_explicit(&st->list, l, memory_order_release);
@@ -121,7 +122,8 @@ static struct seen look(const char *path)
 
     if (stat(path, &st) < 0)
         return (struct seen){0};
-    return (struct seen){.mtime = st.st_mtim, .size = st.st_size, .ino = st.st_ino, .dev = st.st_dev};
+    return (struct seen){
+        .mtime = st.st_mtim, .size = st.st_size, .ino = st.st_ino, .dev = st.st_dev};
 }
 
 static bool same(const struct seen *a, const struct seen *b)
@@ -149,7 +151,8 @@ static void look_at_files(struct forward_watch *w, struct forward_stanza *st)
 
 static void on_timer(struct wp_timer *t)
 {
-    struct forward_watch *w = (struct forward_watch *)((char *)t - offsetof(struct forward_watch, timer));
+    struct forward_watch *w =
+        (struct forward_watch *)((char *)t - offsetof(struct forward_watch, timer));
     struct wp_loop *loop = w->f->env->admin;
     bool certificates = ++w->ticks % (FORWARD_TLS_WATCH_S / FORWARD_WATCH_S) == 0;
 

@@ -1,4 +1,4 @@
-"""loop: a real circle ends the process, a client that knows the name does not (plugins.md 9)."""
+"""loop: a real circle ends the process, a client that knows the name does not."""
 import os
 import signal
 import sys
@@ -49,7 +49,7 @@ def test_no_loop():
         assert w.alive()
 
 
-def test_client_that_knows_the_name():  # advisories 14
+def test_client_that_knows_the_name():  # CVE-2026-26018
     def on(q):
         return [(1.0, q.reply(address()))]
     with Resolver(on) as up, Waypost(f".:{{dns}} {{\n loop\n forward . 127.0.0.1:{up.port}\n}}\n") as w:

@@ -1,7 +1,7 @@
 /* loop: does what this server forwards come back to it? At the start a HINFO query for a name that
- * nobody can guess is asked of ourselves. If it is seen again while it is on its way, a second one is
- * asked, for a name that has not been sent before: only when that comes back too the process ends. So
- * a client that has got hold of the first name cannot end it (CVE-2026-26018). */
+ * nobody can guess is asked of ourselves. If it is seen again while it is on its way, a second one
+ * is asked, for a name that has not been sent before: only when that comes back too the process
+ * ends. So a client that has got hold of the first name cannot end it (CVE-2026-26018). */
 #include "server/plugins/loop/loop.h"
 
 #include <stdio.h>

@@ -21,7 +21,7 @@ struct loop {
     _Atomic bool back;         /* it was seen once more: told to the admin loop */
     struct wp_mail mail;
     /* admin loop */
-    bool open;                 /* a probe is on its way */
+    bool open; /* a probe is on its way */
     struct wp_io io;
     struct wp_timer timer;
     uint64_t until_ns;

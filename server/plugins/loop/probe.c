@@ -172,7 +172,8 @@ static void on_readable(struct wp_io *io, uint32_t events)
     }
     if (atomic_load(&l->stage) == LOOP_CONFIRMING)
         wp_log(WP_WARNING, "loop",
-               "the probe's name was asked by somebody else, but a new one did not come back: no loop");
+               "the probe's name was asked by somebody else, but a new one did not come back: no "
+               "loop");
     turn_off(l);
 }
 
