@@ -133,15 +133,10 @@ static void table_free(struct wp_grace_item *item)
     free((char *)item - offsetof(struct wp_table, grace));
 }
 
-/* Another table when n more names do not fit. */
-static int make_room(struct wp_catalog *c, size_t n)
+static int resize(struct wp_catalog *c, size_t n_names)
 {
-    struct wp_table *old = table_of(c), *t;
+    struct wp_table *old = table_of(c), *t = wp_table_copy(old, n_names);
 
-    if (!wp_table_is_full(old, n))
-        return 0;
-    /* half as many again, so that growing is rare; tombstones go on the way */
-    t = wp_table_copy(old, (old->live + n) + (old->live + n) / 2);
     if (t == NULL)
         return -ENOMEM;
     atomic_store_explicit(&c->table, t, memory_order_release);
@@ -150,11 +145,21 @@ static int make_room(struct wp_catalog *c, size_t n)
     return 0;
 }
 
+/* Another table when n more names do not fit: for half as many again, so that growing is rare.
+ * Tombstones go on the way. */
+static int make_room(struct wp_catalog *c, size_t n)
+{
+    const struct wp_table *t = table_of(c);
+    size_t names = t->live + n;
+
+    return wp_table_is_full(t, n) ? resize(c, names + names / 2) : 0;
+}
+
 int wp_catalog_reserve(struct wp_catalog *c, size_t n)
 {
-    struct wp_table *t = table_of(c);
+    const struct wp_table *t = table_of(c);
 
-    return n > t->live ? make_room(c, n - t->live) : 0;
+    return n > t->live && wp_table_is_full(t, n - t->live) ? resize(c, n) : 0;
 }
 
 /* --- changes ----------------------------------------------------------------------------- */

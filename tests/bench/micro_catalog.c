@@ -1,5 +1,5 @@
 /* The catalog by itself: memory of a name, changes and hits a second.
- *   bench_catalog [names]      (default 1000000) */
+ *   micro_catalog [names]      (default 1000000) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
