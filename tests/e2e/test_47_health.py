@@ -122,3 +122,10 @@ def test_ready_address_that_cannot_be_had_is_passed_over():
     with Waypost(".:{dns} {\n    ready 192.0.2.1:{xready}\n    local\n}\n") as w:
         assert wire.rcode(wire.udp(w.port["dns"], wire.query("localhost"))) == 0
         assert "ready" not in w.output()
+
+
+def test_a_backend_that_has_no_data_yet():
+    text = ".:{dns} {\n    ready localhost:{ready}\n    etcd example.org {\n        endpoint http://127.0.0.1:{xetcd}\n    }\n    local\n}\n"
+    with Waypost(text) as w:
+        assert get(w, "ready", "/ready") == (503, b"etcd")
+        wait_for(lambda: '[INFO] plugin/ready: Plugins not ready: "etcd"\n' in w.output())
