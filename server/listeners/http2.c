@@ -21,6 +21,7 @@ enum {
 };
 #define PING_LEAST_NS SECONDS(5)
 #define DRAIN_PING_NS (SECONDS(1) / 2) /* between the two GOAWAYs when the ping gets no answer */
+#define SLEEP_NS SECONDS(1)            /* idle: the session's memory is put aside */
 #define PROBE_NS SECONDS(60)           /* gRPC without calls: is anybody there? */
 
 /* What the sessions of a worker share. */
@@ -31,7 +32,8 @@ struct h2_shared {
 
 struct h2 {
     struct wp_http http; /* first */
-    nghttp2_session *ng;
+    nghttp2_session *ng;      /* asleep while region.packed is set */
+    struct wp_region region;
     struct wp_exchanges reading, working, answered;
     struct wp_exchange *cur;  /* the one last looked up */
     struct wp_task task;      /* flush of late answers */
@@ -54,6 +56,7 @@ struct h2 {
     bool congested;           /* the client does not read: no more output ... */
     bool paused;              /* ... and no more input */
     bool eof, probing;
+    bool wakeful;             /* no memory to fall asleep */
 };
 
 static struct h2 *h2_of(const struct wp_http *h)
@@ -407,6 +410,8 @@ static void arm(struct h2 *s)
         uint64_t idle = s->http.app->keeps ? PROBE_NS : l->idle_ns;
 
         due = s->idle_ns + (s->begun ? idle : l->read_ns);
+        if (s->begun && s->region.packed == NULL && s->idle_ns + SLEEP_NS < due && !s->wakeful)
+            due = s->idle_ns + SLEEP_NS;
     }
     if (due != s->due_ns)
         wp_conn_deadline(s->http.conn, due);
@@ -440,6 +445,7 @@ static void flush(struct h2 *s)
 
     if (c->closed)
         return;
+    wp_region_wake(&s->region);
     while (check_memory(s) == 0 && s->fatal == 0) {
         bool more = false;
 
@@ -766,6 +772,8 @@ static int shared_get(struct wp_http_pool *p)
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
     nghttp2_option_set_no_closed_streams(h->option, 1);
+    /* type, age and date of the answers; each further second would be an entry of 200 octets */
+    nghttp2_option_set_max_deflate_dynamic_table_size(h->option, 256);
     nghttp2_option_set_stream_reset_rate_limit(h->option, 100000, 100000); /* ours is lower */
     p->h2 = h;
     p->h2_free = shared_free;
@@ -802,7 +810,9 @@ static void stop(struct wp_conn *c)
         }
     }
     wp_task_cancel(c->worker->loop, &s->task);
+    wp_region_wake(&s->region);
     nghttp2_session_del(s->ng);
+    wp_region_put(&p->regions, &s->region);
     wp_http_free(p, s);
     wp_http_pool_put(p);
 }
@@ -839,6 +849,8 @@ static int input(struct wp_conn *c, const uint8_t *data, size_t len)
     struct h2 *s = c->state;
     ssize_t r;
 
+    wp_region_wake(&s->region);
+    s->wakeful = false;
     s->http.in_turn = true;
     r = nghttp2_session_mem_recv(s->ng, data, len);
     s->http.in_turn = s->resetting = false;
@@ -900,16 +912,32 @@ static void expire_idle(struct h2 *s, uint64_t now)
     drain_now(s);
 }
 
+/* Idle, but not for long enough to end: puts the session's memory aside. */
+static bool fall_asleep(struct h2 *s, uint64_t now)
+{
+    uint64_t idle = s->http.app->keeps ? PROBE_NS : wp_conn_group(s->http.conn)->limits.idle_ns;
+
+    if (!s->begun || now >= s->idle_ns + idle)
+        return false;
+    s->wakeful = wp_region_sleep(&s->region) < 0;
+    arm(s);
+    return true;
+}
+
 static void timeout(struct wp_conn *c)
 {
     struct h2 *s = c->state;
     uint64_t now = now_of(s);
+    bool idle = s->n_open == 0 && s->drain_ns == 0;
 
     s->due_ns = 0;
+    if (idle && s->region.packed == NULL && fall_asleep(s, now))
+        return;
+    wp_region_wake(&s->region);
     expire(s, now);
     if (s->drain_ns != 0 && s->drain_ns <= now)
         drain_now(s);
-    else if (s->n_open == 0 && s->drain_ns == 0)
+    else if (idle)
         expire_idle(s, now);
     flush(s);
 }
@@ -918,6 +946,7 @@ static void drain(struct wp_conn *c)
 {
     struct h2 *s = c->state;
 
+    wp_region_wake(&s->region);
     if (!s->begun) {
         drain_now(s);
     } else if (nghttp2_submit_shutdown_notice(s->ng) < 0 ||
@@ -952,10 +981,12 @@ int wp_http2_start(struct wp_conn *c, const struct wp_http_app *app)
     struct wp_http_pool *p = wp_http_pool_get(c->worker);
     struct h2 *s = p != NULL ? wp_http_alloc(p, sizeof(*s)) : NULL;
     nghttp2_mem mem = {p, mem_malloc, mem_free, mem_calloc, mem_realloc};
+    int r;
 
+    if (s != NULL)
+        memset(s, 0, sizeof(*s));
     if (s == NULL || shared_get(p) < 0)
         goto fail;
-    memset(s, 0, sizeof(*s));
     s->http = (struct wp_http){.conn = c, .app = app, .pool = p, .answer = answer};
     TAILQ_INIT(&s->reading);
     TAILQ_INIT(&s->working);
@@ -965,11 +996,16 @@ int wp_http2_start(struct wp_conn *c, const struct wp_http_app *app)
     wp_flood_init(&s->flood, s->idle_ns);
     /* The one large block of a session, 16 KiB where it builds a frame, is empty between two
      * calls of mem_send and every frame is copied before the next call: sessions share it. */
-    p->lend_frame = true;
     p->starved = false;
-    if (nghttp2_session_server_new3(&s->ng, p->h2->callbacks, s, p->h2->option, &mem) < 0)
+    if (wp_region_get(&p->regions, &s->region) < 0)
         goto fail;
+    p->lend = &s->region;
+    p->lend_frame = true;
+    r = nghttp2_session_server_new3(&s->ng, p->h2->callbacks, s, p->h2->option, &mem);
+    p->lend = NULL;
     p->lend_frame = false;
+    if (r < 0)
+        goto fail;
     if (submit_settings(s) < 0) {
         nghttp2_session_del(s->ng);
         goto fail;
@@ -981,8 +1017,8 @@ int wp_http2_start(struct wp_conn *c, const struct wp_http_app *app)
     flush(s);
     return 0;
 fail:
-    if (p != NULL)
-        p->lend_frame = false;
+    if (s != NULL)
+        wp_region_put(&p->regions, &s->region);
     wp_http_free(p, s);
     wp_http_pool_put(p);
     return -ENOMEM;

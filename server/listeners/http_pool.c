@@ -18,21 +18,23 @@
 #endif
 
 enum {
-    STEP = 32,           /* block sizes are multiples of it */
-    CLASSES = 32,        /* above 1 KiB malloc serves: sessions, rare large bodies */
-    CLASS_LARGE = 33,
-    CLASS_FRAME = 34,    /* pool->frame */
-    CLASS_SPARE = 35,    /* of the reserve */
+    STEP = 16,           /* block sizes are multiples of it */
+    CLASSES = WP_HTTP_CLASSES - 1, /* above 1 KiB malloc serves: rare large bodies */
+    CLASS_LARGE,
+    CLASS_FRAME,         /* pool->frame */
+    CLASS_SPARE,         /* of the reserve */
+    CLASS_REGION,        /* of a region: goes with it */
     SPARES = 8,
     SPARE_OCTETS = 4096,
 };
 
+/* Goes before each block. Blocks are aligned to 8: nothing here needs more. */
 struct http_block {
     uint32_t size_class;
-    uint32_t size;           /* of a large one */
-    struct http_block *next; /* free list; keeps what follows aligned for anything */
+    uint32_t size;              /* of one that has no class */
+    struct http_block *next[];  /* in a free list: the payload's first octets */
 };
-static_assert(sizeof(struct http_block) == 16, "payload stays aligned to 16");
+static_assert(sizeof(struct http_block) == 8 && STEP >= sizeof(void *), "a link fits");
 
 static int make_spares(struct wp_http_pool *p)
 {
@@ -44,7 +46,9 @@ static int make_spares(struct wp_http_pool *p)
     for (size_t i = 0; i < SPARES; i++) {
         struct http_block *b = (struct http_block *)(p->spares + i * step);
 
-        *b = (struct http_block){CLASS_SPARE, SPARE_OCTETS, p->spare};
+        b->size_class = CLASS_SPARE;
+        b->size = SPARE_OCTETS;
+        b->next[0] = p->spare;
         p->spare = b;
     }
     return 0;
@@ -59,7 +63,7 @@ static void *take_spare(struct wp_http_pool *p, size_t len)
     p->starved = true;
     if (b == NULL || len > SPARE_OCTETS)
         return NULL;
-    p->spare = b->next;
+    p->spare = b->next[0];
     return b + 1;
 }
 
@@ -94,13 +98,14 @@ void wp_http_pool_put(struct wp_http_pool *p)
         struct http_block *b = p->free[i];
 
         while (b != NULL) {
-            struct http_block *next = b->next;
+            struct http_block *next = b->next[0];
 
             free(b);
             b = next;
         }
     }
     wp_doh_counts_free(p->counts);
+    wp_regions_done(&p->regions);
     free(p->spares);
     free(p);
 }
@@ -139,12 +144,6 @@ static void *alloc_large(struct wp_http_pool *p, size_t len)
 {
     struct http_block *b;
 
-    if (p->lend_frame && len > 16384 && len + sizeof(*b) <= sizeof(p->frame)) {
-        p->lend_frame = false;
-        b = (struct http_block *)p->frame;
-        b->size_class = CLASS_FRAME;
-        return b + 1;
-    }
     if (len > UINT32_MAX - sizeof(*b))
         return NULL;
     b = malloc(sizeof(*b) + len);
@@ -155,16 +154,41 @@ static void *alloc_large(struct wp_http_pool *p, size_t len)
     return b + 1;
 }
 
-void *wp_http_alloc(struct wp_http_pool *p, size_t len)
+/* For a session that is being made; NULL when this block must come from elsewhere. */
+static void *alloc_lent(struct wp_http_pool *p, size_t len)
 {
-    size_t c = (len + STEP - 1) / STEP;
     struct http_block *b;
 
+    if (p->lend_frame && len > 16384 && len + sizeof(*b) <= sizeof(p->frame)) {
+        p->lend_frame = false;
+        b = (struct http_block *)p->frame;
+        b->size_class = CLASS_FRAME;
+        return b + 1;
+    }
+    b = wp_region_alloc(p->lend, sizeof(*b) + len);
+    if (b == NULL)
+        return NULL;
+    b->size_class = CLASS_REGION;
+    b->size = (uint32_t)len;
+    return b + 1;
+}
+
+void *wp_http_alloc(struct wp_http_pool *p, size_t len)
+{
+    size_t c = len == 0 ? 1 : (len + STEP - 1) / STEP;
+    struct http_block *b;
+
+    if (WP_UNLIKELY(p->lend != NULL)) {
+        void *lent = alloc_lent(p, len);
+
+        if (lent != NULL)
+            return lent;
+    }
     if (WP_UNLIKELY(c > CLASSES))
         return alloc_large(p, len);
     b = p->free[c];
     if (WP_LIKELY(b != NULL)) {
-        p->free[c] = b->next;
+        p->free[c] = b->next[0];
         p->n_free[c]--;
         return b + 1;
     }
@@ -184,10 +208,10 @@ void wp_http_free(struct wp_http_pool *p, void *payload)
         return;
     b = block_of(payload);
     c = b->size_class;
-    if (WP_UNLIKELY(c == CLASS_FRAME))
+    if (WP_UNLIKELY(c == CLASS_FRAME || c == CLASS_REGION))
         return;
     if (WP_UNLIKELY(c == CLASS_SPARE)) {
-        b->next = p->spare;
+        b->next[0] = p->spare;
         p->spare = b;
         return;
     }
@@ -195,7 +219,7 @@ void wp_http_free(struct wp_http_pool *p, void *payload)
         free(b);
         return;
     }
-    b->next = p->free[c];
+    b->next[0] = p->free[c];
     p->free[c] = b;
     p->n_free[c]++;
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include "conn_priv.h"
+#include "http_region.h"
 
 struct wp_exchange;
 struct wp_http;
@@ -32,6 +33,7 @@ enum {
     WP_HTTP_INLINE = 256,          /* of a body kept in the exchange: a padded query fits */
     WP_HTTP_TURN = 32768,          /* of replies that wait for the end of the turn, a worker */
     WP_HTTP_BLOCKED_MAX = 262144,  /* of answers that a client's closed window holds back, each */
+    WP_HTTP_CLASSES = 65,          /* sizes of pooled blocks */
     WP_HTTP_FRAME = 16640,         /* a whole HTTP/2 frame of the default size, and some */
 };
 
@@ -181,9 +183,11 @@ void wp_http_free(struct wp_http_pool *p, void *block);
 struct wp_http_pool {
     struct wp_worker *worker;
     unsigned refs;
-    struct http_block *free[33];
-    uint16_t n_free[33];
-    bool lend_frame;               /* the next large block is `frame` (http2.c) */
+    struct http_block *free[WP_HTTP_CLASSES];
+    uint16_t n_free[WP_HTTP_CLASSES];
+    struct wp_region *lend;        /* what a session allocates at its birth comes from here, */
+    bool lend_frame;               /* and the one large block is `frame` (http2.c) */
+    struct wp_regions regions;
     bool starved;                  /* memory was short since this was last cleared */
     struct http_block *spare;      /* reserve for then; untouched, it costs no memory */
     uint8_t *spares;

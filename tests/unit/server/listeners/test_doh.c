@@ -520,6 +520,13 @@ static void test_max_streams_told(void)
     house.group.limits.max_streams = 250;
 }
 
+static void start_drain(void)
+{
+    conn.c.draining = true;
+    conn.c.proto->drain(&conn.c);
+    fake_settle(&conn);
+}
+
 static void test_idle(void)
 {
     open_h2();
@@ -543,6 +550,34 @@ static void test_idle(void)
     fake_wait(&conn, 3100000000u);
     CHECK(conn.c.closed && conn.out_len == 0);
     fake_stop(&conn);
+}
+
+/* An idle session's memory is put aside after a second; whatever happens next wakes it. */
+static void test_sleep(void)
+{
+    open_h2();
+    for (int i = 0; i < 5; i++) {
+        CHECK(ask("www")->status == 200 && ask("nx")->status == 200);
+        fake_wait(&conn, 1500000000u);
+    }
+    nghttp2_submit_ping(client->ng, 0, NULL);
+    h2_exchange(client);
+    CHECK(ask("www")->status == 200 && !conn.c.closed);
+    fake_wait(&conn, 1500000000u);
+    start_drain();
+    h2_exchange(client);
+    CHECK(conn.c.closed && client->goaway == NGHTTP2_NO_ERROR + 1);
+    close_h2();
+    open_h2();
+    ask("www");
+    fake_wait(&conn, 1500000000u);
+    fake_eof(&conn);
+    CHECK(conn.c.closed);
+    close_h2();
+    open_h2();
+    ask("www");
+    fake_wait(&conn, 1500000000u);
+    close_h2();
 }
 
 static void test_body_never_sent(void)
@@ -843,13 +878,6 @@ static void test_eof(void)
 
 /* --- drain ---------------------------------------------------------------------------------------------------- */
 
-static void start_drain(void)
-{
-    conn.c.draining = true;
-    conn.c.proto->drain(&conn.c);
-    fake_settle(&conn);
-}
-
 static void test_drain(void)
 {
     struct h2_stream *slow;
@@ -985,6 +1013,7 @@ int main(void)
         TEST(test_many_streams),
         TEST(test_max_streams_told),
         TEST(test_idle),
+        TEST(test_sleep),
         TEST(test_body_never_sent),
         TEST(test_closed_window),
         TEST(test_held_back),

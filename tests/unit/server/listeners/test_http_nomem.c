@@ -59,7 +59,7 @@ static void run(size_t row, long n, bool *ret_failed)
     }
     fake_open(&f, l, rows[row].alpn);
     fake_feed(&f, rows[row].in, rows[row].len);
-    fake_wait(&f, 1500000000u);
+    fake_wait(&f, 3500000000u); /* the slow answer; then the session falls asleep */
     *ret_failed = failmalloc_stop();
     got = answers(&f);
     if (!*ret_failed)
