@@ -212,6 +212,8 @@ void wp_conn_read(struct wp_stream_conn *s)
     }
     if (s->eof || s->paused || s->c.closed)
         return;
+    if (s->phase == WP_CONN_HANDSHAKE && !wp_conn_tls_may_step(s))
+        return;
     n = recv(s->io.fd, buf, WP_STREAM_READ, 0);
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR)

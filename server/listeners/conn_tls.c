@@ -12,6 +12,22 @@ int wp_conn_tls_start(struct wp_stream_conn *s)
     return wp_tls_conn_new(wp_conn_group(&s->c)->tls, NULL, &s->tls);
 }
 
+bool wp_conn_tls_may_step(struct wp_stream_conn *s)
+{
+    struct wp_stream_pool *p = s->c.worker->stream;
+
+    if (p->handshakes >= WP_STREAM_HANDSHAKES)
+        return false;
+    if (p->handshakes++ == 0)
+        wp_loop_defer(s->c.worker->loop, &p->next_turn);
+    return true;
+}
+
+void wp_conn_tls_next_turn(struct wp_task *task)
+{
+    WP_CONTAINER(task, struct wp_stream_pool, next_turn)->handshakes = 0;
+}
+
 static void failed(struct wp_stream_conn *s)
 {
     if (s->phase == WP_CONN_HANDSHAKE)

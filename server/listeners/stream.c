@@ -23,6 +23,7 @@ static int pool_join(struct wp_worker *w)
             return -ENOMEM;
         p->worker = w;
         p->task.fn = wp_conn_run_touched;
+        p->next_turn.fn = wp_conn_tls_next_turn;
         wp_link_init(&p->touched);
         w->stream = p;
     }
@@ -37,6 +38,7 @@ static void pool_leave(struct wp_worker *w)
     if (--p->users > 0)
         return;
     wp_task_cancel(w->loop, &p->task);
+    wp_task_cancel(w->loop, &p->next_turn);
     wp_stream_pool_free_chunks(p);
     w->stream = NULL;
     free(p);

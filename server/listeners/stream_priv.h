@@ -18,10 +18,12 @@ enum {
     WP_STREAM_CHUNKS = 16,          /* such buffers for each worker */
     WP_STREAM_HIGH = 64 * 1024,     /* unsent octets: the peer does not read */
     WP_STREAM_LOW = 16 * 1024,
-    WP_STREAM_LINGER_MS = 2000,     /* after our FIN: wait for the peer's */
-    WP_STREAM_LINGER_DRAIN_MS = 200,  /* the same at a shutdown, which must end soon */
-    WP_STREAM_LINGER_MAX = 1 << 20, /* octets thrown away meanwhile */
+    WP_STREAM_LINGER_MS = 2000,      /* after our FIN: wait for the peer's */
+    WP_STREAM_LINGER_DRAIN_MS = 200, /* the same at a shutdown, which must end soon */
+    WP_STREAM_LINGER_MAX = 1 << 20,  /* octets thrown away meanwhile */
     WP_STREAM_ACCEPT_BATCH = 64,
+    WP_STREAM_HANDSHAKES = 8,        /* steps of TLS handshakes in a turn: a flood of them must not
+                                        delay everybody's answers */
     WP_STREAM_ACCEPT_LAST = 65536,   /* what may wait in the kernel's queue at a stop */
     WP_STREAM_ACCEPT_PAUSE_MS = 100, /* when descriptors or memory are short */
     WP_STREAM_FULL_PAUSE_MS = 20,    /* wait_when_full: another worker may have made room */
@@ -64,8 +66,10 @@ struct wp_out_chunk {
 /* What the connections of one worker share: an idle one owns no buffer. */
 struct wp_stream_pool {
     struct wp_worker *worker;
-    unsigned users;         /* listeners */
-    struct wp_task task;    /* end of the turn */
+    unsigned users;           /* listeners */
+    struct wp_task task;      /* end of the turn */
+    struct wp_task next_turn; /* counts handshakes anew */
+    unsigned handshakes;
     struct wp_link touched; /* connections to settle then */
     struct wp_out_chunk *free;
     unsigned n_chunks;
@@ -163,6 +167,9 @@ void wp_conn_out_done(struct wp_stream_conn *s); /* forget what is queued */
 void wp_stream_pool_free_chunks(struct wp_stream_pool *p);
 
 /* conn_tls.c */
+/* May another handshake take its step in this turn? Otherwise its input stays in the kernel. */
+bool wp_conn_tls_may_step(struct wp_stream_conn *s);
+void wp_conn_tls_next_turn(struct wp_task *task);
 int wp_conn_tls_start(struct wp_stream_conn *s);
 void wp_conn_tls_input(struct wp_stream_conn *s, const uint8_t *data, size_t len);
 void wp_conn_tls_pump(struct wp_stream_conn *s); /* decrypt and deliver what is there */

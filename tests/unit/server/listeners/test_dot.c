@@ -160,6 +160,39 @@ static void test_one_record(void)
     rig_close_tls(&r);
 }
 
+/* A flood of handshakes leaves room in every turn. */
+static void test_handshakes_of_a_turn(void)
+{
+    enum { N = 30 };
+    struct rig r = {0};
+    struct peer p[N];
+    uint8_t buf[8192];
+    unsigned answered = 0;
+    int fd[N];
+
+    rig_open_tls(&r, WP_TLS_AUTH_NONE);
+    for (unsigned i = 0; i < N; i++)
+        fd[i] = rig_dial(&r);
+    for (unsigned i = 0; i < N; i++) {
+        size_t len;
+
+        peer_new(&p[i], &(struct peer_setup){0});
+        SSL_do_handshake(p[i].ssl);
+        len = peer_take(&p[i], buf, sizeof(buf));
+        assert_int_equal(send(fd[i], buf, len, 0), (ssize_t)len);
+    }
+    rig_turns(&r, 1);
+    for (unsigned i = 0; i < N; i++)
+        answered += recv(fd[i], buf, 1, MSG_DONTWAIT | MSG_PEEK) == 1;
+    assert_in_range(answered, 1, 8);
+    rig_turns(&r, 4);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(recv(fd[i], buf, 1, MSG_DONTWAIT | MSG_PEEK), 1);
+        hang_up(&p[i], fd[i]);
+    }
+    rig_close_tls(&r);
+}
+
 /* S12, S13: no TLS, no answer. */
 static void test_not_tls(void)
 {
@@ -475,12 +508,19 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_answers),     TEST(test_one_record),
-        TEST(test_not_tls),     TEST(test_handshake_deadline),
-        TEST(test_ends),        TEST(test_deadlines),
-        TEST(test_not_reading), TEST(test_drain),
-        TEST(test_client_auth), TEST(test_close_while_waiting),
-        TEST(test_counts),      TEST(test_proxy_before_tls),
+        TEST(test_answers),
+        TEST(test_one_record),
+        TEST(test_not_tls),
+        TEST(test_handshake_deadline),
+        TEST(test_ends),
+        TEST(test_deadlines),
+        TEST(test_not_reading),
+        TEST(test_drain),
+        TEST(test_client_auth),
+        TEST(test_close_while_waiting),
+        TEST(test_counts),
+        TEST(test_handshakes_of_a_turn),
+        TEST(test_proxy_before_tls),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
