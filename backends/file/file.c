@@ -260,11 +260,10 @@ static int file_serve(void *self, struct wp_query *q)
         return wp_query_fail(q, WP_RCODE_REFUSED, 0, NULL);
     if (WP_UNLIKELY(wp_msg_opcode(&q->msg) == WP_OPCODE_NOTIFY))
         return drop_notify(f, q, slot);
+    wp_query_depends(q, wp_change_key(slot->source, 0)); /* before the version is looked at */
     z = wp_zone_slot_zone(slot);
-    if (WP_UNLIKELY(z == NULL)) {
-        wp_query_depends(q, wp_change_key(slot->source, 0));
+    if (WP_UNLIKELY(z == NULL))
         return wp_query_fail(q, WP_RCODE_SERVFAIL, 0, NULL);
-    }
     if (wp_zone_answer(z, q, &step) == WP_ZONE_ANSWERED)
         return step;
     if (wp_fall_through(&f->fall, &q->msg.qname))

@@ -17,7 +17,8 @@
  *            left (computed names, missing types, misses) to ops->answer
  * A backend that replaces everything at once (file) builds a new catalog with
  * WP_CATALOG_WHOLE, swaps its own pointer, calls wp_changed(wp_catalog_key(c, 0)) and frees
- * the old one through wp_grace. */
+ * the old one through wp_grace. Its serve() calls wp_query_depends(q, wp_change_key(source, 0))
+ * before it loads that pointer. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
