@@ -206,6 +206,9 @@ void wp_process_reap(struct wp_process *p)
     pthread_mutex_unlock(&p->lock);
     while (list != NULL) {
         struct wp_gen *next = list->next;
+
+        if (list == p->gen)
+            p->gen = NULL; /* the process is ending */
         wp_gen_free(list);
         list = next;
     }
@@ -383,11 +386,6 @@ void wp_process_close(struct wp_process *p)
 
 bool wp_process_is_idle(const struct wp_process *p)
 {
-    return p->gen == NULL || atomic_load(&p->gen->busy_workers) == 0;
+    return p->gen == NULL;
 }
 
-void wp_process_end_gen(struct wp_process *p)
-{
-    wp_process_reap(p); /* gone idle, the current one is on the list of ended ones */
-    p->gen = NULL;
-}

@@ -28,4 +28,3 @@ void wp_process_drain(struct wp_process *p);
 bool wp_process_is_drained(const struct wp_process *p);
 void wp_process_close(struct wp_process *p);
 bool wp_process_is_idle(const struct wp_process *p);
-void wp_process_end_gen(struct wp_process *p);

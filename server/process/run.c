@@ -176,9 +176,9 @@ static int end(struct life *l, bool graceful)
     }
     wp_process_close(l->process);
     wait_until(l, graceful ? due : now_ns() + SECOND_NS, wp_process_is_idle);
+    wp_process_reap(l->process); /* draining may have taken all of the time */
     if (!wp_process_is_idle(l->process))
         leave(l, 0); /* a question still waits: its memory cannot be taken apart in order */
-    wp_process_end_gen(l->process);
     return 0;
 }
 
