@@ -1,5 +1,5 @@
 /* Listen-address groups: the blocks that share one (scheme, address, port), the limits and the
- * TLS policy they must agree on (corefile.md 4.2 in the reference's words). */
+ * TLS policy they must agree on (the Corefile rules 4.2 in the reference's words). */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* The life of the process after the command line: start, signals, the end (corefile.md 10). */
+/* The life of the process after the command line: start, signals, the end (the Corefile rules 10). */
 #include "server/process/run.h"
 
 #include <poll.h>

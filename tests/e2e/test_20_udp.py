@@ -1,4 +1,4 @@
-"""UDP: transports.md 17.1, row by row."""
+"""UDP: the transports table 17.1, row by row."""
 import random
 import socket
 import struct

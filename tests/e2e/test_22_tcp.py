@@ -1,4 +1,4 @@
-"""TCP: transports.md 17.2, row by row. Rows left out: T26 (TCP Fast Open is not offered), T28 (AXFR, with
+"""TCP: the transports table 17.2, row by row. Rows left out: T26 (TCP Fast Open is not offered), T28 (AXFR, with
 `transfer`)."""
 import os
 import signal

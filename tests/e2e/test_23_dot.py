@@ -1,4 +1,4 @@
-"""TLS and DoT: transports.md 17.3, row by row. Rows left out, with the unit test that stands for them where there is
+"""TLS and DoT: the transports table 17.3, row by row. Rows left out, with the unit test that stands for them where there is
 one: S08 and S11 (one certificate for each listener is what a Corefile can say), S17 (python's ssl cannot renegotiate),
 S19 (keys rotate every 12 hours) and S20: tests/unit/tls/test_tls.c; S41 (no directive names an OCSP file)."""
 import shutil

@@ -1,4 +1,4 @@
-"""PROXY protocol: transports.md 17.8, rows P. DoQ and DoH3 are not in the build; DoH's P03 is with DoH's rows."""
+"""PROXY protocol: the transports table 17.8, rows P. DoQ and DoH3 are not in the build; DoH's P03 is with DoH's rows."""
 import socket
 import ssl
 import struct

@@ -19,7 +19,7 @@ struct wp_key {
 
 enum { WP_UNSET = -1 };
 
-/* Client certificate modes: transports.md 6.1. */
+/* Client certificate modes: the transports table 6.1. */
 enum wp_client_auth { WP_AUTH_NONE, WP_AUTH_REQUEST, WP_AUTH_REQUIRE, WP_AUTH_VERIFY_IF_GIVEN, WP_AUTH_REQUIRE_AND_VERIFY };
 
 struct wp_tls_settings {

@@ -62,7 +62,7 @@ void wp_guard_handshake(const struct wp_group *g, int worker, enum wp_guard_tls 
 bool wp_guard_source_ok(const struct wp_addr *client, const struct wp_addr *local);
 
 /* The message gate, for every transport: reads the message into q->msg. OK: go on to the router.
- * Otherwise what the listener's protocol says of it (transports.md 2), see above. Opcodes beyond
+ * Otherwise what the listener's protocol says of it (the transports table 2), see above. Opcodes beyond
  * QUERY and NOTIFY pass on UDP, TCP and DoT only, and only where a block of the group admits
  * them. */
 enum wp_intake wp_guard_message(struct wp_query *q);

@@ -13,7 +13,7 @@ struct wp_tls_ctx;
 struct wp_series;
 struct wp_gen;
 
-/* Limits in force on a group; 0 means unlimited for the counts. transports.md 15. */
+/* Limits in force on a group; 0 means unlimited for the counts. the transports table 15. */
 struct wp_limits {
     uint64_t read_ns, write_ns, idle_ns, handshake_ns;
     uint32_t max_connections, max_per_client; /* over all workers */

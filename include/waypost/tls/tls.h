@@ -43,7 +43,7 @@ void wp_tls_ctx_unref(struct wp_tls_ctx *ctx);
  * worker; connections go on. */
 int wp_tls_ctx_refresh(struct wp_tls_ctx *ctx, char errbuf[WP_TLS_ERR_MAX]);
 /* Same material and policy? why: static text of the first difference (the REASON texts of
- * corefile.md 4.2), or NULL when equal. */
+ * the Corefile rules 4.2), or NULL when equal. */
 const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_ctx *b);
 /* Ticket keys are one ring for the process: shared by workers, kept over reloads; a ticket is
  * good only where the listener's policy is the one it was made under. A new key encrypts from

@@ -346,7 +346,7 @@ static void test_renegotiation(void)
     wp_tls_ctx_unref(ctx);
 }
 
-/* --- client certificates: transports.md 6.1 --------------------------------------------------- */
+/* --- client certificates: the transports table 6.1 --------------------------------------------------- */
 
 enum { NOBODY, GOOD, STRANGER, EXPIRED, SERVER_ONLY, CLIENTS };
 static const char *const client_names[CLIENTS] = {"none", "good", "unknown CA", "expired",
@@ -371,7 +371,7 @@ static const struct cert *client_cert(unsigned who)
     return certs[who];
 }
 
-/* Which alert a refusal may be, by client: transports.md 6.1. */
+/* Which alert a refusal may be, by client: the transports table 6.1. */
 static bool alert_ok(unsigned who, int version, int alert)
 {
     switch (who) {
@@ -584,7 +584,7 @@ static void test_bad_files(void)
     }
 }
 
-/* corefile.md 4.2: the reasons in test order. */
+/* the Corefile rules 4.2: the reasons in test order. */
 static void test_differs(void)
 {
     struct wp_tls_server_config c = {
