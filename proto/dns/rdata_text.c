@@ -1,5 +1,6 @@
 #include "waypost/dns/rr.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -176,6 +177,32 @@ static void put_generic(struct wp_wr *out, const uint8_t *rdata, size_t rdlen)
     wp_put_hex(out, rdata, rdlen, true);
 }
 
+/* ldns leaves out octets that a type's text has no place for (EUI48, SINK, WKS of an odd length):
+ * text that does not lead back to the same octets is not used. */
+static int put_rare(struct wp_wr *out, uint16_t type, const uint8_t *rdata, size_t rdlen)
+{
+    static const struct wp_name root = {.len = 1};
+    uint8_t again[WP_RDATA_MAX];
+    struct wp_wr back = wp_wr_to(again, sizeof(again));
+    size_t start = out->len;
+    int r = wp_ldns_text(type, rdata, rdlen, out);
+
+    if (r < 0)
+        return r;
+    wp_put_char(out, '\0');
+    if (out->bad)
+        return WP_ESPACE;
+    r = wp_ldns_parse(type, (const char *)out->buf + start, &root, &back);
+    if (r == -ENOMEM)
+        return r;
+    out->len--;
+    if (r < 0 || back.bad || back.len != rdlen || memcmp(again, rdata, rdlen) != 0) {
+        out->len = start;
+        put_generic(out, rdata, rdlen);
+    }
+    return 0;
+}
+
 static int put_known(struct wp_wr *out, const char *shape, const uint8_t *rdata, size_t rdlen)
 {
     size_t pos = 0;
@@ -206,7 +233,7 @@ int wp_rdata_text(uint16_t type, const uint8_t *rdata, size_t rdlen, char *out, 
     if (shape != NULL)
         r = put_known(&wr, shape, rdata, rdlen);
     else if (wp_ldns_knows(type))
-        r = wp_ldns_text(type, rdata, rdlen, &wr);
+        r = put_rare(&wr, type, rdata, rdlen);
     else
         put_generic(&wr, rdata, rdlen);
     if (r < 0)
