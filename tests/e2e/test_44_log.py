@@ -131,7 +131,7 @@ def test_lines_are_written_before_the_end():
         assert all(x.endswith('s "0"') for x in lines(w) if " - " in x)
 
 
-# --- -log-format json (the Corefile rules 9.1) ----------------------------------------------------------
+# --- -log-format json -----------------------------------------------------------------------------
 
 KEYS = ["time", "level", "msg", "plugin", "client_ip", "client_port", "qname", "qtype", "qclass", "protocol", "id",
         "opcode", "request_size", "dnssec_ok", "bufsize", "rcode", "response_size", "duration_seconds"]
