@@ -23,7 +23,8 @@ static const struct wp_family responses = {
     .labels = {"server", "status", NULL},
 };
 
-static const uint16_t statuses[] = {200, 400, 404, 405, 408, 413, 414, 415, 417, 431, 500, 501, 503, 505};
+static const uint16_t statuses[] = {200, 400, 404, 405, 408, 413, 414,
+                                    415, 417, 431, 500, 501, 503, 505};
 
 struct wp_doh_counts {
     struct wp_doh_counts *next;
@@ -240,7 +241,8 @@ static const struct wp_http_app app = {
     .answered = count,
 };
 
-/* --- the listener ------------------------------------------------------------------------------ */
+/* --- the listener ------------------------------------------------------------------------------
+ */
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

@@ -86,8 +86,7 @@ enum wp_doh_target wp_doh_target_read(const uint8_t *target, size_t len, const u
     return WP_DOH_PARAM;
 }
 
-int wp_doh_param_decode(const uint8_t *param, size_t len, uint8_t *out, size_t cap,
-                        size_t *ret_len)
+int wp_doh_param_decode(const uint8_t *param, size_t len, uint8_t *out, size_t cap, size_t *ret_len)
 {
     if (len > cap)
         return WP_ESPACE;

@@ -10,11 +10,11 @@ enum { WP_DOH_PARAM_MAX = 87382 };
 
 enum wp_doh_target {
     WP_DOH_NO_TARGET, /* none was given (CONNECT) */
-    WP_DOH_NO_PATH,  /* another path: 404 */
-    WP_DOH_NO_PARAM, /* no `dns`: right for POST, 400 for GET */
-    WP_DOH_PARAM,    /* the message stands */
-    WP_DOH_BAD,      /* `dns` is empty, given twice, or not base64url: 400 */
-    WP_DOH_LONG,     /* 414 */
+    WP_DOH_NO_PATH,   /* another path: 404 */
+    WP_DOH_NO_PARAM,  /* no `dns`: right for POST, 400 for GET */
+    WP_DOH_PARAM,     /* the message stands */
+    WP_DOH_BAD,       /* `dns` is empty, given twice, or not base64url: 400 */
+    WP_DOH_LONG,      /* 414 */
 };
 
 /* What `target` ("/dns-query?dns=AAAB...") asks for. For WP_DOH_PARAM *ret_param is the place of

@@ -76,7 +76,8 @@ static void target(struct wp_exchange *x, const uint8_t *s, size_t len)
 {
     static const char query[] = "/coredns.dns.DnsService/Query";
 
-    x->target = len == sizeof(query) - 1 && memcmp(s, query, len) == 0 ? TARGET_QUERY : TARGET_OTHER;
+    x->target =
+        len == sizeof(query) - 1 && memcmp(s, query, len) == 0 ? TARGET_QUERY : TARGET_OTHER;
 }
 
 static void field(struct wp_exchange *x, enum wp_http_field f, const uint8_t *value, size_t len)
@@ -105,7 +106,8 @@ static void field(struct wp_exchange *x, enum wp_http_field f, const uint8_t *va
 
 static void on_deadline(struct wp_timer *t)
 {
-    struct wp_exchange *x = (struct wp_exchange *)((uint8_t *)t - offsetof(struct wp_exchange, timer));
+    struct wp_exchange *x =
+        (struct wp_exchange *)((uint8_t *)t - offsetof(struct wp_exchange, timer));
     struct wp_query *q = x->running ? x->q : NULL;
 
     answer_status(x, DEADLINE_EXCEEDED, "deadline exceeded");
@@ -211,7 +213,8 @@ static const struct wp_http_app app = {
     .reply = reply,
 };
 
-/* --- the listener ------------------------------------------------------------------------------ */
+/* --- the listener ------------------------------------------------------------------------------
+ */
 
 static int start(struct wp_conn *c)
 {

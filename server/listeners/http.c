@@ -239,7 +239,10 @@ size_t wp_http_decimal(char *to, uint32_t v)
 
 const char *wp_http_reason(unsigned status, size_t *ret_len)
 {
-#define ROW(code, text) {code, sizeof(text), text "\n"}
+#define ROW(code, text)                                                                            \
+    {                                                                                              \
+        code, sizeof(text), text "\n"                                                              \
+    }
     static const struct {
         uint16_t status, len;
         const char *text;

@@ -18,17 +18,17 @@ enum h1_at {
 enum { ANSWER_HEAD_MAX = 320 };
 
 struct h1 {
-    struct wp_http http; /* first */
+    struct wp_http http;   /* first */
     struct wp_exchange *x; /* the running one */
     struct wp_head head;
     struct wp_chunked chunked;
-    uint64_t left;       /* octets of the body still to come */
-    uint8_t at;          /* enum h1_at */
-    bool last;           /* the connection ends with this answer */
-    bool waiting;        /* input is paused until the answer */
-    bool congested;      /* input is paused until the client reads */
+    uint64_t left;  /* octets of the body still to come */
+    uint8_t at;     /* enum h1_at */
+    bool last;      /* the connection ends with this answer */
+    bool waiting;   /* input is paused until the answer */
+    bool congested; /* input is paused until the client reads */
     bool eof;
-    bool served;         /* not the first request */
+    bool served; /* not the first request */
 };
 
 static uint64_t now_of(const struct h1 *s)
@@ -46,7 +46,8 @@ static void refused(struct h1 *s, enum wp_guard_limit limit)
     wp_guard_refused(wp_conn_group(s->http.conn), s->http.conn->worker->index, limit);
 }
 
-/* --- answers ------------------------------------------------------------------------------------ */
+/* --- answers ------------------------------------------------------------------------------------
+ */
 
 struct text {
     char *at;
@@ -140,7 +141,8 @@ static void answer(struct wp_exchange *x)
     next_request(s);
 }
 
-/* --- requests ----------------------------------------------------------------------------------- */
+/* --- requests -----------------------------------------------------------------------------------
+ */
 
 static int exchange(struct h1 *s)
 {
@@ -264,7 +266,8 @@ static size_t read_chunks(struct h1 *s, const uint8_t *data, size_t len)
     return (size_t)used;
 }
 
-/* --- the connection's calls ------------------------------------------------------------------------ */
+/* --- the connection's calls
+ * ------------------------------------------------------------------------ */
 
 static int input(struct wp_conn *c, const uint8_t *data, size_t len)
 {

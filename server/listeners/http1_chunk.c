@@ -4,13 +4,13 @@
 #include "waypost/base/text.h"
 
 enum chunk_at {
-    AT_SIZE,       /* hexadecimal digits */
-    AT_EXTENSION,  /* after ';' or space, until CR */
+    AT_SIZE,      /* hexadecimal digits */
+    AT_EXTENSION, /* after ';' or space, until CR */
     AT_SIZE_LF,
     AT_DATA,
     AT_DATA_CR,
     AT_DATA_LF,
-    AT_LINE,       /* start of a trailer line or of the last, empty one */
+    AT_LINE, /* start of a trailer line or of the last, empty one */
     AT_TRAILER,
     AT_TRAILER_LF,
     AT_END_LF,

@@ -10,11 +10,11 @@
 enum { WP_CHUNK_NOISE_MAX = 1024 };
 
 struct wp_chunked {
-    uint64_t left;   /* octets of this chunk's data still to come */
+    uint64_t left; /* octets of this chunk's data still to come */
     uint16_t noise;
-    uint8_t at;      /* enum chunk_at */
+    uint8_t at; /* enum chunk_at */
     uint8_t digits;
-    bool done;       /* the body has ended; what follows is the next request */
+    bool done; /* the body has ended; what follows is the next request */
 };
 
 /**

@@ -13,7 +13,8 @@ static int refuse(struct wp_head *h, unsigned status)
     return 1;
 }
 
-/* --- fields ------------------------------------------------------------------------------------ */
+/* --- fields ------------------------------------------------------------------------------------
+ */
 
 static bool is_value(const struct wp_head *h, const char *text)
 {
@@ -71,14 +72,16 @@ static int field_done(struct wp_head *h)
         const char *name;
         int (*fn)(struct wp_head *h);
     } fields[] = {
-        {"content-length", on_length}, {"transfer-encoding", on_coding}, {"content-type", on_type},
-        {"host", on_host},             {"expect", on_expect},
+        {"content-length", on_length}, {"transfer-encoding", on_coding},
+        {"content-type", on_type},     {"host", on_host},
+        {"expect", on_expect},
     };
     int r = 0;
 
     if (!h->in_value)
         return 0;
-    while (h->value_len > 0 && (h->value[h->value_len - 1] == ' ' || h->value[h->value_len - 1] == '\t'))
+    while (h->value_len > 0 &&
+           (h->value[h->value_len - 1] == ' ' || h->value[h->value_len - 1] == '\t'))
         h->value_len--;
     for (size_t i = 0; i < WP_COUNT(fields) && r == 0; i++) {
         if (h->name_len == strlen(fields[i].name) &&
@@ -90,7 +93,8 @@ static int field_done(struct wp_head *h)
     return r;
 }
 
-/* --- what the library tells ------------------------------------------------------------------------ */
+/* --- what the library tells
+ * ------------------------------------------------------------------------ */
 
 static int on_url(http_parser *p, const char *at, size_t len)
 {
@@ -172,7 +176,8 @@ static const http_parser_settings settings = {
     .on_headers_complete = on_end,
 };
 
-/* --- reader -------------------------------------------------------------------------------------------- */
+/* --- reader
+ * -------------------------------------------------------------------------------------------- */
 
 static void set_library_limit(void)
 {

@@ -17,15 +17,15 @@ enum {
 
 struct wp_head {
     /* What was read. Valid when wp_head_read said done. */
-    uint8_t method;      /* http_parser's */
-    uint8_t minor;       /* HTTP/1.minor */
+    uint8_t method; /* http_parser's */
+    uint8_t minor;  /* HTTP/1.minor */
     bool keep_alive;
     bool chunked;
     bool has_length;
     bool expect_continue;
     bool has_type;
     uint64_t length;
-    uint8_t *target;     /* from malloc; origin form, absolute form is cut down to it */
+    uint8_t *target; /* from malloc; origin form, absolute form is cut down to it */
     uint32_t target_len, target_cap;
     char type[WP_HEAD_VALUE_MAX]; /* content-type; cut when longer */
     uint8_t type_len;
@@ -34,7 +34,7 @@ struct wp_head {
     http_parser parser;
     uint32_t fields_max, octets;
     uint8_t n_blank, n_host;
-    uint16_t status;      /* of the refusal, 0: none */
+    uint16_t status; /* of the refusal, 0: none */
     bool cr, empty, begun, complete, in_value, has_coding;
     char name[WP_HEAD_NAME_MAX], value[WP_HEAD_VALUE_MAX];
     uint8_t name_len, value_len;

@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 enum wp_flood {
-    WP_FLOOD_RESETS,   /* streams that ended with an error, whoever reset them */
-    WP_FLOOD_REFUSED,  /* streams above the limit */
+    WP_FLOOD_RESETS,  /* streams that ended with an error, whoever reset them */
+    WP_FLOOD_REFUSED, /* streams above the limit */
     WP_FLOOD_PINGS,
     WP_FLOOD_SETTINGS,
-    WP_FLOOD_EMPTY,    /* DATA without octets */
-    WP_FLOOD_CONTROL,  /* WINDOW_UPDATE, PRIORITY; unknown types are skipped by octets */
+    WP_FLOOD_EMPTY,   /* DATA without octets */
+    WP_FLOOD_CONTROL, /* WINDOW_UPDATE, PRIORITY; unknown types are skipped by octets */
     WP_FLOODS,
 };
 

@@ -13,7 +13,8 @@ void wp_http_date_text(int64_t unix_s, char to[WP_HTTP_DATE + 1])
 
     gmtime_r(&t, &tm); /* not strftime: its names follow the locale */
     snprintf(text, sizeof(text), "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday,
-             tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+             tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+             tm.tm_sec);
     snprintf(to, WP_HTTP_DATE + 1, "%.*s", WP_HTTP_DATE, text);
 }
 

@@ -18,12 +18,12 @@
 #endif
 
 enum {
-    STEP = 16,           /* block sizes are multiples of it */
+    STEP = 16,                     /* block sizes are multiples of it */
     CLASSES = WP_HTTP_CLASSES - 1, /* above 1 KiB malloc serves: rare large bodies */
     CLASS_LARGE,
-    CLASS_FRAME,         /* pool->frame */
-    CLASS_SPARE,         /* of the reserve */
-    CLASS_REGION,        /* of a region: goes with it */
+    CLASS_FRAME,  /* pool->frame */
+    CLASS_SPARE,  /* of the reserve */
+    CLASS_REGION, /* of a region: goes with it */
     SPARES = 8,
     SPARE_OCTETS = 4096,
 };
@@ -31,8 +31,8 @@ enum {
 /* Goes before each block. Blocks are aligned to 8: nothing here needs more. */
 struct http_block {
     uint32_t size_class;
-    uint32_t size;              /* of one that has no class */
-    struct http_block *next[];  /* in a free list: the payload's first octets */
+    uint32_t size;             /* of one that has no class */
+    struct http_block *next[]; /* in a free list: the payload's first octets */
 };
 static_assert(sizeof(struct http_block) == 8 && STEP >= sizeof(void *), "a link fits");
 
@@ -110,8 +110,9 @@ void wp_http_pool_put(struct wp_http_pool *p)
     free(p);
 }
 
-int wp_http_listener_open(struct wp_worker *w, struct wp_group *g, int fd, const struct wp_listener_ops *ops,
-                 const struct wp_conn_proto *proto, struct wp_listener **ret)
+int wp_http_listener_open(struct wp_worker *w, struct wp_group *g, int fd,
+                          const struct wp_listener_ops *ops, const struct wp_conn_proto *proto,
+                          struct wp_listener **ret)
 {
     struct wp_http_pool *p = wp_http_pool_get(w);
     int r;

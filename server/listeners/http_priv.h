@@ -25,32 +25,35 @@ struct wp_doh_counts;
 
 enum wp_http_method { WP_HTTP_OTHER, WP_HTTP_GET, WP_HTTP_HEAD, WP_HTTP_POST };
 enum wp_http_field {
-    WP_FIELD_CONTENT_TYPE, WP_FIELD_CONTENT_LENGTH, WP_FIELD_GRPC_ENCODING, WP_FIELD_GRPC_TIMEOUT,
+    WP_FIELD_CONTENT_TYPE,
+    WP_FIELD_CONTENT_LENGTH,
+    WP_FIELD_GRPC_ENCODING,
+    WP_FIELD_GRPC_TIMEOUT,
 };
 
 enum {
-    WP_HTTP_DNS_MAX = 65535,       /* octets of a DNS message */
-    WP_HTTP_INLINE = 256,          /* of a body kept in the exchange: a padded query fits */
-    WP_HTTP_TURN = 32768,          /* of replies that wait for the end of the turn, a worker */
-    WP_HTTP_BLOCKED_MAX = 262144,  /* of answers that a client's closed window holds back, each */
-    WP_HTTP_CLASSES = 65,          /* sizes of pooled blocks */
-    WP_HTTP_FRAME = 16640,         /* a whole HTTP/2 frame of the default size, and some */
+    WP_HTTP_DNS_MAX = 65535,      /* octets of a DNS message */
+    WP_HTTP_INLINE = 256,         /* of a body kept in the exchange: a padded query fits */
+    WP_HTTP_TURN = 32768,         /* of replies that wait for the end of the turn, a worker */
+    WP_HTTP_BLOCKED_MAX = 262144, /* of answers that a client's closed window holds back, each */
+    WP_HTTP_CLASSES = 65,         /* sizes of pooled blocks */
+    WP_HTTP_FRAME = 16640,        /* a whole HTTP/2 frame of the default size, and some */
 };
 
 /* What the application says; the carrier picks what it can express. */
 struct wp_answer {
-    uint16_t status;        /* HTTP */
-    int8_t grpc_status;     /* -1: not gRPC. 0: trailers after the body. Above: trailers only */
-    bool reject_encoding;   /* gRPC: say which encodings there are */
-    bool early;             /* given before the request was complete: its rest is not wanted */
-    bool retry_after;       /* 503: say when */
-    const char *allow;      /* 405: the methods there are, else NULL */
-    int32_t max_age;        /* cache-control in seconds, -1: none */
-    const char *type;       /* content-type, static */
-    const char *message;    /* grpc-message, static, percent-encoded; NULL: none */
+    uint16_t status;      /* HTTP */
+    int8_t grpc_status;   /* -1: not gRPC. 0: trailers after the body. Above: trailers only */
+    bool reject_encoding; /* gRPC: say which encodings there are */
+    bool early;           /* given before the request was complete: its rest is not wanted */
+    bool retry_after;     /* 503: say when */
+    const char *allow;    /* 405: the methods there are, else NULL */
+    int32_t max_age;      /* cache-control in seconds, -1: none */
+    const char *type;     /* content-type, static */
+    const char *message;  /* grpc-message, static, percent-encoded; NULL: none */
     const uint8_t *body;
     uint32_t body_len;
-    uint8_t head_len;       /* octets of head that go before the body */
+    uint8_t head_len; /* octets of head that go before the body */
     uint8_t head[12];
 };
 
@@ -64,30 +67,30 @@ struct wp_exchange {
     TAILQ_ENTRY(wp_exchange) link; /* in the carrier's list of its state */
     struct wp_http *http;          /* NULL: the client is gone */
     struct wp_http_pool *pool;
-    struct wp_query *q;            /* running, or holding the answer's octets */
-    struct wp_conn *conn;          /* referenced while the query runs, else NULL */
-    uint64_t since_ns;             /* in this state: deadlines */
-    struct wp_timer timer;         /* the application's deadline */
-    int32_t stream;                /* HTTP/2 */
-    uint8_t at;                    /* enum wp_exchange_at */
-    bool running;                  /* q->done is still to come */
-    bool retained;                 /* answer.body is memory of the exchange (held_body) */
+    struct wp_query *q;    /* running, or holding the answer's octets */
+    struct wp_conn *conn;  /* referenced while the query runs, else NULL */
+    uint64_t since_ns;     /* in this state: deadlines */
+    struct wp_timer timer; /* the application's deadline */
+    int32_t stream;        /* HTTP/2 */
+    uint8_t at;            /* enum wp_exchange_at */
+    bool running;          /* q->done is still to come */
+    bool retained;         /* answer.body is memory of the exchange (held_body) */
 
     /* the request */
-    uint8_t method;                /* enum wp_http_method */
-    uint8_t target;                /* the application's verdict on the target */
-    uint8_t media;                 /* and on the content-type */
-    uint8_t encoding;              /* gRPC: message encoding named */
+    uint8_t method;   /* enum wp_http_method */
+    uint8_t target;   /* the application's verdict on the target */
+    uint8_t media;    /* and on the content-type */
+    uint8_t encoding; /* gRPC: message encoding named */
     bool has_length, has_timeout, bad_timeout;
-    bool skip_body;                /* counted, not kept */
-    uint64_t length;               /* content-length */
-    uint64_t timeout_ns;           /* grpc-timeout */
+    bool skip_body;      /* counted, not kept */
+    uint64_t length;     /* content-length */
+    uint64_t timeout_ns; /* grpc-timeout */
     uint32_t header_octets;
     uint32_t body_len, body_cap, body_max, skipped;
-    uint8_t *body;                 /* in_place, or from the pool */
+    uint8_t *body; /* in_place, or from the pool */
 
     struct wp_answer answer;
-    uint32_t sent;                 /* octets of head and body */
+    uint32_t sent; /* octets of head and body */
     uint8_t *held_body;
     char age_text[24], length_text[12];
     uint8_t in_place[WP_HTTP_INLINE];
@@ -97,7 +100,7 @@ TAILQ_HEAD(wp_exchanges, wp_exchange);
 /* What HTTP carries. All on the worker's thread. */
 struct wp_http_app {
     enum wp_transport transport;
-    bool keeps; /* clients keep idle connections (gRPC) */
+    bool keeps;                       /* clients keep idle connections (gRPC) */
     void (*start)(struct wp_http *h); /* a new connection; may be NULL */
     void (*target)(struct wp_exchange *x, const uint8_t *s, size_t len);
     void (*field)(struct wp_exchange *x, enum wp_http_field f, const uint8_t *value, size_t len);
@@ -120,7 +123,7 @@ struct wp_http {
     struct wp_conn *conn;
     const struct wp_http_app *app;
     struct wp_http_pool *pool;
-    struct wp_doh_counts *counts;  /* DoH's, or NULL */
+    struct wp_doh_counts *counts;          /* DoH's, or NULL */
     void (*answer)(struct wp_exchange *x); /* x->answer stands */
     /* The memory that x->answer.body may borrow until the carrier's flush; false: the flush is
      * later than this call, so the exchange must keep the octets alive itself. */
@@ -173,8 +176,9 @@ struct wp_http_pool *wp_http_pool_get(struct wp_worker *w);
 void wp_http_pool_put(struct wp_http_pool *p);
 /* open and close of the listener: the pool lives as long as one of its listeners, sessions or
  * exchanges. */
-int wp_http_listener_open(struct wp_worker *w, struct wp_group *g, int fd, const struct wp_listener_ops *ops,
-                 const struct wp_conn_proto *proto, struct wp_listener **ret);
+int wp_http_listener_open(struct wp_worker *w, struct wp_group *g, int fd,
+                          const struct wp_listener_ops *ops, const struct wp_conn_proto *proto,
+                          struct wp_listener **ret);
 void wp_http_listener_close(struct wp_listener *l);
 void *wp_http_alloc(struct wp_http_pool *p, size_t len);
 void *wp_http_realloc(struct wp_http_pool *p, void *block, size_t len);
@@ -185,19 +189,19 @@ struct wp_http_pool {
     unsigned refs;
     struct http_block *free[WP_HTTP_CLASSES];
     uint16_t n_free[WP_HTTP_CLASSES];
-    struct wp_region *lend;        /* what a session allocates at its birth comes from here, */
-    bool lend_frame;               /* and the one large block is `frame` (http2.c) */
+    struct wp_region *lend; /* what a session allocates at its birth comes from here, */
+    bool lend_frame;        /* and the one large block is `frame` (http2.c) */
     struct wp_regions regions;
-    bool starved;                  /* memory was short since this was last cleared */
-    struct http_block *spare;      /* reserve for then; untouched, it costs no memory */
+    bool starved;             /* memory was short since this was last cleared */
+    struct http_block *spare; /* reserve for then; untouched, it costs no memory */
     uint8_t *spares;
-    struct wp_doh_counts *counts;  /* doh.c */
-    struct h2_shared *h2;          /* http2.c: callbacks and options of all its sessions */
+    struct wp_doh_counts *counts; /* doh.c */
+    struct h2_shared *h2;         /* http2.c: callbacks and options of all its sessions */
     void (*h2_free)(struct h2_shared *h2);
-    int64_t date_s;                /* what `date` says */
+    int64_t date_s; /* what `date` says */
     char date[WP_HTTP_DATE + 1];
     uint32_t turn_used;
-    uint8_t turn[WP_HTTP_TURN];    /* replies of the running turn */
+    uint8_t turn[WP_HTTP_TURN];                /* replies of the running turn */
     _Alignas(16) uint8_t frame[WP_HTTP_FRAME]; /* where nghttp2 builds a frame: see http2.c */
 };
 

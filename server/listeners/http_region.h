@@ -21,10 +21,10 @@ struct wp_regions {
     struct wp_region_free *free;
 };
 struct wp_region {
-    uint8_t *at;       /* NULL: none */
+    uint8_t *at; /* NULL: none */
     uint32_t used;
     uint32_t packed_len;
-    uint8_t *packed;   /* while it is put aside, else NULL */
+    uint8_t *packed; /* while it is put aside, else NULL */
 };
 
 /* -ENOMEM. */

@@ -30,7 +30,10 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *buf, size_t le
     return (ssize_t)body_len;
 }
 
-#define NV(name, value) {(uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1, 0}
+#define NV(name, value)                                                                            \
+    {                                                                                              \
+        (uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1, 0              \
+    }
 
 struct client {
     nghttp2_session *ng;
@@ -41,16 +44,24 @@ struct client {
 static void client_open(struct client *c, bool grpc)
 {
     static const nghttp2_nv doh[] = {
-        NV(":method", "POST"),          NV(":scheme", "https"),
-        NV(":authority", "127.0.0.1:443"), NV(":path", "/dns-query"),
-        NV("user-agent", "h2load nghttp2/1.52.0"), NV("accept", "application/dns-message"),
-        NV("content-type", "application/dns-message"), NV("content-length", "34"),
+        NV(":method", "POST"),
+        NV(":scheme", "https"),
+        NV(":authority", "127.0.0.1:443"),
+        NV(":path", "/dns-query"),
+        NV("user-agent", "h2load nghttp2/1.52.0"),
+        NV("accept", "application/dns-message"),
+        NV("content-type", "application/dns-message"),
+        NV("content-length", "34"),
     };
     static const nghttp2_nv rpc[] = {
-        NV(":method", "POST"),       NV(":scheme", "http"),
-        NV(":path", "/coredns.dns.DnsService/Query"), NV(":authority", "127.0.0.1:443"),
-        NV("content-type", "application/grpc"), NV("user-agent", "grpc-go/1.60.1"),
-        NV("te", "trailers"),        NV("grpc-timeout", "4998700u"),
+        NV(":method", "POST"),
+        NV(":scheme", "http"),
+        NV(":path", "/coredns.dns.DnsService/Query"),
+        NV(":authority", "127.0.0.1:443"),
+        NV("content-type", "application/grpc"),
+        NV("user-agent", "grpc-go/1.60.1"),
+        NV("te", "trailers"),
+        NV("grpc-timeout", "4998700u"),
     };
     nghttp2_session_callbacks *cb;
     nghttp2_settings_entry iv[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 30}};
@@ -90,9 +101,10 @@ static void client_read(struct client *c, struct fake_conn *f)
 
 static size_t h1_turn(unsigned n, uint8_t *to)
 {
-    static const char head[] = "POST /dns-query HTTP/1.1\r\nHost: 127.0.0.1:443\r\nUser-Agent: curl/7.88.1\r\n"
-                               "Accept: */*\r\nContent-Type: application/dns-message\r\n"
-                               "Content-Length: 34\r\n\r\n";
+    static const char head[] =
+        "POST /dns-query HTTP/1.1\r\nHost: 127.0.0.1:443\r\nUser-Agent: curl/7.88.1\r\n"
+        "Accept: */*\r\nContent-Type: application/dns-message\r\n"
+        "Content-Length: 34\r\n\r\n";
     size_t len = 0;
 
     for (unsigned i = 0; i < n; i++) {

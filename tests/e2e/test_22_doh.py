@@ -1,4 +1,4 @@
-"""DNS over HTTPS: transports.md 17.4, row by row. Rows that the table marks for it run over HTTP/2 and HTTP/1.1,
+"""DNS over HTTPS: the acceptance table, row by row. Rows that the table marks for it run over HTTP/2 and HTTP/1.1,
 each with TLS and in the clear."""
 import http.client
 import re

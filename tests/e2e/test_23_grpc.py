@@ -1,4 +1,4 @@
-"""CoreDNS's gRPC service: transports.md 17.7, row by row, with grpcio's client and with one that sends what it
+"""CoreDNS's gRPC service: the acceptance table, row by row, with grpcio's client and with one that sends what it
 likes."""
 import socket
 import ssl

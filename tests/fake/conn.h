@@ -16,9 +16,9 @@ enum { FAKE_CHUNK = 66 * 1024 };
 struct fake_conn {
     struct wp_conn c; /* first */
     struct wp_listener l;
-    uint8_t *out;     /* written so far */
+    uint8_t *out; /* written so far */
     size_t out_len, out_cap, committed;
-    uint8_t *left;    /* given, not consumed */
+    uint8_t *left; /* given, not consumed */
     size_t left_len;
     uint64_t due_ns;
     unsigned refs;
@@ -159,7 +159,8 @@ void wp_stream_close(struct wp_listener *l)
     free(l);
 }
 
-/* --- for the test ------------------------------------------------------------------------------ */
+/* --- for the test ------------------------------------------------------------------------------
+ */
 
 /* A connection that has negotiated `alpn` ("": none). */
 static inline void fake_open(struct fake_conn *f, struct wp_listener *l, const char *alpn)

@@ -14,27 +14,27 @@ struct h2_field {
 };
 struct h2_stream {
     int32_t id;
-    int status;              /* 0: none came */
-    int reset;               /* code + 1 of RST_STREAM; 0: none */
+    int status; /* 0: none came */
+    int reset;  /* code + 1 of RST_STREAM; 0: none */
     bool ended;
     unsigned n_fields;
     char fields[H2_FIELDS][2][128]; /* trailers too */
     uint8_t *body;
     size_t len;
-    const uint8_t *request;  /* body of the request, and how much of it went */
+    const uint8_t *request; /* body of the request, and how much of it went */
     size_t request_len, request_sent;
-    unsigned order;          /* of the first octets of its answer */
+    unsigned order; /* of the first octets of its answer */
 };
 struct h2_client {
     nghttp2_session *ng;
     struct fake_conn *f;
     struct h2_stream streams[H2_STREAMS];
     unsigned n;
-    bool keep_open;          /* no END_STREAM after the body */
-    int goaway, n_goaway;    /* code + 1 */
+    bool keep_open;       /* no END_STREAM after the body */
+    int goaway, n_goaway; /* code + 1 */
     int32_t goaway_last;
     char goaway_text[64];
-    uint32_t max_streams;    /* as told by the server */
+    uint32_t max_streams; /* as told by the server */
     unsigned order;
 };
 
@@ -96,8 +96,8 @@ static int h2_on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *us
         c->goaway = (int)frame->goaway.error_code + 1;
         c->goaway_last = frame->goaway.last_stream_id;
         c->n_goaway++;
-        snprintf(c->goaway_text, sizeof(c->goaway_text), "%.*s",
-                 (int)frame->goaway.opaque_data_len, (const char *)frame->goaway.opaque_data);
+        snprintf(c->goaway_text, sizeof(c->goaway_text), "%.*s", (int)frame->goaway.opaque_data_len,
+                 (const char *)frame->goaway.opaque_data);
     }
     if (frame->hd.type == NGHTTP2_SETTINGS && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
         c->max_streams =

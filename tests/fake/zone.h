@@ -1,4 +1,4 @@
-/* A worker and one server block with the zone waypost.test. of the transports table section 17, answered
+/* A worker and one server block with the zone waypost.test. of the acceptance tables, answered
  * by a plugin of a page: no backend, no socket. Include in one file of a program. */
 #pragma once
 #include <stdlib.h>
@@ -196,7 +196,7 @@ static inline void zone_close(void)
     wp_arena_done(&house.arena);
 }
 
-/* A query as the transports table spells it: ID 0, RD. Returns its length. */
+/* A query as the acceptance tables spell it: ID 0, RD. Returns its length. */
 static inline size_t zone_query(uint8_t *to, const char *label, uint16_t type)
 {
     static const uint8_t head[] = {0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};

@@ -15,7 +15,8 @@
 
 static int hex_value(char c)
 {
-    const char *digits = "0123456789abcdef0123456789ABCDEF", *at = c != 0 ? strchr(digits, c) : NULL;
+    const char *digits = "0123456789abcdef0123456789ABCDEF",
+               *at = c != 0 ? strchr(digits, c) : NULL;
 
     return at == NULL ? -1 : (int)(at - digits) % 16;
 }
@@ -81,10 +82,10 @@ static enum wp_doh_target twin(const char *s, size_t len, const char **ret_param
         *ret_len = (size_t)(s + end - *ret_param);
     }
     free(name);
-    return found == 0                         ? WP_DOH_NO_PARAM
-           : found > 1 || *ret_len == 0       ? WP_DOH_BAD
-           : *ret_len > WP_DOH_PARAM_MAX      ? WP_DOH_LONG
-                                              : WP_DOH_PARAM;
+    return found == 0                    ? WP_DOH_NO_PARAM
+           : found > 1 || *ret_len == 0  ? WP_DOH_BAD
+           : *ret_len > WP_DOH_PARAM_MAX ? WP_DOH_LONG
+                                         : WP_DOH_PARAM;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

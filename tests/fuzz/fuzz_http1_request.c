@@ -17,7 +17,7 @@ struct outcome {
     int ret;
     unsigned status;
     bool done;
-    size_t head_len, end;  /* of the head, of the request */
+    size_t head_len, end; /* of the head, of the request */
     size_t body_len;
     uint32_t body_sum;
 };
@@ -27,7 +27,8 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static void read_body(struct outcome *o, const struct wp_head *h, const uint8_t *data, size_t size, size_t step)
+static void read_body(struct outcome *o, const struct wp_head *h, const uint8_t *data, size_t size,
+                      size_t step)
 {
     struct wp_chunked c = {0};
     size_t pos = o->head_len;

@@ -1,4 +1,4 @@
-"""CoreDNS's `grpc` forwarder as a client of our gRPC listener: transports.md G25."""
+"""CoreDNS's `grpc` forwarder as a client of our gRPC listener: row G25."""
 import os
 import sys
 

@@ -28,7 +28,7 @@ RULES = [
 ]
 # header: the files that may include it
 LIBRARIES = {
-    "nghttp2/": r"server/listeners/http2\.c|backends/common/upstream_h2\.c",
+    "nghttp2/": r"server/listeners/http2_priv\.h|backends/common/upstream_h2\.c",
     "openssl/": r"tls/",
     "wolfssl/": r"tls/",
     "grpc/": r"backends/common/grpc_client\w*\.[ch]",

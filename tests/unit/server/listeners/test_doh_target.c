@@ -1,4 +1,4 @@
-/* The request target of DoH: rows of transports.md 8.1 and 17.4. */
+/* The request target of DoH: acceptance rows H12 to H36. */
 #include "check.h"
 
 #include <stdlib.h>

@@ -1,15 +1,12 @@
-/* CoreDNS's gRPC service in process: the rows of transports.md 17.7 that need no socket. */
+/* CoreDNS's gRPC service in process: the acceptance rows (G01 and on) that need no socket. */
 #include "check.h"
 
-#include "tests/fake/conn.h"
 #include "tests/fake/h2_client.h"
-#include "tests/fake/zone.h"
+#include "tests/fake/http_house.h"
 #include "waypost/dns/grpc_frame.h"
 
 #define QUERY "/coredns.dns.DnsService/Query"
 
-static struct wp_listener *listener;
-static struct fake_conn conn;
 static struct h2_client *client;
 
 static const struct h2_field grpc[] = {
@@ -29,7 +26,8 @@ static void close_client(void)
     CHECK(conn.refs == 1 && zone_waiting == 0);
 }
 
-/* --- rows ------------------------------------------------------------------------------------------ */
+/* --- rows
+ * ------------------------------------------------------------------------------------------ */
 
 struct row {
     const char *what;
@@ -39,11 +37,11 @@ struct row {
     size_t frame_len;
     const char *label;
     unsigned qtype;
-    int at, value;     /* octet of the DNS message to set; at < 0: none */
-    int cut;           /* length of the DNS message, 0: whole */
+    int at, value; /* octet of the DNS message to set; at < 0: none */
+    int cut;       /* length of the DNS message, 0: whole */
     /* expected */
     int http;
-    int status;        /* grpc-status, -1: none */
+    int status; /* grpc-status, -1: none */
     int rcode;
 };
 
@@ -84,7 +82,8 @@ static const struct row rows[] = {
     {"G07 one octet past", FRAME("\0\0\1\0\4"), 200, 8, 0},
     {"G08", FRAME("\0\0\0\0\4\377\377\377\377"), 200, 13, 0},
     {"G08 field 1 a number", FRAME("\0\0\0\0\2\10\1"), 200, 13, 0},
-    {"G09", FRAME("\0\0\0\0\46\12\42\0\0\1\0\0\1\0\0\0\0\0\0\3www\7waypost\4test\0\0\1\0\1\20\7"), 200, 0, 0},
+    {"G09", FRAME("\0\0\0\0\46\12\42\0\0\1\0\0\1\0\0\0\0\0\0\3www\7waypost\4test\0\0\1\0\1\20\7"),
+     200, 0, 0},
     {"G10 method", "/coredns.dns.DnsService/Nope", grpc, NULL, 0, "www", 1, -1, 0, 0, 200, 12, 0},
     {"G10 service", "/x.Y/Query", grpc, NULL, 0, "www", 1, -1, 0, 0, 200, 12, 0},
     {"G10 case", "/coredns.dns.DnsService/query", grpc, NULL, 0, "www", 1, -1, 0, 0, 200, 12, 0},
@@ -173,7 +172,8 @@ static void test_rows(void)
     }
 }
 
-/* --- sizes ------------------------------------------------------------------------------------------ */
+/* --- sizes
+ * ------------------------------------------------------------------------------------------ */
 
 static void test_sizes(void)
 {
@@ -197,7 +197,8 @@ static void test_sizes(void)
     free(frame);
 }
 
-/* --- time -------------------------------------------------------------------------------------------- */
+/* --- time
+ * -------------------------------------------------------------------------------------------- */
 
 static struct h2_stream *call(const char *label, const struct h2_field *fields)
 {
@@ -272,7 +273,8 @@ static void test_many_calls(void)
     close_client();
 }
 
-/* --- pings and idleness --------------------------------------------------------------------------- */
+/* --- pings and idleness
+ * --------------------------------------------------------------------------- */
 
 static void ping(void)
 {
@@ -310,7 +312,8 @@ static void test_pings(void)
     CHECK_AT("with a call", !conn.c.closed);
     for (int i = 0; i < 300; i++)
         ping();
-    CHECK_AT("flood beside a call", conn.c.closed && strcmp(client->goaway_text, "too_many_pings") == 0);
+    CHECK_AT("flood beside a call",
+             conn.c.closed && strcmp(client->goaway_text, "too_many_pings") == 0);
     close_client();
 }
 
@@ -363,30 +366,20 @@ static void test_overload(void)
 
 static int open_house(void **state)
 {
-    int r = zone_open(WP_SCHEME_GRPC, "grpc://.:443");
+    int r = http_house_open(WP_SCHEME_GRPC, "grpc://.:443");
 
     (void)state;
     house.group.limits.max_streams = 256;
-    return r < 0 || wp_listener_grpc.open(&house.worker, &house.group, -1, &listener) < 0;
-}
-
-static int close_house(void **state)
-{
-    (void)state;
-    wp_listener_grpc.close(listener);
-    if (house.worker.http != NULL)
-        return -1; /* something still holds the pool */
-    zone_close();
-    return 0;
+    return r;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_rows),   TEST(test_sizes), TEST(test_deadline),     TEST(test_cancel),
-        TEST(test_many_calls), TEST(test_pings), TEST(test_idle_channel), TEST(test_drain),
-        TEST(test_overload),
+        TEST(test_rows),         TEST(test_sizes),      TEST(test_deadline),
+        TEST(test_cancel),       TEST(test_many_calls), TEST(test_pings),
+        TEST(test_idle_channel), TEST(test_drain),      TEST(test_overload),
     };
 
-    return cmocka_run_group_tests(tests, open_house, close_house);
+    return cmocka_run_group_tests(tests, open_house, http_house_close);
 }

@@ -5,7 +5,7 @@
 
 static const struct {
     const char *what, *in, *out;
-    int ret;    /* 0, or the error */
+    int ret;     /* 0, or the error */
     size_t rest; /* octets after the body */
 } cases[] = {
     {"one chunk", "5\r\nhello\r\n0\r\n\r\n", "hello", 0, 0},

@@ -1,4 +1,4 @@
-/* The head of an HTTP/1.1 request: rows of transports.md 8.3 and 17.4, and what request smuggling
+/* The head of an HTTP/1.1 request: acceptance rows H53, H54, and what request smuggling
  * is made of. Each row comes whole, then octet by octet. */
 #include "check.h"
 
@@ -18,11 +18,13 @@ static const struct {
     {"body follows", WIRE(POST "Content-Length: 3\r\n\r\nabc"), 0, "/dns-query", 3},
     {"blank lines before", WIRE("\r\n\r\n" GET "\r\n"), 0, "/dns-query", 0},
     {"too many blank lines", WIRE("\r\n\r\n\r\n" GET "\r\n"), 400, "", 0},
-    {"absolute form", WIRE("GET http://h:1/dns-query?x HTTP/1.1\r\nHost: h\r\n\r\n"), 0, "/dns-query?x", 0},
+    {"absolute form", WIRE("GET http://h:1/dns-query?x HTTP/1.1\r\nHost: h\r\n\r\n"), 0,
+     "/dns-query?x", 0},
     {"absolute form, upper case", WIRE("GET HTTPS://h/q HTTP/1.1\r\nHost: h\r\n\r\n"), 0, "/q", 0},
     {"absolute form without path", WIRE("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n"), 0, "", 0},
     {"CONNECT", WIRE("CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n"), 0, "", 0},
-    {"upgrade is not for us", WIRE(GET "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"), 0, "/dns-query", 0},
+    {"upgrade is not for us", WIRE(GET "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"), 0,
+     "/dns-query", 0},
     {"empty value", WIRE(GET "X:\r\n\r\n"), 0, "/dns-query", 0},
     {"high octets in a value", WIRE(GET "X: \xc3\xa4\r\n\r\n"), 0, "/dns-query", 0},
     {"HTTP/1.0 without Host", WIRE("GET / HTTP/1.0\r\n\r\n"), 0, "/", 0},
@@ -33,10 +35,13 @@ static const struct {
     {"no version", WIRE("GET /\r\n\r\n"), 505, "", 0},
     {"no method", WIRE("/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400, "", 0},
     {"octets of TLS", WIRE("\x16\x03\x01\x02\0\x01\0\r\n"), 400, "", 0},
-    {"H53 length and coding", WIRE(POST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"), 400, "", 0},
-    {"H53 coding and length", WIRE(POST "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"), 400, "", 0},
+    {"H53 length and coding", WIRE(POST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"),
+     400, "", 0},
+    {"H53 coding and length", WIRE(POST "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"),
+     400, "", 0},
     {"two lengths", WIRE(POST "Content-Length: 3\r\nContent-Length: 4\r\n\r\n"), 400, "", 0},
-    {"the same length twice", WIRE(POST "Content-Length: 3\r\nContent-Length: 3\r\n\r\n"), 400, "", 0},
+    {"the same length twice", WIRE(POST "Content-Length: 3\r\nContent-Length: 3\r\n\r\n"), 400, "",
+     0},
     {"list of lengths", WIRE(POST "Content-Length: 3, 3\r\n\r\n"), 400, "", 0},
     {"signed length", WIRE(POST "Content-Length: +3\r\n\r\n"), 400, "", 0},
     {"negative length", WIRE(POST "Content-Length: -3\r\n\r\n"), 400, "", 0},
@@ -45,8 +50,10 @@ static const struct {
     {"length past 64 bits", WIRE(POST "Content-Length: 99999999999999999999\r\n\r\n"), 400, "", 0},
     {"unknown coding", WIRE(POST "Transfer-Encoding: gzip\r\n\r\n"), 501, "", 0},
     {"list of codings", WIRE(POST "Transfer-Encoding: gzip, chunked\r\n\r\n"), 501, "", 0},
-    {"chunked twice", WIRE(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"), 400, "", 0},
-    {"chunked in HTTP/1.0", WIRE("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400, "", 0},
+    {"chunked twice", WIRE(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
+     400, "", 0},
+    {"chunked in HTTP/1.0", WIRE("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400, "",
+     0},
     {"H54 LF alone", WIRE("GET / HTTP/1.1\nHost: a\r\n\r\n"), 400, "", 0},
     {"H54 LF alone after a field", WIRE(GET "X: y\n\r\n"), 400, "", 0},
     {"H54 LF alone at the end", WIRE(GET "\n"), 400, "", 0},
@@ -63,7 +70,8 @@ static const struct {
     {"other expectation", WIRE(POST "Expect: tea\r\n\r\n"), 417, "", 0},
 };
 
-static int feed(struct wp_head *h, const char *in, size_t len, size_t step, size_t *ret_used, bool *done)
+static int feed(struct wp_head *h, const char *in, size_t len, size_t step, size_t *ret_used,
+                bool *done)
 {
     size_t pos = 0;
     int r = 0;
@@ -128,8 +136,9 @@ static void test_head_cut(void)
 
 static void test_head_fields(void)
 {
-    static const char in[] = "POST /q HTTP/1.1\r\nhOsT:a\r\nCONTENT-TYPE:\t Application/DNS-Message \t\r\n"
-                             "content-length:  34\r\nExpect: 100-Continue\r\n\r\n";
+    static const char in[] =
+        "POST /q HTTP/1.1\r\nhOsT:a\r\nCONTENT-TYPE:\t Application/DNS-Message \t\r\n"
+        "content-length:  34\r\nExpect: 100-Continue\r\n\r\n";
     struct wp_head h = {0};
     bool done;
     size_t used;
@@ -141,7 +150,8 @@ static void test_head_fields(void)
     CHECK(h.has_length && h.length == 34 && !h.chunked && h.expect_continue);
     wp_head_reset(&h, 16384);
     CHECK(!h.has_type && !h.has_length && !h.expect_continue && h.target_len == 0);
-    CHECK(feed(&h, WIRE(POST "Connection: close\r\nTransfer-Encoding: Chunked\r\n\r\n"), 5, &used, &done) == 0);
+    CHECK(feed(&h, WIRE(POST "Connection: close\r\nTransfer-Encoding: Chunked\r\n\r\n"), 5, &used,
+               &done) == 0);
     CHECK(done && h.chunked && !h.keep_alive);
     wp_head_reset(&h, 16384);
     CHECK(feed(&h, WIRE("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), 5, &used, &done) == 0);

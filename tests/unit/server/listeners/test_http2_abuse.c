@@ -1,20 +1,26 @@
-/* HTTP/2 from hostile clients, frame by frame: the rows H56-H63 of transports.md and the classes
- * of advisories.md (rapid reset, made-you-reset, CONTINUATION, SETTINGS, PING, empty DATA, HPACK
- * bomb). Each attack must end in a bounded number of frames, be counted, and leave nothing. */
+/* HTTP/2 from hostile clients, frame by frame: the acceptance rows H56 to H63 and the classes
+ * of published attacks (rapid reset, made-you-reset, CONTINUATION, SETTINGS, PING, empty DATA,
+ * HPACK bomb). Each attack must end in a bounded number of frames, be counted, and leave nothing.
+ */
 #include "check.h"
 
-#include "tests/fake/conn.h"
-#include "tests/fake/zone.h"
+#include "tests/fake/http_house.h"
 #include "waypost/plugin/metric.h"
 
-static struct wp_listener *listener;
-static struct fake_conn conn;
-
-/* --- frames ---------------------------------------------------------------------------------------- */
+/* --- frames
+ * ---------------------------------------------------------------------------------------- */
 
 enum { DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION };
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8, PRIORITY_FLAG = 0x20 };
-enum { NO_ERROR = 0, PROTOCOL_ERROR = 1, FLOW_CONTROL_ERROR = 3, STREAM_CLOSED = 5, FRAME_SIZE_ERROR = 6, COMPRESSION_ERROR = 9, CALM = 11 };
+enum {
+    NO_ERROR = 0,
+    PROTOCOL_ERROR = 1,
+    FLOW_CONTROL_ERROR = 3,
+    STREAM_CLOSED = 5,
+    FRAME_SIZE_ERROR = 6,
+    COMPRESSION_ERROR = 9,
+    CALM = 11
+};
 
 static uint8_t wire[1 << 17];
 static size_t n_wire;
@@ -109,7 +115,8 @@ static uint64_t count_of(const char *limit)
     char *text = wp_metric_text(&len), *at;
     uint64_t n = 0;
 
-    snprintf(key, sizeof(key), "waypost_refused_total{limit=\"%s\",server=\"%s\"} ", limit, house.group.label);
+    snprintf(key, sizeof(key), "waypost_refused_total{limit=\"%s\",server=\"%s\"} ", limit,
+             house.group.label);
     at = text != NULL ? strstr(text, key) : NULL;
     if (at != NULL)
         n = strtoull(at + strlen(key), NULL, 10);
@@ -117,7 +124,8 @@ static uint64_t count_of(const char *limit)
     return n;
 }
 
-/* --- floods ------------------------------------------------------------------------------------------ */
+/* --- floods
+ * ------------------------------------------------------------------------------------------ */
 
 /* One round of an attack; `i` counts from 0. */
 static void pings(uint32_t i)
@@ -285,7 +293,8 @@ static void test_slow_enough(void)
     }
 }
 
-/* --- malformed ------------------------------------------------------------------------------------------ */
+/* --- malformed
+ * ------------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *what;
@@ -303,11 +312,15 @@ static const struct {
     {"no :scheme", HEADERS, 5, 1, WIRE("\x83\x84\1\1a"), -1, PROTOCOL_ERROR},
     {"no :authority", HEADERS, 5, 1, WIRE("\x83\x84\x87"), -1, PROTOCOL_ERROR},
     {"unknown pseudo-header", HEADERS, 5, 1, WIRE(POST_FIELDS "\0\2:x\1y"), -1, PROTOCOL_ERROR},
-    {"pseudo-header after a field", HEADERS, 5, 1, WIRE("\x83\x87\1\1a\0\1a\1b\x04\x0a/dns-query"), -1, PROTOCOL_ERROR},
-    {"connection field", HEADERS, 5, 1, WIRE(POST_FIELDS "\0\12connection\5close"), -1, PROTOCOL_ERROR},
-    {"transfer-encoding", HEADERS, 5, 1, WIRE(POST_FIELDS "\0\21transfer-encoding\7chunked"), -1, PROTOCOL_ERROR},
+    {"pseudo-header after a field", HEADERS, 5, 1, WIRE("\x83\x87\1\1a\0\1a\1b\x04\x0a/dns-query"),
+     -1, PROTOCOL_ERROR},
+    {"connection field", HEADERS, 5, 1, WIRE(POST_FIELDS "\0\12connection\5close"), -1,
+     PROTOCOL_ERROR},
+    {"transfer-encoding", HEADERS, 5, 1, WIRE(POST_FIELDS "\0\21transfer-encoding\7chunked"), -1,
+     PROTOCOL_ERROR},
     {"te other than trailers", HEADERS, 5, 1, WIRE(POST_FIELDS "\0\2te\4gzip"), -1, PROTOCOL_ERROR},
-    {"length that is no number", HEADERS, 5, 1, WIRE(POST_FIELDS "\x0f\x0d\2-1"), -1, PROTOCOL_ERROR},
+    {"length that is no number", HEADERS, 5, 1, WIRE(POST_FIELDS "\x0f\x0d\2-1"), -1,
+     PROTOCOL_ERROR},
     {"length without body", HEADERS, 5, 1, WIRE(POST_FIELDS "\x0f\x0d\0015"), -1, PROTOCOL_ERROR},
     {"H60 DATA on stream 0", DATA, 0, 0, WIRE("x"), PROTOCOL_ERROR, -1},
     {"H60 SETTINGS on stream 1", SETTINGS, 0, 1, WIRE(""), PROTOCOL_ERROR, -1},
@@ -318,7 +331,8 @@ static const struct {
     {"RST_STREAM on an idle stream", RST, 0, 1, WIRE("\0\0\0\10"), PROTOCOL_ERROR, -1},
     {"WINDOW_UPDATE on an idle stream", WINDOW, 0, 1, WIRE("\0\0\0\1"), PROTOCOL_ERROR, -1},
     {"WINDOW_UPDATE by 0", WINDOW, 0, 0, WIRE("\0\0\0\0"), PROTOCOL_ERROR, -1},
-    {"CVE-2025-8671 WINDOW_UPDATE of a stream by 0", WINDOW, 0, 1, WIRE("\0\0\0\0"), PROTOCOL_ERROR, -1},
+    {"CVE-2025-8671 WINDOW_UPDATE of a stream by 0", WINDOW, 0, 1, WIRE("\0\0\0\0"), PROTOCOL_ERROR,
+     -1},
     {"window past 2^31-1", WINDOW, 0, 0, WIRE("\177\377\377\377"), FLOW_CONTROL_ERROR, -1},
     {"PING of 7 octets", PING, 0, 0, WIRE("1234567"), FRAME_SIZE_ERROR, -1},
     {"SETTINGS of 5 octets", SETTINGS, 0, 0, WIRE("12345"), FRAME_SIZE_ERROR, -1},
@@ -329,7 +343,8 @@ static const struct {
     {"CONTINUATION alone", CONTINUATION, 4, 1, WIRE(POST_FIELDS), PROTOCOL_ERROR, -1},
     {"index past the table", HEADERS, 5, 1, WIRE("\xff\x7f"), COMPRESSION_ERROR, -1},
     {"index 0", HEADERS, 5, 1, WIRE("\x80"), COMPRESSION_ERROR, -1},
-    {"table size past the setting", HEADERS, 5, 1, WIRE("\x3f\xff\xff\x03" POST_FIELDS), COMPRESSION_ERROR, -1},
+    {"table size past the setting", HEADERS, 5, 1, WIRE("\x3f\xff\xff\x03" POST_FIELDS),
+     COMPRESSION_ERROR, -1},
     {"padding longer than the frame", HEADERS, 13, 1, WIRE("\xff" POST_FIELDS), PROTOCOL_ERROR, -1},
 };
 
@@ -372,7 +387,8 @@ static void test_preface(void)
     } rows[] = {
         {"H56 other octets", WIRE("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")},
         {"H56 HTTP/1.1", WIRE("GET / HTTP/1.1\r\nHost: a\r\n\r\n")},
-        {"H56 first frame is not SETTINGS", WIRE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\10\6\0\0\0\0\0abcdefgh")},
+        {"H56 first frame is not SETTINGS",
+         WIRE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\10\6\0\0\0\0\0abcdefgh")},
         {"H56 first frame is an ACK", WIRE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\1\0\0\0\0")},
     };
     char text[64];
@@ -385,7 +401,9 @@ static void test_preface(void)
     }
 }
 
-/* --- bombs ------------------------------------------------------------------------------------------------ */
+/* --- bombs
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* A field of 4000 octets in the table, then one octet for each use of it (CVE-2016-6581, and the
  * "bomb" of many small ones): a bounded multiple of the limit, then the end. */
@@ -410,10 +428,14 @@ static void test_header_bomb(void)
     frame(HEADERS, END_HEADERS | END_STREAM, 5, block, n + 10);
     conn.out_len = 0;
     send_wire();
-    CHECK_AT("431", !conn.c.closed && memmem(conn.out, conn.out_len, "\x48\x03" "431", 5) != NULL);
+    CHECK_AT("431", !conn.c.closed && memmem(conn.out, conn.out_len,
+                                             "\x48\x03"
+                                             "431",
+                                             5) != NULL);
     frame(HEADERS, END_HEADERS | END_STREAM, 7, block, n + 10000);
     send_wire();
-    CHECK_AT("bomb", conn.c.closed && goaway(text) == CALM && strcmp(text, "header_list_too_large") == 0);
+    CHECK_AT("bomb",
+             conn.c.closed && goaway(text) == CALM && strcmp(text, "header_list_too_large") == 0);
     fake_stop(&conn);
 }
 
@@ -440,27 +462,20 @@ static void test_upload_after_answer(void)
 static int open_house(void **state)
 {
     (void)state;
-    return zone_open(WP_SCHEME_HTTPS, "https://abuse:443") < 0 ||
-           wp_listener_doh.open(&house.worker, &house.group, -1, &listener) < 0;
-}
-
-static int close_house(void **state)
-{
-    (void)state;
-    wp_listener_doh.close(listener);
-    if (house.worker.http != NULL)
-        return -1;
-    zone_close();
-    return 0;
+    return http_house_open(WP_SCHEME_HTTPS, "https://abuse:443");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_floods),  TEST(test_slow_enough), TEST(test_malformed),
-        TEST(test_content_length), TEST(test_preface), TEST(test_header_bomb),
+        TEST(test_floods),
+        TEST(test_slow_enough),
+        TEST(test_malformed),
+        TEST(test_content_length),
+        TEST(test_preface),
+        TEST(test_header_bomb),
         TEST(test_upload_after_answer),
     };
 
-    return cmocka_run_group_tests(tests, open_house, close_house);
+    return cmocka_run_group_tests(tests, open_house, http_house_close);
 }

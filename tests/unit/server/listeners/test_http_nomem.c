@@ -12,7 +12,8 @@
 #define SLOW "\0\0\1\0\0\1\0\0\0\0\0\0\4slow\7waypost\4test\0\0\1\0\1"
 #define DOH_FIELDS "\x83\x87\1\1a\x44\x0a/dns-query"
 #define GRPC_FIELDS                                                                                \
-    "\x83\x87\1\1a\4\35/coredns.dns.DnsService/Query\x0f\x10\20application/grpc\0\14grpc-timeout\0029S"
+    "\x83\x87\1\1a\4\35/coredns.dns.DnsService/Query\x0f\x10\20application/"                       \
+    "grpc\0\14grpc-timeout\0029S"
 
 static const struct {
     const char *what, *alpn;
@@ -26,7 +27,8 @@ static const struct {
     {"DoH, detected", "", &wp_listener_doh,
      WIRE(PREFACE "\0\0\21\1\4\0\0\0\1" DOH_FIELDS "\0\0\42\0\1\0\0\0\1" WWW)},
     {"DoH over HTTP/1.1", "", &wp_listener_doh,
-     WIRE("GET /dns-query?dns=AAABAAABAAAAAAAAA3d3dwd3YXlwb3N0BHRlc3QAAAEAAQ HTTP/1.1\r\nHost: a\r\n\r\n"
+     WIRE("GET /dns-query?dns=AAABAAABAAAAAAAAA3d3dwd3YXlwb3N0BHRlc3QAAAEAAQ HTTP/1.1\r\nHost: "
+          "a\r\n\r\n"
           "POST /dns-query HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n23\r\n" SLOW
           "\r\n0\r\n\r\n")},
     {"gRPC", "h2", &wp_listener_grpc,
