@@ -15,6 +15,14 @@ static int no_more_words(struct wp_setup *s, const struct wp_line *l, unsigned n
     return l->n_words > n ? wp_setup_error(s, l, "unknown property '%s'", l->words[n]) : 0;
 }
 
+/* Both spellings add up; a word that is no zone is left out without an error. */
+static int parse_zones(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+
+    return wp_setup_zones(s, l->words + 1, l->n_words - 1, &p->zones);
+}
+
 static int parse_path(void *self, struct wp_setup *s, const struct wp_line *l)
 {
     struct etcd *p = self;
@@ -69,11 +77,14 @@ static int parse_tls(void *self, struct wp_setup *s, const struct wp_line *l)
 {
     struct etcd *p = self;
     unsigned n = l->n_words - 1;
+    int r;
 
     if (n > 3)
         return wp_setup_error(s, l, "maximum of three arguments allowed for TLS config, found %u",
                               n);
-    return wp_client_tls_words(&p->tls, s, l);
+    r = wp_client_tls_words(&p->tls, s, l);
+    /* Only to see that the files are good: connections to etcd are gRPC's. */
+    return r < 0 ? r : wp_client_tls_check(&p->tls, s);
 }
 
 /* Go trims, and takes nothing for 0. */
@@ -146,13 +157,10 @@ static int parse_unknown(void *self, struct wp_setup *s, const struct wp_line *l
 
 const struct wp_option etcd_options[] = {
     {.name = "",
-     .kind = WP_OPT_ZONES,
-     .offset = offsetof(struct etcd, zones),
+     .kind = WP_OPT_CALL,
+     .parse = parse_zones,
      .help = "zones to serve; none: the block's"},
-    {.name = "zones",
-     .kind = WP_OPT_ZONES,
-     .offset = offsetof(struct etcd, zones),
-     .help = "more zones to serve"},
+    {.name = "zones", .kind = WP_OPT_CALL, .parse = parse_zones, .help = "more zones to serve"},
     {.name = "path", .kind = WP_OPT_CALL, .parse = parse_path, .help = "prefix of the keys"},
     {.name = "endpoint",
      .kind = WP_OPT_CALL,
@@ -230,7 +238,5 @@ int etcd_check(void *self, struct wp_setup *s)
         wp_log(WP_WARNING, "etcd", "credentials with an empty user or password are not used");
         p->user = p->password = NULL;
     }
-    /* Only to see that the files are good: connections to etcd are gRPC's. */
-    r = p->tls.given ? wp_client_tls_check(&p->tls, s) : 0;
-    return r < 0 ? r : init_zones(p, s);
+    return init_zones(p, s);
 }
