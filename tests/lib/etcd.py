@@ -78,7 +78,8 @@ class Error(Exception):
 
 class Client:
     def __init__(self, target, credentials=None, token=None):
-        options = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
+        options = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0),
+                   ("grpc.use_local_subchannel_pool", 1)]
         self.channel = grpc.secure_channel(target, credentials, options) if credentials else \
             grpc.insecure_channel(target, options)
         self.token = token
@@ -236,12 +237,10 @@ class Member:
         return self.client
 
     def wait_ready(self):
-        c = self.connect()
-
         def up():
             assert self.process.alive(), self.process.output()[-3000:]
             try:
-                c.call("KV/Range", field(1, b"\0"), timeout=2)
+                self.connect().call("KV/Range", field(1, b"\0"), timeout=2)
                 return True
             except Error as e:
                 return "user name is empty" in str(e)

@@ -128,9 +128,9 @@ def _now():
 # --- the mirror's state, from outside ------------------------------------------------------------
 
 
-def metric(text, name_and_labels, default=None):
-    """The value of the first sample that begins so."""
-    for line in text.splitlines():
-        if line.startswith(name_and_labels):
-            return float(line.rsplit(" ", 1)[1])
-    return default
+def metric(text, name, default=None, **labels):
+    """The sum of the samples of a family that have these labels."""
+    want = [f'{k}="{v}"' for k, v in labels.items()]
+    hits = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+            if line.startswith((name + "{", name + " ")) and all(w in line for w in want)]
+    return sum(hits) if hits else default
