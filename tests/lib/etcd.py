@@ -77,9 +77,11 @@ class Error(Exception):
 
 
 class Client:
-    def __init__(self, target, credentials=None, token=None):
+    def __init__(self, target, credentials=None, token=None, server_name=None):
         options = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0),
                    ("grpc.use_local_subchannel_pool", 1)]
+        if server_name:
+            options.append(("grpc.ssl_target_name_override", server_name))
         self.channel = grpc.secure_channel(target, credentials, options) if credentials else \
             grpc.insecure_channel(target, options)
         self.token = token
@@ -233,7 +235,7 @@ class Member:
             def read(k):
                 return open(self.tls[k], "rb").read() if self.tls.get(k) else None
             credentials = grpc.ssl_channel_credentials(read("ca"), read("client_key"), read("client_cert"))
-        self.client = Client(f"127.0.0.1:{self.client_port}", credentials, token)
+        self.client = Client(f"127.0.0.1:{self.client_port}", credentials, token, (self.tls or {}).get("server_name"))
         return self.client
 
     def wait_ready(self):
