@@ -349,7 +349,7 @@ static void opened(struct wp_up_conn *c)
             wp_up_try_link(&c->bucket[0], x);
     }
     if (r < 0)
-        conn_broken(c, r, wp_strerror(r));
+        conn_broken(c, r, r == WP_EUNSUPPORTED ? "upstream does not speak HTTP/2" : wp_strerror(r));
 }
 
 static void handshake(struct wp_up_conn *c)

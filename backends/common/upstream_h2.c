@@ -240,6 +240,12 @@ static int h2_start(struct wp_up_conn *c)
     return r == 0 ? 0 : -ENOMEM;
 }
 
+/* Closed by an error of the peer, or after GOAWAY: nghttp2 has nothing more to do. */
+static bool is_over(const struct wp_up_conn *c)
+{
+    return !nghttp2_session_want_read(c->state) && !nghttp2_session_want_write(c->state);
+}
+
 static int h2_output(struct wp_up_conn *c)
 {
     while (wp_up_conn_backlog(c) < WP_UP_OUT_MAX) {
@@ -250,7 +256,7 @@ static int h2_output(struct wp_up_conn *c)
         if (n < 0)
             return -ENOMEM;
         if (n == 0)
-            return 0;
+            return is_over(c) ? WP_ECLOSED : 0;
         r = wp_octets_append(&c->out, data, (size_t)n);
         if (r < 0)
             return r;
@@ -268,10 +274,6 @@ static int h2_input(struct wp_up_conn *c, const uint8_t *data, size_t len, const
     }
     if (c->phase == WP_UP_CLOSED)
         return (int)n;
-    if (!nghttp2_session_want_read(c->state) && !nghttp2_session_want_write(c->state)) {
-        *ret_why = "EOF";
-        return WP_ECLOSED;
-    }
     wp_up_conn_flush_later(c);
     return (int)n;
 }

@@ -102,23 +102,26 @@ static void on_pause(struct wp_timer *t)
     forward_try((struct forward_flight *)((char *)t - offsetof(struct forward_flight, pause)));
 }
 
+/* More tries than usual were asked for: they must not spin when each one fails at once. */
+static bool pauses(struct forward_flight *f)
+{
+    if (f->failed < 2 * f->n || f->failed >= attempts_max(f))
+        return false;
+    f->pause.fn = on_pause;
+    wp_timer_set(f->worker->loop, &f->pause, wp_loop_now(f->worker->loop) + PAUSE_MS * MS);
+    return true;
+}
+
 void forward_try(struct forward_flight *f)
 {
-    struct wp_loop *loop = f->worker->loop;
-
     for (;;) {
-        if (wp_loop_now(loop) >= f->deadline_ns || f->failed >= attempts_max(f) ||
+        if (wp_loop_now(f->worker->loop) >= f->deadline_ns || f->failed >= attempts_max(f) ||
             (f->all_down && f->failed > 0) || pick(f) == NULL || is_hopeless(f)) {
             give_up(f);
             return;
         }
-        if (ask(f, f->tcp))
+        if (ask(f, f->tcp) || pauses(f))
             return;
-        if (f->failed >= 2 * f->n) {
-            f->pause.fn = on_pause;
-            wp_timer_set(loop, &f->pause, wp_loop_now(loop) + PAUSE_MS * MS);
-            return;
-        }
     }
 }
 
@@ -140,12 +143,8 @@ static bool goes_on(const struct forward_stanza *st, const struct wp_reply_look 
 
 static void retry(struct forward_flight *f)
 {
-    if (f->failed >= 2 * f->n && f->failed < attempts_max(f)) {
-        f->pause.fn = on_pause;
-        wp_timer_set(f->worker->loop, &f->pause, wp_loop_now(f->worker->loop) + PAUSE_MS * MS);
-        return;
-    }
-    forward_try(f);
+    if (!pauses(f))
+        forward_try(f);
 }
 
 /* The same upstream once more. */
