@@ -31,5 +31,12 @@
         const struct CMUnitTest tests[] = {__VA_ARGS__};                                           \
         return cmocka_run_group_tests(tests, NULL, NULL);                                          \
     }
+/* The same with functions that run before the first and after the last test. */
+#define RUN_TESTS_WITH(setup, teardown, ...)                                                       \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        const struct CMUnitTest tests[] = {__VA_ARGS__};                                           \
+        return cmocka_run_group_tests(tests, setup, teardown);                                     \
+    }
 /* Octets of a literal with its length, without the closing NUL. */
 #define WIRE(s) (s), sizeof(s) - 1

@@ -379,21 +379,7 @@ static void test_no_early_data(void)
     wp_tls_ctx_unref(ctx);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(test_hellos),
-        TEST(test_alpn_order),
-        TEST(test_pieces),
-        TEST(test_not_tls),
-        TEST(test_octets),
-        TEST(test_renegotiation),
-        TEST(test_client_auth),
-        TEST(test_system_roots),
-        TEST(test_tickets),
-        TEST(test_tickets_and_clients),
-        TEST(test_no_early_data),
-    };
-
-    return cmocka_run_group_tests(tests, setup, teardown);
-}
+RUN_TESTS_WITH(setup, teardown, TEST(test_hellos), TEST(test_alpn_order), TEST(test_pieces),
+               TEST(test_not_tls), TEST(test_octets), TEST(test_renegotiation),
+               TEST(test_client_auth), TEST(test_system_roots), TEST(test_tickets),
+               TEST(test_tickets_and_clients), TEST(test_no_early_data))

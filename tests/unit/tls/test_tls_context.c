@@ -365,17 +365,6 @@ static void test_keylog(void)
     assert_int_equal(wp_tls_server_new(&c, why, &ctx), WP_ETLS);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(test_bad_files),
-        TEST(test_differs),
-        TEST(test_refresh),
-        TEST(test_refresh_through_symlink),
-        TEST(test_client),
-        TEST(test_ocsp),
-        TEST(test_keylog),
-    };
-
-    return cmocka_run_group_tests(tests, setup, teardown);
-}
+RUN_TESTS_WITH(setup, teardown, TEST(test_bad_files), TEST(test_differs), TEST(test_refresh),
+               TEST(test_refresh_through_symlink), TEST(test_client), TEST(test_ocsp),
+               TEST(test_keylog))
