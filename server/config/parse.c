@@ -1,4 +1,4 @@
-/* The grammar: blocks of keys and directives, snippets, option blocks. the Corefile rulesof CoreDNS
+/* The grammar: blocks of keys and directives, snippets, option blocks. The manual of CoreDNS
  * does not tell all of it; what is done here is what its parser does, except that reading goes
  * on after an error wherever the rest can still be understood. */
 #include <stdarg.h>
