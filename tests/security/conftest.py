@@ -1,5 +1,4 @@
-"""Rows of published bugs: ids "N07-..." are their numbers. What a row cannot be tested with yet is in
-not_applicable.tsv, what other tests show in shown_elsewhere.tsv; test_00_rows.py holds the two to the list."""
+"""Attacks that other servers fell to: ids "AV007-..." are rows of tests/rows/advisories.tsv."""
 import os
 import sys
 

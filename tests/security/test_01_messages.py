@@ -40,16 +40,16 @@ def pointers(n):
 
 
 BOMBS = {
-    "N06-questions-0": head(qd=0) + Q,
-    "N06-questions-2": head(qd=2) + Q + Q,
-    "N06-questions-65535": head(qd=65535) + Q,
-    "N06-compressed-questions": head(qd=10000) + Q + b"\xc0\x0c\0\1\0\1" * 10000,
-    "N06-growing-names": head(qd=900) + pointers(900),
-    "N06-pointer-loop": head() + b"\xc0\x0c\0\1\0\1",
-    "N06-pointer-chain": head(ar=1) + Q + b"".join(struct.pack(">H", 0xc000 | 12 + len(Q) + 2 * i - 2) for i in range(1, 8000)),
-    "N44-records-that-point": head(ar=5000) + Q + (b"\xc0\x0c\0\1\0\1\0\0\0\0\0\0") * 5000,
-    "N44-counts-that-lie": head(an=65535, ns=65535, ar=65535) + Q,
-    "N39-two-opt": head(ar=2) + Q + wire.opt() + wire.opt(),
+    "AV006-questions-0": head(qd=0) + Q,
+    "AV006-questions-2": head(qd=2) + Q + Q,
+    "AV006-questions-65535": head(qd=65535) + Q,
+    "AV006-compressed-questions": head(qd=10000) + Q + b"\xc0\x0c\0\1\0\1" * 10000,
+    "AV006-growing-names": head(qd=900) + pointers(900),
+    "AV006-pointer-loop": head() + b"\xc0\x0c\0\1\0\1",
+    "AV006-pointer-chain": head(ar=1) + Q + b"".join(struct.pack(">H", 0xc000 | 12 + len(Q) + 2 * i - 2) for i in range(1, 8000)),
+    "AV044-records-that-point": head(ar=5000) + Q + (b"\xc0\x0c\0\1\0\1\0\0\0\0\0\0") * 5000,
+    "AV044-counts-that-lie": head(an=65535, ns=65535, ar=65535) + Q,
+    "AV039-two-opt": head(ar=2) + Q + wire.opt() + wire.opt(),
 }
 
 
@@ -70,7 +70,7 @@ def test_bomb(w, msg, transport):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("opcode", [pytest.param(n, id=f"N07-opcode-{n}") for n in range(16)])
+@pytest.mark.parametrize("opcode", [pytest.param(n, id=f"AV007-opcode-{n}") for n in range(16)])
 def test_opcodes(w, opcode, transport):
     """One verdict everywhere: DoH and gRPC say it in their own words."""
     msg = wire.query("www.waypost.test", "SOA" if opcode == 5 else "A", qid=1, flags=opcode << 11)
@@ -80,7 +80,7 @@ def test_opcodes(w, opcode, transport):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("size", [pytest.param(n, id=f"N68-size-{n}") for n in (0, 1, 2, 11, 12)])
+@pytest.mark.parametrize("size", [pytest.param(n, id=f"AV068-size-{n}") for n in (0, 1, 2, 11, 12)])
 def test_edge_sizes(w, size, transport):
     """Too short for a header: not a word of DNS comes back."""
     want = "refused" if transport in ("doh", "grpc") else "silence" if size < 12 else FORMERR
@@ -89,11 +89,11 @@ def test_edge_sizes(w, size, transport):
 
 
 NAMES = {
-    **{f"N45-label-{b:02x}": bytes([b]) + b"a" * (b & 63) + b"\0" for b in (0x40, 0x41, 0x7f, 0x80, 0xbf)},
-    "N45-256-octets": b"".join(b"\x3f" + b"a" * 63 for _ in range(4)) + b"\0",
-    "N45-no-end": b"\x03abc",
-    "N45-cut-label": b"\x3fabc",
-    "N45-cut-pointer": b"\xc0",
+    **{f"AV045-label-{b:02x}": bytes([b]) + b"a" * (b & 63) + b"\0" for b in (0x40, 0x41, 0x7f, 0x80, 0xbf)},
+    "AV045-256-octets": b"".join(b"\x3f" + b"a" * 63 for _ in range(4)) + b"\0",
+    "AV045-no-end": b"\x03abc",
+    "AV045-cut-label": b"\x3fabc",
+    "AV045-cut-pointer": b"\xc0",
 }
 
 
@@ -105,7 +105,7 @@ def test_labels(w, name, transport):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("label", [pytest.param(bytes(range(256))[a:a + 32], id=f"N45-octets-{a:02x}") for a in range(0, 256, 32)])
+@pytest.mark.parametrize("label", [pytest.param(bytes(range(256))[a:a + 32], id=f"AV045-octets-{a:02x}") for a in range(0, 256, 32)])
 def test_any_octet_may_be_in_a_label(w, label, transport):
     msg = head() + bytes([len(label)]) + label + wire.name("waypost.test") + b"\0\1\0\1"
     assert gateway.verdict(w, transport, msg) == 3
@@ -118,12 +118,12 @@ def every_option():
 
 
 OPTIONS = {
-    "N50-16k-options": wire.option(65001) * 16000,
-    "N50-16k-padding": wire.option(12) * 16000,
-    "N51-each-twice": b"".join(o + o for o in every_option()),
-    "N51-each-many-times": b"".join(o * 100 for o in every_option()),
-    "N51-nsid-cookie-padding": (wire.option(3) + wire.option(10, b"12345678") + wire.option(12, bytes(468))) * 20,
-    "N91-padding": wire.option(12, bytes(4000)),
+    "AV050-16k-options": wire.option(65001) * 16000,
+    "AV050-16k-padding": wire.option(12) * 16000,
+    "AV051-each-twice": b"".join(o + o for o in every_option()),
+    "AV051-each-many-times": b"".join(o * 100 for o in every_option()),
+    "AV051-nsid-cookie-padding": (wire.option(3) + wire.option(10, b"12345678") + wire.option(12, bytes(468))) * 20,
+    "AV091-padding": wire.option(12, bytes(4000)),
 }
 
 
@@ -152,7 +152,7 @@ def test_options(w, options, transport):
 
 
 @pytest.mark.parametrize("transport", ["tcp", "dot", "doh", "grpc"])
-@pytest.mark.parametrize("row", ["N71"])
+@pytest.mark.parametrize("row", ["AV071"])
 def test_short_after_large_sees_nothing_old(w, transport, row):
     """A cut query after a large one on the same connection is judged by its own octets."""
     c = gateway.client(w, transport)
@@ -172,7 +172,7 @@ def test_short_after_large_sees_nothing_old(w, transport, row):
     assert wire.rcode(c.ask(WWW)) == 0
 
 
-@pytest.mark.parametrize("row", ["N39"])
+@pytest.mark.parametrize("row", ["AV039"])
 def test_trailing_octets(w, row):
     """They may be ignored or refused, but not answered as a record."""
     for transport in TRANSPORTS:
@@ -235,7 +235,7 @@ def test_rubbish_datagrams(w, row):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("row", ["N44-mutations"])
+@pytest.mark.parametrize("row", ["AV044-mutations"])
 def test_mutated_queries(w, transport, row):
     """Octets changed at random in good messages, framed well."""
     rng = random.Random(5)

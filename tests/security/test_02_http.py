@@ -38,22 +38,22 @@ def opened(app, s):
 
 # frames for one connection; the server ends it with one of these codes (None: it just goes on)
 FLOODS = {
-    "N75-rapid-reset": lambda app: b"".join(opened(app, s) + cancel(s) for s in streams(20000)),
-    "N75-reset-of-running": lambda app: b"".join(http2.request(app, s, wire.query("x.dead.waypost.test")) + cancel(s) for s in streams(20000)),
-    "N76-window-overflow": lambda app: b"".join(opened(app, s) + frame(WINDOW, 0, s, b"\x7f\xff\xff\xff") for s in streams(20000)),
-    "N76-window-zero": lambda app: b"".join(opened(app, s) + frame(WINDOW, 0, s, bytes(4)) for s in streams(20000)),
-    "N76-priority-on-itself": lambda app: b"".join(opened(app, s) + frame(PRIORITY, 0, s, s.to_bytes(4, "big") + b"\0") for s in streams(20000)),
-    "N76-data-after-the-end": lambda app: b"".join(frame(HEADERS, END_HEADERS | END_STREAM, s, http2.FIELDS[app]) + frame(DATA, 0, s, b"x") for s in streams(20000)),
-    "N76-bad-length": lambda app: b"".join(frame(HEADERS, END_HEADERS, s, http2.FIELDS[app] + b"\x0f\x0d\x011") + frame(DATA, END_STREAM, s, b"xx") for s in streams(20000)),
-    "N76-bad-headers": lambda app: b"".join(frame(HEADERS, END_HEADERS, s, http2.FIELDS[app] + http2.field(b"A", b"b")) for s in streams(20000)),
-    "N77-continuation": lambda app: frame(HEADERS, 0, 1, http2.FIELDS[app]) + frame(CONTINUATION, 0, 1, b"") * 200000,
-    "N77-small-continuation": lambda app: frame(HEADERS, 0, 1, http2.FIELDS[app]) + frame(CONTINUATION, 0, 1, http2.field(b"a", b"b")) * 100000,
-    "N78-endless-headers": lambda app: frame(HEADERS, 0, 1, http2.FIELDS[app]) + frame(CONTINUATION, 0, 1, http2.field(b"a", b"x" * 120) * 120) * 1000,
-    "N80-indexed-headers": lambda app: frame(HEADERS, 0, 1, http2.FIELDS[app] + b"\x90" * 8000) + frame(CONTINUATION, 0, 1, b"\x90" * 16000) * 60,
-    "N79-frames-after-goaway": lambda app: frame(DATA, 0, 0, b"x") + (frame(SETTINGS, 0, 1) + frame(PING, 0, 0, b"1") + frame(99, 0, 1, b"x" * 100)) * 10000,
-    "N03-ping": lambda app: frame(PING, 0, 0, b"12345678") * 50000,
-    "N03-settings": lambda app: frame(SETTINGS, 0, 0, b"\0\4\0\0\xff\xff") * 50000,
-    "N03-empty-data": lambda app: opened(app, 1) + frame(DATA, 0, 1) * 100000,
+    "AV075-rapid-reset": lambda app: b"".join(opened(app, s) + cancel(s) for s in streams(20000)),
+    "AV075-reset-of-running": lambda app: b"".join(http2.request(app, s, wire.query("x.dead.waypost.test")) + cancel(s) for s in streams(20000)),
+    "AV076-window-overflow": lambda app: b"".join(opened(app, s) + frame(WINDOW, 0, s, b"\x7f\xff\xff\xff") for s in streams(20000)),
+    "AV076-window-zero": lambda app: b"".join(opened(app, s) + frame(WINDOW, 0, s, bytes(4)) for s in streams(20000)),
+    "AV076-priority-on-itself": lambda app: b"".join(opened(app, s) + frame(PRIORITY, 0, s, s.to_bytes(4, "big") + b"\0") for s in streams(20000)),
+    "AV076-data-after-the-end": lambda app: b"".join(frame(HEADERS, END_HEADERS | END_STREAM, s, http2.FIELDS[app]) + frame(DATA, 0, s, b"x") for s in streams(20000)),
+    "AV076-bad-length": lambda app: b"".join(frame(HEADERS, END_HEADERS, s, http2.FIELDS[app] + b"\x0f\x0d\x011") + frame(DATA, END_STREAM, s, b"xx") for s in streams(20000)),
+    "AV076-bad-headers": lambda app: b"".join(frame(HEADERS, END_HEADERS, s, http2.FIELDS[app] + http2.field(b"A", b"b")) for s in streams(20000)),
+    "AV077-continuation": lambda app: frame(HEADERS, 0, 1, http2.FIELDS[app]) + frame(CONTINUATION, 0, 1, b"") * 200000,
+    "AV077-small-continuation": lambda app: frame(HEADERS, 0, 1, http2.FIELDS[app]) + frame(CONTINUATION, 0, 1, http2.field(b"a", b"b")) * 100000,
+    "AV078-endless-headers": lambda app: frame(HEADERS, 0, 1, http2.FIELDS[app]) + frame(CONTINUATION, 0, 1, http2.field(b"a", b"x" * 120) * 120) * 1000,
+    "AV080-indexed-headers": lambda app: frame(HEADERS, 0, 1, http2.FIELDS[app] + b"\x90" * 8000) + frame(CONTINUATION, 0, 1, b"\x90" * 16000) * 60,
+    "AV079-frames-after-goaway": lambda app: frame(DATA, 0, 0, b"x") + (frame(SETTINGS, 0, 1) + frame(PING, 0, 0, b"1") + frame(99, 0, 1, b"x" * 100)) * 10000,
+    "AV003-ping": lambda app: frame(PING, 0, 0, b"12345678") * 50000,
+    "AV003-settings": lambda app: frame(SETTINGS, 0, 0, b"\0\4\0\0\xff\xff") * 50000,
+    "AV003-empty-data": lambda app: opened(app, 1) + frame(DATA, 0, 1) * 100000,
 }
 
 
@@ -83,7 +83,7 @@ def gauge_free(w, app):
 
 
 @pytest.mark.parametrize("app", APPS)
-@pytest.mark.parametrize("row", ["N49"])
+@pytest.mark.parametrize("row", ["AV049"])
 def test_cancelled_streams_are_not_counted(w, row, app):
     """Queries that wait for an upstream, cancelled within the budget of resets, on connection after connection."""
     with gateway.watched(w, mb=32):
@@ -96,7 +96,7 @@ def test_cancelled_streams_are_not_counted(w, row, app):
 
 
 @pytest.mark.parametrize("app", APPS)
-@pytest.mark.parametrize("row", ["N03-streams"])
+@pytest.mark.parametrize("row", ["AV003-streams"])
 def test_streams_above_the_limit(w, row, app):
     with gateway.watched(w, mb=32):
         with http2.connect(w, app) as s:
@@ -107,7 +107,7 @@ def test_streams_above_the_limit(w, row, app):
 
 
 @pytest.mark.parametrize("app", APPS)
-@pytest.mark.parametrize("row", ["N81", "N82"])
+@pytest.mark.parametrize("row", ["AV081", "AV082"])
 def test_headers_over_the_limit_keep_the_table(w, row, app):
     """A block that expands too far is refused; the next request of the connection still decodes by the same table."""
     big = b"\x40\x01z\x7f" + b"\xa1\x1e" + b"v" * 4000  # literal into the table: z: v x 4000
@@ -123,7 +123,7 @@ def test_headers_over_the_limit_keep_the_table(w, row, app):
 
 
 @pytest.mark.parametrize("app", APPS)
-@pytest.mark.parametrize("row", ["N80-zero-window"])
+@pytest.mark.parametrize("row", ["AV080-zero-window"])
 def test_zero_window(w, row, app):
     """Answers that may not be sent are kept up to a bound, and window by single octets does not hold them long."""
     hello = http2.PREFACE + frame(SETTINGS, 0, 0, b"\0\4\0\0\0\0")
@@ -152,7 +152,7 @@ def unread(s):
         return None
 
 
-@pytest.mark.parametrize("row", ["N03-body", "N73"])
+@pytest.mark.parametrize("row", ["AV003-body", "AV073"])
 @pytest.mark.parametrize("how", ["h1-length", "h1-chunked", "h2"])
 def test_body_without_end(w, row, how):
     """A gigabyte: refused when announced, and when it just comes."""
@@ -180,7 +180,7 @@ def test_body_without_end(w, row, how):
                 pass
 
 
-@pytest.mark.parametrize("row", ["N03-grpc-frame"])
+@pytest.mark.parametrize("row", ["AV003-grpc-frame"])
 def test_large_frame_announced(w, row):
     with gateway.watched(w, mb=16):
         for n in (1 << 30, 0xffffffff):
@@ -192,7 +192,7 @@ def test_large_frame_announced(w, row):
 
 
 @pytest.mark.parametrize("where", ["https", "http"])
-@pytest.mark.parametrize("row", ["N04"])
+@pytest.mark.parametrize("row", ["AV004"])
 def test_long_query_string(w, row, where):
     """10 MB of `dns=`: the refusal comes after a few kilobytes."""
     with gateway.watched(w, mb=8):
@@ -210,7 +210,7 @@ def test_long_query_string(w, row, where):
                     pass
 
 
-@pytest.mark.parametrize("row", ["N31"])
+@pytest.mark.parametrize("row", ["AV031"])
 @pytest.mark.parametrize("how", ["h1", "h2"])
 def test_failing_requests_keep_nothing(w, row, how):
     with gateway.watched(w, mb=8):
@@ -238,7 +238,7 @@ def test_failing_requests_keep_nothing(w, row, how):
 
 
 @pytest.mark.parametrize("app", APPS)
-@pytest.mark.parametrize("row", ["N26"])
+@pytest.mark.parametrize("row", ["AV026"])
 def test_reset_and_goaway_at_any_state(w, row, app):
     """A request to each kind of answer, ended by the client at each octet of the way, at once or later."""
     ends = [cancel, lambda s: frame(GOAWAY, 0, 0, bytes(8)), lambda s: cancel(s) + frame(GOAWAY, 0, 0, bytes(8)), lambda s: b""]
@@ -259,7 +259,7 @@ def test_reset_and_goaway_at_any_state(w, row, app):
 
 
 @pytest.mark.parametrize("app", APPS + ["tcp"])
-@pytest.mark.parametrize("row", ["N28"])
+@pytest.mark.parametrize("row", ["AV028"])
 def test_peer_that_always_has_data(w, row, app):
     """Others are served between two reads of it."""
     with gateway.watched(w) as seen:
@@ -289,9 +289,9 @@ def test_peer_that_always_has_data(w, row, app):
 
 
 ADMIN = {
-    "N43-header": b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000 + b"\r\n\r\n",
-    "N43-headers": b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 100000,
-    "N43-body": b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n" + bytes(2_000_000),
+    "AV043-header": b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000 + b"\r\n\r\n",
+    "AV043-headers": b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 100000,
+    "AV043-body": b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n" + bytes(2_000_000),
 }
 
 
@@ -317,7 +317,7 @@ def page(w, where):
     return r.status
 
 
-@pytest.mark.parametrize("row", ["N43-connections"])
+@pytest.mark.parametrize("row", ["AV043-connections"])
 def test_admin_connections(w, row):
     """640 connections that say nothing: as many as there may be are kept, and a scrape gets through."""
     before = gateway.descriptors(w.pid)

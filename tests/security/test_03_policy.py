@@ -17,7 +17,7 @@ LONG = ".".join(["a" * 63] * 3 + ["b" * 48])  # with .waypost.test. 255 octets o
 
 # --- access control ------------------------------------------------------------------------------
 
-ACTIONS = [("N29-block", "block", REFUSED), ("N29-filter", "filter", 0), ("N29-drop", "drop", None), ("N29-allow", "allow", 0)]
+ACTIONS = [("AV029-block", "block", REFUSED), ("AV029-filter", "filter", 0), ("AV029-drop", "drop", None), ("AV029-allow", "allow", 0)]
 
 
 @pytest.mark.parametrize("action, want", [pytest.param(*a[1:], id=a[0]) for a in ACTIONS])
@@ -34,7 +34,7 @@ def test_acl_on_every_transport(tmp_path, action, want):
         assert r is None or bool(wire.parse(r).answer) == (action == "allow")
 
 
-BOTH = [("N12-asked", "open.waypost.test"), ("N12-rewritten", "www.waypost.test")]
+BOTH = [("AV012-asked", "open.waypost.test"), ("AV012-rewritten", "www.waypost.test")]
 
 
 @pytest.mark.parametrize("closed", [pytest.param(b[1], id=b[0]) for b in BOTH])
@@ -45,7 +45,7 @@ def test_acl_and_rewrite(tmp_path, closed):
             assert gateway.verdict(w, t, wire.query("open.waypost.test")) == REFUSED, t
 
 
-@pytest.mark.parametrize("stale", [pytest.param(False, id="N13"), pytest.param(True, id="N55")])
+@pytest.mark.parametrize("stale", [pytest.param(False, id="AV013"), pytest.param(True, id="AV055")])
 def test_acl_and_cache(stale):
     """What one client may see, and the cache therefore has, another may not."""
     alive = [True]
@@ -63,7 +63,7 @@ def test_acl_and_cache(stale):
                 assert wire.rcode(r) == REFUSED and not wire.parse(r).answer
 
 
-@pytest.mark.parametrize("size", [pytest.param(s, id=f"N58-{s}") for s in (0, 512, 1232)])
+@pytest.mark.parametrize("size", [pytest.param(s, id=f"AV058-{s}") for s in (0, 512, 1232)])
 def test_extended_error_in_a_small_reply(size):
     body = "acl {\n block\n}\nwhoami"
     with Waypost(f".:{{dns}} {{\n{body}\n}}\n") as w:
@@ -73,7 +73,7 @@ def test_extended_error_in_a_small_reply(size):
 
 # --- cache ---------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("row", ["N18"])
+@pytest.mark.parametrize("row", ["AV018"])
 def test_cache_key_has_cd_do_and_class(row):
     """An answer for a client that checks itself is not given to one that does not."""
     def on(q):
@@ -89,7 +89,7 @@ def test_cache_key_has_cd_do_and_class(row):
         assert len(up.queries()) == n + 1
 
 
-@pytest.mark.parametrize("row", ["N98"])
+@pytest.mark.parametrize("row", ["AV098"])
 def test_dead_upstream_is_tried_once(row):
     with Resolver(lambda q: None) as up:
         body = f"cache {{\n servfail 5s\n}}\nforward . 127.0.0.1:{up.port} {{\n read_timeout 300ms\n max_connect_attempts 1\n max_fails 0\n}}"
@@ -103,7 +103,7 @@ def test_dead_upstream_is_tried_once(row):
             assert n > 20 and len({q.id for q in up.queries()}) <= 2 and len(up.queries()) <= 2
 
 
-@pytest.mark.parametrize("row", ["N98-stale"])
+@pytest.mark.parametrize("row", ["AV098-stale"])
 def test_stale_entry_has_one_refresh(row):
     alive = [True]
     with Resolver(lambda q: q.reply(address(ttl=1)) if alive[0] else None) as up:
@@ -123,7 +123,7 @@ def test_stale_entry_has_one_refresh(row):
 
 # --- rewrite -------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("row", ["N87"])
+@pytest.mark.parametrize("row", ["AV087"])
 def test_rewritten_cname_that_meets_itself(row):
     def on(q):
         return q.reply(record(b"\xc0\x0c", 5, name("target.test")))
@@ -138,12 +138,12 @@ def test_rewritten_cname_that_meets_itself(row):
 
 
 NAME_RULES = {
-    "N54-suffix": "rewrite name suffix .a.test .%s.test" % LONG,
-    "N54-substring": "rewrite name substring a aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    "N54-regex": "rewrite name regex (.*) {1}.{1}.{1}.%s" % LONG,
-    "N54-auto": "rewrite name suffix .a.test .%s.test answer auto" % LONG,
-    "N54-answer": "rewrite stop {\n name regex (.*) {1}\n answer name (.*) {1}.{1}.{1}\n answer value (.*) {1}.{1}.{1}\n}",
-    "N54-cname": "rewrite cname regex (.*) {1}.{1}.{1}.{1}.",
+    "AV054-suffix": "rewrite name suffix .a.test .%s.test" % LONG,
+    "AV054-substring": "rewrite name substring a aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "AV054-regex": "rewrite name regex (.*) {1}.{1}.{1}.%s" % LONG,
+    "AV054-auto": "rewrite name suffix .a.test .%s.test answer auto" % LONG,
+    "AV054-answer": "rewrite stop {\n name regex (.*) {1}\n answer name (.*) {1}.{1}.{1}\n answer value (.*) {1}.{1}.{1}\n}",
+    "AV054-cname": "rewrite cname regex (.*) {1}.{1}.{1}.{1}.",
 }
 
 
@@ -162,7 +162,7 @@ def test_names_that_grow_past_the_limit(rule):
                     assert r is not None and r[:2] == b"\0\3" and r[12:12 + len(name(host))].lower() == name(host).lower()
 
 
-@pytest.mark.parametrize("row", ["N38"])
+@pytest.mark.parametrize("row", ["AV038"])
 def test_rewrite_in_a_full_message(row):
     """Room for the longer name is made by writing the message anew, not by moving octets."""
     with Resolver() as up:
@@ -183,7 +183,7 @@ LOOKERS = ["minimal", "cache", "loadbalance", "rewrite name suffix .a.test .b.te
 
 
 @pytest.mark.parametrize("what", ["drop", "no-question", "header-only", "silence"])
-@pytest.mark.parametrize("directive", [pytest.param(d, id="N92-" + d.split("{")[0].strip().replace(" ", "_").replace("/", "_")) for d in LOOKERS])
+@pytest.mark.parametrize("directive", [pytest.param(d, id="AV092-" + d.split("{")[0].strip().replace(" ", "_").replace("/", "_")) for d in LOOKERS])
 def test_no_reply_behind(directive, what):
     def on(q):
         return {"no-question": q.reply(address(), question=b"", qd=0), "header-only": q.reply()[:12]}.get(what)
@@ -207,7 +207,7 @@ CHAINS = ["self", "to-self", "x", "c0", "a.d", "a.b.c.d", "a.e", "q.wild", "w.e2
 
 
 @pytest.mark.parametrize("rtype", ["A", "TXT", "CNAME", "ANY"])
-@pytest.mark.parametrize("host", [pytest.param(c, id="N70-" + c) for c in CHAINS])
+@pytest.mark.parametrize("host", [pytest.param(c, id="AV070-" + c) for c in CHAINS])
 def test_alias_chains(chained, host, rtype):
     """Bounded in length, without a record twice; no answer grows by going round."""
     with gateway.bounded(chained, mb=8):
@@ -217,7 +217,7 @@ def test_alias_chains(chained, host, rtype):
     assert len(texts) == len(set(texts)) and len(texts) <= 32 and len(r) < 4096
 
 
-@pytest.mark.parametrize("host", [pytest.param(c, id="N94-" + c) for c in ("self", "to-self")])
+@pytest.mark.parametrize("host", [pytest.param(c, id="AV094-" + c) for c in ("self", "to-self")])
 def test_circle_is_an_error(chained, host):
     m = wire.parse(wire.udp(chained.port["dns"], wire.query(host + ".waypost.test")))
     assert m.rcode() == SERVFAIL and not m.answer
@@ -230,7 +230,7 @@ def chained():
         yield w
 
 
-@pytest.mark.parametrize("row", ["N23-soa-zeros"])
+@pytest.mark.parametrize("row", ["AV023-soa-zeros"])
 def test_zone_with_times_of_zero(chained, row):
     """Neither a busy loop of reloads nor a division."""
     cpu = gateway.cpu_s(chained.pid)
@@ -242,7 +242,7 @@ BACKENDS = {"file": "file {dir}/db.waypost.test waypost.test", "hosts": "hosts {
             "forward": "forward . 127.0.0.1:{xup}", "forward-tcp": "forward . 127.0.0.1:{xup} {\n force_tcp\n}", "cache": "cache\nforward . 127.0.0.1:{xup}"}
 
 
-@pytest.mark.parametrize("backend", [pytest.param(b, id="N25-" + b) for b in BACKENDS])
+@pytest.mark.parametrize("backend", [pytest.param(b, id="AV025-" + b) for b in BACKENDS])
 def test_transfers_on_every_transport(tmp_path, backend):
     """AXFR and IXFR, with and without the SOA that IXFR takes along: some answer, the process lives."""
     soa = record(name("waypost.test"), 6, name("a") + name("b") + struct.pack(">5I", 1, 1, 1, 1, 1))
@@ -261,12 +261,12 @@ def test_transfers_on_every_transport(tmp_path, backend):
 # --- Corefile ------------------------------------------------------------------------------------
 
 COREFILES = {
-    "N21-unclosed": ". {\n whoami\n", "N21-unclosed-option": ". {\n cache {\n", "N21-only-brace": "{", "N21-open-many": "{" * 100000,
-    "N21-import-self": "import Corefile\n", "N21-snippet-self": "(a) {\n import a\n}\n. {\n import a\n}\n",
-    "N21-snippets-in-a-circle": "(a) {\n import b\n}\n(b) {\n import a\n}\n. {\n import a\n}\n", "N21-env": "{$X{$X{$X", "N21-quote": ". {\n log \"", "N21-zeros": "\0" * 100000,
-    "N22-64k": ". {\n rewrite name regex %s x\n whoami\n}\n" % ("(a|b)" * 13200),
-    "N22-nested": ". {\n rewrite name regex %s x\n whoami\n}\n" % ("(" * 2000 + "a" + ")*" * 2000),
-    "N22-counted": ". {\n rewrite name regex ((a{1,1000}){1,1000}){1,1000} x\n whoami\n}\n",
+    "AV021-unclosed": ". {\n whoami\n", "AV021-unclosed-option": ". {\n cache {\n", "AV021-only-brace": "{", "AV021-open-many": "{" * 100000,
+    "AV021-import-self": "import Corefile\n", "AV021-snippet-self": "(a) {\n import a\n}\n. {\n import a\n}\n",
+    "AV021-snippets-in-a-circle": "(a) {\n import b\n}\n(b) {\n import a\n}\n. {\n import a\n}\n", "AV021-env": "{$X{$X{$X", "AV021-quote": ". {\n log \"", "AV021-zeros": "\0" * 100000,
+    "AV022-64k": ". {\n rewrite name regex %s x\n whoami\n}\n" % ("(a|b)" * 13200),
+    "AV022-nested": ". {\n rewrite name regex %s x\n whoami\n}\n" % ("(" * 2000 + "a" + ")*" * 2000),
+    "AV022-counted": ". {\n rewrite name regex ((a{1,1000}){1,1000}){1,1000} x\n whoami\n}\n",
 }
 
 
@@ -280,7 +280,7 @@ def test_corefile_is_refused_soon(tmp_path, text):
     assert time.monotonic() - t0 < (10 if gateway.sanitized() else 1)
 
 
-@pytest.mark.parametrize("pattern", [pytest.param(p, id=f"N22-time-{i}") for i, p in enumerate(["(a+)+$", "(a|aa)+$", "(.*a){20}", "(a*)*b", "(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)x"])])
+@pytest.mark.parametrize("pattern", [pytest.param(p, id=f"AV022-time-{i}") for i, p in enumerate(["(a+)+$", "(a|aa)+$", "(.*a){20}", "(a*)*b", "(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)x"])])
 def test_regex_takes_linear_time(pattern):
     rules = {"rules": f"rewrite name regex {pattern} x.test\n"}
     with Waypost(".:{dns} {\n import {dir}/rules\n whoami\n}\n", files=rules) as w:

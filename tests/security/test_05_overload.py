@@ -1,0 +1,178 @@
+"""More than each listener takes, from another process: memory is flat, health answers, UDP goes on, and what was
+flooded serves again as soon as the flood ends."""
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import clients
+import flood
+import gateway
+import pytest
+import server
+import wire
+from gateway import TRANSPORTS, WWW
+from server import wait_for
+
+SECONDS = 1.5
+SHORT = "timeouts {\n read 1s\n write 1s\n idle 2s\n}"
+
+
+@pytest.fixture(scope="module")
+def w(tmp_path_factory):
+    with gateway.gateway(tmp_path_factory.mktemp("tls"), options=SHORT) as running:
+        yield running
+
+
+def healthy(w):
+    c = http.client.HTTPConnection("127.0.0.1", w.port["health"], timeout=3)
+    c.request("GET", "/health")
+    r = c.getresponse()
+    body = r.read()
+    c.close()
+    return r.status == 200 and body == b"OK"
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, id="AV003-" + k) for k in flood.KINDS])
+def test_flood(w, kind):
+    transport = kind.split("-")[0]
+    before = gateway.descriptors(w.pid)
+    argv = [sys.executable, os.path.join(gateway.HERE, "flood.py"), kind, str(gateway.port(w, transport)), str(SECONDS)]
+    # the flood of datagrams fills the queue that the watchdog's question stands in, too
+    with gateway.watched(w, mb=64, lost=0.2 if kind == "udp" else 0.05, p99_s=2.0 if kind == "udp" else 0.1):
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as attack:
+            time.sleep(SECONDS / 2)
+            assert healthy(w)
+            out, _ = attack.communicate(timeout=60)
+    assert attack.returncode == 0 and int(out) > 0
+    assert gateway.serves(w)
+    wait_for(lambda: gateway.descriptors(w.pid) <= before + 8, 15)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "dot"])
+def test_ten_thousand_pipelined(w, transport):
+    n = 10000
+    c = gateway.client(w, transport)
+    c.s.settimeout(20)
+    with gateway.watched(w, mb=16):
+        data = b"".join(wire.framed(wire.query("www.waypost.test", qid=i)) for i in range(n))
+        sender = threading.Thread(target=c.s.sendall, args=(data,)) if transport == "tcp" else None
+        ids = set()
+        if sender is not None:
+            sender.start()
+            for _ in range(n):
+                ids.add(wire.read_message(c.s)[:2])
+            sender.join()
+        else:  # one TLS object is for one thread: in parts that fit the socket
+            size = len(data) // n
+            for at in range(0, n, 500):
+                c.s.sendall(data[at * size:(at + 500) * size])
+                for _ in range(500):
+                    ids.add(wire.read_message(c.s)[:2])
+        assert len(ids) == n
+    c.s.close()
+
+
+def limited(tmp_path, n):
+    """A server that may have n descriptors."""
+    path = tmp_path / "limited"
+    path.write_text(f'#!/bin/sh\nulimit -n {n}\nexec {server.WAYPOST} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_descriptors_run_out(tmp_path):
+    """Connections beyond the limit wait or are closed; nothing spins; all is well when they go."""
+    with gateway.gateway(tmp_path, options=SHORT, binary=limited(tmp_path, 100), env={"WAYPOST_WORKERS": "1"}) as w:
+        assert gateway.descriptors(w.pid) < 90
+        held = []
+        with gateway.watched(w, mb=32):
+            for where in ("dns", "tls", "http", "grpc", "health", "prom"):
+                for _ in range(100):
+                    s = socket.socket()
+                    s.setblocking(False)
+                    s.connect_ex(("127.0.0.1", w.port[where]))
+                    held.append(s)
+            time.sleep(0.3)
+            cpu = gateway.cpu_s(w.pid)
+            time.sleep(0.5)
+            assert gateway.cpu_s(w.pid) - cpu < 0.35
+            for s in held:
+                s.close()
+        assert gateway.serves(w)
+        wait_for(lambda: answers(w), 10)
+
+
+def answers(w):
+    try:
+        return healthy(w)
+    except OSError:
+        return False
+
+
+def test_descriptors_run_out_for_upstreams(tmp_path):
+    """No socket for an upstream is SERVFAIL for that question, and the next one is answered."""
+    from resolver import Resolver
+    with Resolver() as up:
+        conf = f".:{{dns}} {{\n {SHORT}\n forward . 127.0.0.1:{up.port} {{\n force_tcp\n expire 1s\n max_fails 0\n max_connect_attempts 1\n }}\n}}\n"
+        with server.Waypost(conf, binary=limited(tmp_path, 64), env={"WAYPOST_WORKERS": "1"}) as w:
+            held = []
+            for _ in range(200):
+                s = socket.socket()
+                s.setblocking(False)
+                s.connect_ex(("127.0.0.1", w.port["dns"]))
+                held.append(s)
+            time.sleep(0.2)
+            r = wire.udp(w.port["dns"], wire.query("a.test"), timeout=8)
+            assert r is not None and wire.rcode(r) in (0, 2)
+            for s in held:
+                s.close()
+            wait_for(lambda: wire.rcode(wire.udp(w.port["dns"], wire.query("b.test"), timeout=8)) == 0, 10)
+
+
+@pytest.mark.parametrize("row", ["AV065"])
+def test_storm_of_connections_reloads_and_end(tmp_path, row):
+    """Connections made and torn down on every transport while the configuration is loaded again and again, and
+    then the end comes in the middle of it."""
+    import signal
+    w = gateway.gateway(tmp_path, options=SHORT)
+    stop = threading.Event()
+
+    def storm(transport):
+        while not stop.is_set():
+            try:
+                c = gateway.client(w, transport)
+                c.ask(WWW)
+                if transport == "grpc":
+                    c.channel.close()
+                elif transport != "doh":
+                    c.s.close()
+            except Exception:
+                pass
+
+    with w:
+        threads = [threading.Thread(target=storm, args=(t,), daemon=True) for t in TRANSPORTS]
+        for t in threads:
+            t.start()
+        end = time.monotonic() + 3
+        n = 0
+        while time.monotonic() < end:
+            n += 1
+            with open(w.conf) as f:
+                text = f.read()
+            with open(w.conf, "w") as f:
+                f.write(text + f"# {n}\n")
+            w.kill(signal.SIGUSR1)
+            time.sleep(0.05)
+        assert w.alive(), w.output()[-3000:]
+        assert gateway.serves(w, ("udp",))
+        w.kill(signal.SIGTERM)
+        code = w.wait(20)
+        stop.set()
+        for t in threads:
+            t.join(10)
+        text = w.output()
+        assert code == 0 and "Sanitizer" not in text, text[-4000:]
