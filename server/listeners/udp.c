@@ -533,6 +533,7 @@ static int udp_open(struct wp_worker *w, struct wp_group *g, int fd, struct wp_l
     r = wp_io_add(w->loop, &u->io, WP_IO_READ);
     if (r < 0)
         goto out;
+    wp_io_urgent(&u->io);
     *ret = &u->l;
     return 0;
 out:

@@ -7,7 +7,8 @@
 #include <unistd.h>
 #include "waypost/base/grace.h"
 
-enum { NS_PER_S = 1000000000, TASK_ROUNDS = 8 };
+/* LOOK_NS: after so much of a turn what is urgent is looked at. */
+enum { NS_PER_S = 1000000000, TASK_ROUNDS = 8, LOOK_NS = 1000000 };
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -107,13 +108,41 @@ void wp_io_del(struct wp_io *io)
     for (int i = loop->at_event + 1; i < loop->n_events; i++)
         if (loop->events[i].data.ptr == io)
             loop->events[i].data.ptr = NULL;
+    for (unsigned i = 0; i < loop->n_urgent; i++)
+        if (loop->urgent[i] == io)
+            loop->urgent[i--] = loop->urgent[--loop->n_urgent];
     io->loop = NULL;
     io->events = 0;
+}
+
+void wp_io_urgent(struct wp_io *io)
+{
+    struct wp_loop *loop = io->loop;
+
+    if (loop != NULL && loop->n_urgent < WP_COUNT(loop->urgent))
+        loop->urgent[loop->n_urgent++] = io;
+}
+
+/* A turn may have hundreds of connections to serve, each with megabytes to copy. */
+static void look_at_urgent(struct wp_loop *loop)
+{
+    uint64_t now;
+
+    if (loop->n_urgent == 0 || loop->is_virtual || loop->at_event + 1 >= loop->n_events)
+        return;
+    now = read_clock(CLOCK_MONOTONIC);
+    if (now - loop->looked_ns < LOOK_NS)
+        return;
+    for (unsigned i = 0; i < loop->n_urgent; i++)
+        if (loop->urgent[i]->events & WP_IO_READ)
+            loop->urgent[i]->fn(loop->urgent[i], WP_IO_READ);
+    loop->looked_ns = read_clock(CLOCK_MONOTONIC);
 }
 
 static void dispatch(struct wp_loop *loop, int n)
 {
     loop->n_events = n;
+    loop->looked_ns = loop->now_ns;
     for (loop->at_event = 0; loop->at_event < loop->n_events; loop->at_event++) {
         struct wp_io *io = loop->events[loop->at_event].data.ptr;
         uint32_t ev = loop->events[loop->at_event].events;
@@ -123,6 +152,7 @@ static void dispatch(struct wp_loop *loop, int n)
                        (ev & EPOLLOUT ? (uint32_t)WP_IO_WRITE : 0) |
                        (ev & EPOLLERR ? (uint32_t)WP_IO_ERROR : 0) |
                        (ev & EPOLLHUP ? (uint32_t)WP_IO_HANGUP : 0));
+        look_at_urgent(loop);
     }
     loop->n_events = 0;
 }

@@ -17,7 +17,7 @@ struct wheel {
     struct wp_timer *due; /* fire in the next turn */
 };
 
-enum { LOOP_EVENTS = 256 };
+enum { LOOP_EVENTS = 256, LOOP_URGENT = 32 };
 
 struct wp_loop {
     int index;
@@ -34,6 +34,10 @@ struct wp_loop {
     /* events of this turn: wp_io_del takes its own out */
     struct epoll_event events[LOOP_EVENTS];
     int n_events, at_event;
+
+    struct wp_io *urgent[LOOP_URGENT];
+    unsigned n_urgent;
+    uint64_t looked_ns; /* at them, in this turn */
 
     struct wp_io wake; /* eventfd */
 

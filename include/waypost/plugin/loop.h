@@ -26,6 +26,10 @@ struct wp_io {
 int wp_io_add(struct wp_loop *loop, struct wp_io *io, uint32_t events) WP_MUSTCHECK;
 void wp_io_set(struct wp_io *io, uint32_t events); /* change the watched events */
 void wp_io_del(struct wp_io *io);                  /* accepts one that was never added */
+/* It does not wait for the end of a long turn: its callback is called for reading every
+ * millisecond or so between the others, also when there is nothing to read. For few (32 of a
+ * loop, others go without): the sockets of datagrams, which many connections would keep waiting. */
+void wp_io_urgent(struct wp_io *io);
 
 /* A one-shot timer; memory belongs to the caller; zeroed is idle. Resolution 1 ms, never
  * early. Setting a running timer moves it, in O(1): idle timeouts are moved at each query. A

@@ -308,6 +308,47 @@ static void test_io_deleted_in_the_same_turn(void)
     wp_loop_free(loop);
 }
 
+/* A callback that takes long, as one that copies megabytes does. */
+static void busy(struct wp_io *io, uint32_t events)
+{
+    (void)io;
+    (void)events;
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+/* What is urgent is seen between the others of one turn, unless it pauses or is gone. */
+static void test_io_urgent(void)
+{
+    struct wp_loop *loop = NULL;
+    struct end a, b, many[10][2];
+    int before;
+
+    CHECK(wp_loop_new(0, &loop) == 0); /* real time */
+    make_ends(&a, &b);
+    wp_io_urgent(&a.io); /* not added yet: nothing */
+    CHECK(wp_io_add(loop, &a.io, WP_IO_READ) == 0);
+    wp_io_urgent(&a.io);
+    for (size_t i = 0; i < COUNT(many); i++) {
+        make_ends(&many[i][0], &many[i][1]);
+        many[i][0].io.fn = busy;
+        CHECK(wp_io_add(loop, &many[i][0].io, WP_IO_WRITE) == 0);
+    }
+    wp_loop_turn(loop, 0);
+    CHECK(a.calls == COUNT(many) - 1 && a.events == WP_IO_READ);
+    wp_io_set(&a.io, 0);
+    before = a.calls;
+    wp_loop_turn(loop, 0);
+    CHECK(a.calls == before);
+    wp_io_set(&a.io, WP_IO_READ);
+    wp_io_del(&a.io);
+    wp_loop_turn(loop, 0);
+    CHECK(a.calls == before);
+    for (size_t i = 0; i < COUNT(many); i++)
+        close_ends(&many[i][0], &many[i][1]);
+    close_ends(&a, &b);
+    wp_loop_free(loop);
+}
+
 /* --- tasks --------------------------------------------------------------------------------- */
 
 struct job {
@@ -498,6 +539,6 @@ RUN_TESTS(TEST(test_timer_fires_in_time), TEST(test_timer_due_now_fires_next_tur
           TEST(test_timer_moves_and_cancels), TEST(test_timer_cancels_another_of_the_same_turn),
           TEST(test_timers_against_a_list), TEST(test_wait_is_bounded_by_timers),
           TEST(test_io_levels), TEST(test_io_hangup_is_reported_in_a_pause),
-          TEST(test_io_deleted_in_the_same_turn), TEST(test_tasks), TEST(test_mail_from_threads),
+          TEST(test_io_deleted_in_the_same_turn), TEST(test_io_urgent), TEST(test_tasks), TEST(test_mail_from_threads),
           TEST(test_mail_to_itself), TEST(test_sleeping_loop_holds_nothing),
           TEST(test_small_things))
