@@ -1,0 +1,126 @@
+/* manual SOURCE TEMPLATE: the manual page. In the template a line "@DIRECTIVES@" stands for what the
+ * option tables of the build say: the page cannot tell of an option that is not there, nor
+ * forget one. */
+#include <stdio.h>
+#include <string.h>
+
+#include "waypost/plugin/plugin.h"
+
+/* Text in a macro's line: no escapes, no control line. */
+static void put_text(const char *s)
+{
+    for (; *s != '\0'; s++) {
+        if (*s == '\\')
+            fputs("\\e", stdout);
+        else if (*s == '-')
+            fputs("\\-", stdout);
+        else
+            putchar(*s);
+    }
+}
+
+/* What the README says behind "*NAME* - ", or "". */
+static void summary(const char *source, const char *name, char line[1024])
+{
+    static const char *const parts[] = {"server/plugins", "backends"};
+    char path[1024], start[128];
+
+    snprintf(start, sizeof(start), "*%s* - ", name);
+    for (size_t i = 0; i < WP_COUNT(parts); i++) {
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/%s/%s/README.md", source, parts[i], name);
+        f = fopen(path, "re");
+        while (f != NULL && fgets(line, 1024, f) != NULL) {
+            if (strncmp(line, start, strlen(start)) == 0) {
+                memmove(line, line + strlen(start), strlen(line + strlen(start)) + 1);
+                line[strcspn(line, "\n")] = '\0';
+                fclose(f);
+                return;
+            }
+        }
+        if (f != NULL)
+            fclose(f);
+    }
+    line[0] = '\0';
+}
+
+static const char *argument(enum wp_opt_kind kind)
+{
+    switch (kind) {
+    case WP_OPT_INT:
+        return " NUMBER";
+    case WP_OPT_DURATION:
+        return " DURATION";
+    case WP_OPT_STRING:
+        return " TEXT";
+    case WP_OPT_PATH:
+        return " PATH";
+    case WP_OPT_ZONES:
+    case WP_OPT_FALL:
+        return " [ZONES...]";
+    case WP_OPT_FLAG:
+    case WP_OPT_IGNORE:
+    case WP_OPT_CALL:
+        break;
+    }
+    return "";
+}
+
+static void put_option(const struct wp_option *o)
+{
+    if (o->help == NULL)
+        return;
+    if (strcmp(o->name, "*") == 0)
+        printf(".It Ar WORD ...\n");
+    else if (o->name[0] == '\0')
+        printf(".It arguments\n");
+    else
+        printf(".It Cm %s%s\n", o->name, argument(o->kind));
+    put_text(o->help);
+    if (o->def != NULL) {
+        fputs("; ", stdout);
+        put_text(o->def);
+    }
+    putchar('\n');
+}
+
+static void put_directive(const char *source, const struct wp_plugin *p)
+{
+    char text[1024];
+    bool list = false;
+
+    for (const struct wp_option *o = p->options; o != NULL && o->name != NULL; o++)
+        list = list || o->help != NULL;
+    summary(source, p->name, text);
+    printf(".Ss %s\n", p->name);
+    put_text(text);
+    putchar('\n');
+    if (list) {
+        puts(".Bl -tag -width Ds -compact");
+        for (const struct wp_option *o = p->options; o->name != NULL; o++)
+            put_option(o);
+        puts(".El");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    FILE *in = argc == 3 ? fopen(argv[2], "re") : NULL;
+    char line[1024];
+
+    if (in == NULL) {
+        fprintf(stderr, "manual SOURCE TEMPLATE\n");
+        return 2;
+    }
+    while (fgets(line, sizeof(line), in) != NULL) {
+        if (strcmp(line, "@DIRECTIVES@\n") != 0) {
+            fputs(line, stdout);
+            continue;
+        }
+        for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++)
+            put_directive(argv[1], *p);
+    }
+    fclose(in);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
