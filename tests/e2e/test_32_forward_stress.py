@@ -27,7 +27,7 @@ def on(q):
         return q.reply(flags=0x8380) if q.proto == "udp" else q.reply(address())
     if kind == "x" and random.random() < 0.5:
         return CLOSE if q.proto != "udp" else None
-    if kind == "w":
+    if kind == "w" and q.proto == "udp":  # on a stream the id would be that of the query beside it
         return [(0, q.reply(address(66), qid=q.id ^ 1)), (0, q.reply(address()))]
     return q.reply(address())
 
