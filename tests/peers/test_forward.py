@@ -108,3 +108,64 @@ def test_same_queries_upstream(coredns, how):
                 assert getattr(wire, how)(s.port["dns"], msg) is not None
                 seen.append((up.asked[0].proto, up.asked[0].msg[2:]))
             assert seen[0] == seen[1], msg
+
+
+# --- what differs on purpose: both sides -----------------------------------------------------
+
+def pair(coredns, up, options="", **kw):
+    conf = ".:{dns} {\n forward . 127.0.0.1:{xup} {\n  max_fails 0\n%s\n }\n}\n" % options
+    return (Waypost(conf, ports={"xup": up.port}, env={"WAYPOST_WORKERS": "1"}, **kw),
+            Waypost(conf, ports={"xup": up.port}, binary=coredns, **kw))
+
+
+def test_hop_options(coredns):  # D-forward-hop
+    msg = wire.query("plain.example", extra=wire.opt(1232, wire.option(11) + wire.option(12, bytes(9)) + wire.option(65001, b"x")))
+    with Resolver(on) as up:
+        ours, theirs = pair(coredns, up)
+        with ours as w, theirs as c:
+            for s in (w, c):
+                assert wire.udp(s.port["dns"], msg) is not None
+            assert up.asked[0].rest == wire.opt(1232, wire.option(65001, b"x"))
+            assert up.asked[1].rest == msg[-len(up.asked[1].rest):]
+
+
+def test_forged_datagram(coredns):  # D-forward-forged
+    def forged(q):
+        return [(0, q.reply(address(66), question=name("evil.example") + q.question[-4:])), (0.05, q.reply(address()))]
+    with Resolver(forged) as up:
+        ours, theirs = pair(coredns, up)
+        with ours as w, theirs as c:
+            msg = wire.query("plain.example")
+            assert wire.sections(wire.udp(w.port["dns"], msg))[0] == {"plain.example. A 192.0.2.77"}
+            assert wire.rcode(wire.udp(c.port["dns"], msg)) == 1
+
+
+def test_silent_upstream(coredns):  # D-forward-silent, D-forward-ede
+    import time
+    with Resolver(lambda q: None) as up:
+        ours, theirs = pair(coredns, up)
+        with ours as w, theirs as c:
+            for s, least, most, codes in ((w, 1.9, 2.5, [22]), (c, 3.8, 5.5, [])):
+                start = time.monotonic()
+                r = wire.udp(s.port["dns"], wire.query("plain.example", extra=wire.opt()), timeout=8)
+                assert wire.rcode(r) == 2 and least < time.monotonic() - start < most
+                assert [int(o.code) for o in wire.parse(r).options if int(o.otype) == 15] == codes
+
+
+def test_same_questions(coredns):  # D-forward-merge
+    import socket
+    with Resolver(lambda q: [(0.3, q.reply(address()))]) as up:
+        ours, theirs = pair(coredns, up)
+        with ours as w, theirs as c:
+            counts = []
+            for s in (w, c):
+                up.asked.clear()
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                    client.connect(("127.0.0.1", s.port["dns"]))
+                    client.settimeout(3)
+                    for i in range(10):
+                        client.send(wire.query("plain.example", qid=i))
+                    for _ in range(10):
+                        client.recv(4096)
+                counts.append(len(up.asked))
+            assert counts == [1, 10]
