@@ -16,6 +16,12 @@
 #include <grpc/support/alloc.h>
 #include <grpc/support/time.h>
 
+enum {
+    END_WAIT_MS = 1000,
+    END_STEP_MS = 2,
+    RETRY_MS = 50, /* of C core's own attempts: callers make a new channel for each of theirs */
+};
+
 /* What a completion belongs to. */
 struct tag {
     void (*fn)(struct tag *t, bool ok);
@@ -156,7 +162,8 @@ static void stop_engine(struct wp_grpc_post *post)
     grpc_completion_queue_shutdown(engine.cq);
 }
 
-/* C core starts threads of its own: none of them may take the program's signals. */
+/* C core starts threads of its own: none of them may take the program's signals. Names are for the
+ * host's resolver (getaddrinfo): the other one, c-ares, leaks a name for each channel. */
 static int start_engine(void)
 {
     sigset_t all, before;
@@ -164,6 +171,7 @@ static int start_engine(void)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    setenv("GRPC_DNS_RESOLVER", "native", 0);
     grpc_init();
     engine.cq = grpc_completion_queue_create_for_next(NULL);
     engine.nowhere = grpc_lame_client_channel_create("nowhere", GRPC_STATUS_UNAVAILABLE, "");
@@ -175,6 +183,17 @@ static int start_engine(void)
     r = pthread_create(&engine.thread, NULL, engine_run, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -r;
+}
+
+/* A connection that failed leaves a timer behind that keeps the library alive beyond its "blocking"
+ * shutdown; its threads would then end while the process does. The timer is short, see channel_new.
+ */
+static void wait_for_the_end(void)
+{
+    struct timespec step = {.tv_nsec = END_STEP_MS * 1000000};
+
+    for (int i = 0; i < END_WAIT_MS / END_STEP_MS && grpc_is_initialized(); i++)
+        nanosleep(&step, NULL);
 }
 
 static void end_engine(bool started)
@@ -194,6 +213,7 @@ static void end_engine(bool started)
     grpc_channel_destroy(engine.nowhere);
     grpc_completion_queue_destroy(engine.cq);
     grpc_shutdown_blocking();
+    wait_for_the_end();
 }
 
 static int engine_acquire(void)
@@ -245,6 +265,8 @@ static struct wp_grpc_channel *channel_new(const struct wp_grpc_channel_config *
         int_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0),
         int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
         int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, c->connect_timeout_ms),
+        int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, RETRY_MS),
+        int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, RETRY_MS),
         int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)c->max_receive),
         int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0), /* not by way of the environment */
         int_arg(GRPC_ARG_ENABLE_RETRIES, 0),
