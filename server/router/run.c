@@ -172,17 +172,6 @@ static int suspend(struct wp_query *q)
     return WP_STEP_WAIT;
 }
 
-static void release_gen(struct wp_query *q)
-{
-    struct wp_pooled *p = wp_pooled_of(q);
-
-    if (p->gen != NULL) {
-        struct wp_gen *gen = p->gen;
-        p->gen = NULL;
-        wp_gen_release(gen, q->worker);
-    }
-}
-
 int wp_query_run(struct wp_query *q)
 {
     q->intake = wp_guard_message(q);
@@ -199,32 +188,41 @@ int wp_query_run(struct wp_query *q)
     return WP_STEP_DONE;
 }
 
-/* Everything has ended: tell who asked. */
-static void complete(struct wp_query *q)
+static void tell_who_asked(struct wp_query *q)
 {
     struct wp_pooled *p = wp_pooled_of(q);
 
+    if (p->lookup_fn != NULL || q->parent != NULL) {
+        wp_reply_settle(q);
+        if (p->lookup_fn != NULL)
+            p->lookup_fn(p->lookup_arg, q);
+    } else if (q->done == NULL) { /* spawned, nobody listens */
+        wp_query_release(q);
+    } else {
+        wp_query_finish(q);
+        q->done(q);
+    }
+}
+
+/* Everything has ended. Whoever is told may still use what belongs to the generation (a plugin
+ * that looked something up behind the client's back is one), and may give the query back: the
+ * generation goes last, by its own name. */
+static void complete(struct wp_query *q)
+{
+    struct wp_pooled *p = wp_pooled_of(q);
+    struct wp_gen *gen = p->gen;
+    int worker = q->worker;
+
     q->waiting = false;
+    p->gen = NULL;
     if (p->counted) {
         p->counted = false;
         p->worker->n_waiting--;
         wp_task_cancel(q->loop, &p->task);
     }
-    if (p->lookup_fn != NULL || q->parent != NULL) {
-        wp_reply_settle(q);
-        release_gen(q);
-        if (p->lookup_fn != NULL)
-            p->lookup_fn(p->lookup_arg, q);
-        return;
-    }
-    if (q->done == NULL) { /* spawned, nobody listens */
-        release_gen(q);
-        wp_query_release(q);
-        return;
-    }
-    wp_query_finish(q);
-    release_gen(q);
-    q->done(q);
+    tell_who_asked(q);
+    if (gen != NULL)
+        wp_gen_release(gen, worker);
 }
 
 void wp_query_resume(struct wp_query *q, int step)

@@ -43,7 +43,8 @@ def test_flood(w, kind):
     argv = [sys.executable, os.path.join(gateway.HERE, "flood.py"), kind, str(gateway.port(w, transport)), str(SECONDS)]
     # the flood of datagrams fills the queue that the watchdog's question stands in, too
     with gateway.watched(w, mb=64, lost=0.2 if kind == "udp" else 0.05, p99_s=2.0 if kind == "udp" else 0.1):
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as attack:
+        env = {**os.environ, **({"FLOOD_SMALL": "1"} if gateway.sanitized() else {})}
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env) as attack:
             time.sleep(SECONDS / 2)
             assert healthy(w)
             out, _ = attack.communicate(timeout=60)
@@ -176,3 +177,31 @@ def test_storm_of_connections_reloads_and_end(tmp_path, row):
             t.join(10)
         text = w.output()
         assert code == 0 and "Sanitizer" not in text, text[-4000:]
+
+
+@pytest.mark.parametrize("how", ["end", "reload"])
+@pytest.mark.parametrize("option", ["serve_stale 1h immediate", "serve_stale 1h verify 100ms", "prefetch 1 1m 90%"])
+def test_refresh_outlives_its_configuration(option, how):
+    """A question asked again behind the client's back ends after the configuration it belongs to was replaced."""
+    import signal
+    from resolver import Resolver, address
+    alive = [True]
+    with Resolver(lambda q: q.reply(address(ttl=2)) if alive[0] else None) as up:
+        conf = (f".:{{dns}} {{\n cache 10 {{\n success 100 10 1\n {option}\n }}\n forward . 127.0.0.1:{up.port} {{\n"
+                " read_timeout 700ms\n max_connect_attempts 1\n max_fails 0\n }\n}\n")
+        with server.Waypost(conf) as w:
+            for i in range(3):
+                wire.udp(w.port["dns"], wire.query(f"n{i}.test"))
+            alive[0] = False
+            time.sleep(2.1 if "stale" in option else 0.9)
+            for i in range(3):
+                for _ in range(3):
+                    wire.udp(w.port["dns"], wire.query(f"n{i}.test"), timeout=3)
+            if how == "end":
+                return  # the sanitizers' reports, and the exit code, are looked at
+            w.write(conf.replace("cache 10", "cache 11"))
+            w.kill(signal.SIGUSR1)
+            wait_for(lambda: "reload" in w.output().lower(), 10)
+            time.sleep(1.5)
+            alive[0] = True
+            assert wire.udp(w.port["dns"], wire.query("after.test"), timeout=3) is not None
