@@ -19,6 +19,7 @@ static const char *const limit_names[WP_LIMITS] = {
     [WP_LIMIT_WRITE_TIME] = "write_time",
     [WP_LIMIT_IDLE_TIME] = "idle_time",
     [WP_LIMIT_HANDSHAKE_TIME] = "handshake_time",
+    [WP_LIMIT_HANDSHAKES] = "handshakes",
     [WP_LIMIT_H2_RESETS] = "h2_resets",
     [WP_LIMIT_H2_PINGS] = "h2_pings",
     [WP_LIMIT_H2_SETTINGS] = "h2_settings",

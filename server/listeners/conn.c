@@ -352,6 +352,7 @@ int wp_conn_new(struct wp_stream *l, int fd, const struct wp_addr *peer, struct 
     s->io = (struct wp_io){.fd = fd, .fn = on_io};
     wp_link_init(&s->all);
     wp_link_init(&s->touched);
+    wp_link_init(&s->half_open);
     if (l->wildcard) {
         struct sockaddr_storage ss;
         socklen_t len = sizeof(ss);

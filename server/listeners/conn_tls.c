@@ -28,6 +28,33 @@ void wp_conn_tls_next_turn(struct wp_task *task)
     WP_CONTAINER(task, struct wp_stream_pool, next_turn)->handshakes = 0;
 }
 
+static void settled(struct wp_stream_conn *s)
+{
+    if (!wp_link_is_in(&s->half_open))
+        return;
+    wp_link_remove(&s->half_open);
+    s->c.worker->stream->n_half_open--;
+}
+
+/* Who never answers our flight must not hold more memory than the others leave: the one that has
+ * kept us waiting longest goes. A peer that is there answers within a round trip. */
+static void half_open(struct wp_stream_conn *s)
+{
+    struct wp_stream_pool *p = s->c.worker->stream;
+    struct wp_stream_conn *oldest;
+
+    if (wp_link_is_in(&s->half_open))
+        return;
+    wp_link_append(&p->half_open, &s->half_open);
+    if (++p->n_half_open <= WP_STREAM_HALF_OPEN)
+        return;
+    oldest = WP_CONTAINER(p->half_open.next, struct wp_stream_conn, half_open);
+    wp_guard_refused(wp_conn_group(&oldest->c), p->worker->index, WP_LIMIT_HANDSHAKES);
+    wp_guard_handshake(wp_conn_group(&oldest->c), p->worker->index, WP_GUARD_TLS_FAILED);
+    settled(oldest);
+    wp_conn_abort(&oldest->c);
+}
+
 static void failed(struct wp_stream_conn *s)
 {
     if (s->phase == WP_CONN_HANDSHAKE)
@@ -60,6 +87,7 @@ static void ready(struct wp_stream_conn *s)
 {
     struct wp_conn *c = &s->c;
 
+    settled(s);
     wp_guard_handshake(wp_conn_group(c), c->worker->index,
                        wp_tls_is_resumed(s->tls) ? WP_GUARD_TLS_RESUMED : WP_GUARD_TLS_FULL);
     c->alpn = wp_tls_alpn(s->tls);
@@ -108,6 +136,8 @@ void wp_conn_tls_input(struct wp_stream_conn *s, const uint8_t *data, size_t len
 
         if (r < 0)
             failed(s);
+        else if (r == 0)
+            half_open(s);
         if (r <= 0)
             return;
         ready(s);
@@ -118,6 +148,7 @@ void wp_conn_tls_input(struct wp_stream_conn *s, const uint8_t *data, size_t len
 
 void wp_conn_tls_done(struct wp_stream_conn *s)
 {
+    settled(s);
     wp_tls_conn_free(s->tls);
     s->tls = NULL;
     s->c.alpn = "";

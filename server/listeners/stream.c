@@ -25,6 +25,7 @@ static int pool_join(struct wp_worker *w)
         p->task.fn = wp_conn_run_touched;
         p->next_turn.fn = wp_conn_tls_next_turn;
         wp_link_init(&p->touched);
+        wp_link_init(&p->half_open);
         w->stream = p;
     }
     p->users++;

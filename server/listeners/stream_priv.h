@@ -24,6 +24,8 @@ enum {
     WP_STREAM_ACCEPT_BATCH = 64,
     WP_STREAM_HANDSHAKES = 8,        /* steps of TLS handshakes in a turn: a flood of them must not
                                         delay everybody's answers */
+    WP_STREAM_HALF_OPEN = 512,       /* handshakes of a worker that wait for the peer: each has the
+                                        library's buffers, some 45 kB */
     WP_STREAM_ACCEPT_LAST = 65536,   /* what may wait in the kernel's queue at a stop */
     WP_STREAM_ACCEPT_PAUSE_MS = 100, /* when descriptors or memory are short */
     WP_STREAM_FULL_PAUSE_MS = 20,    /* wait_when_full: another worker may have made room */
@@ -70,6 +72,8 @@ struct wp_stream_pool {
     struct wp_task task;      /* end of the turn */
     struct wp_task next_turn; /* counts handshakes anew */
     unsigned handshakes;
+    struct wp_link half_open; /* handshakes that wait for the peer, oldest first */
+    unsigned n_half_open;
     struct wp_link touched; /* connections to settle then */
     struct wp_out_chunk *free;
     unsigned n_chunks;
@@ -92,6 +96,7 @@ struct wp_stream_conn {
     struct wp_timer timer;         /* at or before the nearest deadline below */
     struct wp_link all;            /* of the listener, longest inactive first */
     struct wp_link touched;        /* of the pool */
+    struct wp_link half_open;      /* of the pool */
     uint64_t due_ns, write_due_ns; /* 0: none */
     struct wp_tls_conn *tls;
     struct wp_guard_slot slot;

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import clients
 import flood
@@ -75,6 +76,45 @@ def test_ten_thousand_pipelined(w, transport):
                     ids.add(wire.read_message(c.s)[:2])
         assert len(ids) == n
     c.s.close()
+
+
+def test_half_open_handshakes_are_bounded(tmp_path):
+    """Of the handshakes that wait for their peers the oldest goes: memory stays, and who answers gets in."""
+    import ssl
+    with gateway.gateway(tmp_path, env={"WAYPOST_WORKERS": "1"}) as w:
+        held = []
+        with gateway.bounded(w, mb=40):
+            for _ in range(700):
+                to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+                with pytest.raises(ssl.SSLWantReadError):
+                    clients.context().wrap_bio(back, to).do_handshake()
+                s = socket.create_connection(("127.0.0.1", w.port["tls"]), 5)
+                s.sendall(to.read())
+                assert s.recv(1) == b"\x16"  # the server's flight: now it waits for ours
+                held.append(s)
+        for s in held:
+            s.setblocking(False)
+        wait_for(lambda: sum(1 for s in held if is_closed(s)) == 700 - 512, 10)
+        assert is_closed(held[0]) and not is_closed(held[-1])
+        assert gateway.verdict(w, "dot", WWW) == 0
+        with urllib.request.urlopen(f"http://127.0.0.1:{w.port['prom']}/metrics", timeout=5) as r:
+            lines = r.read().decode().splitlines()
+        seen = [x for x in lines if x.startswith("waypost_refused_total{") and 'limit="handshakes"' in x]
+        assert sum(float(x.split()[-1]) for x in seen) == 700 - 512 + 1
+        for s in held:
+            s.close()
+
+
+def is_closed(s):
+    """All that came is thrown away."""
+    try:
+        while s.recv(65536):
+            pass
+        return True
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def limited(tmp_path, n):
