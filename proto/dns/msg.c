@@ -116,3 +116,15 @@ enum wp_intake wp_msg_parse_query(const uint8_t *wire, size_t len, unsigned opco
     }
     return take_body(m, wire, len, count);
 }
+
+bool wp_msg_parse_no_question(const uint8_t *wire, size_t len, struct wp_msg *m)
+{
+    struct wp_rd rd = wp_rd_from(wire, len < WP_MSG_MAX ? len : WP_MSG_MAX);
+    const unsigned count[WP_SECTIONS] = {[WP_ADDITIONAL] = wp_be16(wire + 10)};
+
+    if (wp_msg_opcode(m) != WP_OPCODE_QUERY || wp_be16(wire + 4) != 0 || wp_be32(wire + 6) != 0 ||
+        count[WP_ADDITIONAL] > 2)
+        return false;
+    rd.pos = WP_HEADER_LEN;
+    return take_records(m, &rd, count) == 0 && m->edns.present && m->edns.version == 0;
+}

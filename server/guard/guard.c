@@ -37,6 +37,8 @@ static const char *const reject_names[WP_GUARD_REJECTS] = {
     [WP_INTAKE_FORMERR] = "malformed",
     [WP_INTAKE_BADVERS] = "edns_version",
     [WP_INTAKE_NO_QUESTION] = "no_question",
+    [WP_INTAKE_COOKIE] = NULL,
+    [WP_INTAKE_BADCOOKIE] = "cookie",
 };
 static const char *const tls_names[WP_GUARD_TLS_RESULTS] = {"full", "resumed", "failed"};
 

@@ -5,7 +5,7 @@
 #include "waypost/plugin/metric.h"
 #include "waypost/server/guard.h"
 
-enum { WP_GUARD_REJECTS = WP_INTAKE_NO_QUESTION + 1, WP_GUARD_BUCKETS = 1024 };
+enum { WP_GUARD_REJECTS = WP_INTAKE_BADCOOKIE + 1, WP_GUARD_BUCKETS = 1024 };
 
 struct wp_guard_client {
     struct wp_guard_client *next;
@@ -29,3 +29,6 @@ struct wp_guard_counts {
 
 /* The client of a slot loses one connection. */
 void wp_guard_client_leave(struct wp_guard_counts *c, struct wp_guard_client *k);
+/* cookie.c: on listeners where cookies are on, after the message's own verdict: looks at the client's
+ * and makes the one that goes back. */
+enum wp_intake wp_guard_cookie(struct wp_query *q, enum wp_intake verdict);

@@ -17,6 +17,8 @@ enum wp_intake wp_guard_message(struct wp_query *q)
     if (q->transport == WP_UDP || q->transport == WP_TCP || q->transport == WP_DOT)
         opcodes |= q->route->opcodes;
     verdict = wp_msg_parse_query(q->wire, q->wire_len, opcodes, &q->msg);
+    if (WP_UNLIKELY(q->route->group != NULL && q->route->group->cookie.set))
+        verdict = wp_guard_cookie(q, verdict);
     if (WP_UNLIKELY(verdict != WP_INTAKE_OK) && q->route->group->counts != NULL)
         wp_metric_add(q->route->group->counts->rejected[verdict], q->worker, 1);
     return verdict;

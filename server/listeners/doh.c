@@ -155,7 +155,7 @@ static void reply(struct wp_exchange *x, struct wp_query *q)
 {
     if (q == NULL) {
         error(x, 503);
-    } else if (q->intake != WP_INTAKE_OK && q->intake != WP_INTAKE_BADVERS) {
+    } else if (!wp_intake_is_answered(q->intake)) {
         error(x, 400);
     } else if (q->out_len == 0) {
         error(x, 500);

@@ -54,7 +54,7 @@ static void reply(struct wp_exchange *x, struct wp_query *q)
 {
     if (q == NULL) {
         answer_status(x, RESOURCE_EXHAUSTED, "too many queries in flight");
-    } else if (q->intake != WP_INTAKE_OK && q->intake != WP_INTAKE_BADVERS) {
+    } else if (!wp_intake_is_answered(q->intake)) {
         answer_status(x, INVALID_ARGUMENT, "not a DNS query");
     } else if (q->out_len == 0) {
         answer_status(x, UNAVAILABLE, "no response");

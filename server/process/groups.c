@@ -194,6 +194,29 @@ static int merge_streams(struct wp_group *g, const struct wp_settings *s, int64_
     return 0;
 }
 
+static bool same_cookies(const struct wp_cookie_settings *a, const struct wp_cookie_settings *b)
+{
+    return a->enforce == b->enforce && a->encrypted == b->encrypted &&
+           a->n_secrets == b->n_secrets && memcmp(a->secret, b->secret, sizeof(a->secret)) == 0;
+}
+
+/* One answer for the listener: a message without a question has no zone. */
+static int merge_cookie(struct wp_group *g, const struct wp_settings *s,
+                        struct wp_conf_report *report)
+{
+    const struct wp_cookie_settings *c = &s->cookie;
+
+    if (!c->set || (g->scheme != WP_SCHEME_DNS && !c->encrypted))
+        return 0;
+    if (g->cookie.set && !same_cookies(&g->cookie, c))
+        return wp_conf_report_add(report, WP_CONF_PLAIN, NULL, NULL, 0,
+                                  "conflicting cookie settings for shared listener %s", g->label);
+    g->cookie = *c;
+    if (c->n_secrets > 0 || wp_guard_cookie_is_ready())
+        return 0;
+    return wp_guard_cookie_rotate();
+}
+
 static int tls_of(const struct wp_group *g, const struct wp_block *b, struct wp_conf_report *report,
                   struct wp_tls_ctx **ret)
 {
@@ -275,6 +298,8 @@ static int complete(struct wp_gen *gen, struct wp_group *g, struct wp_conf_repor
         blocks[n++] = b;
         merge_limits(g, &b->set);
         e = merge_streams(g, &b->set, &streams, report);
+        if (e == 0)
+            e = merge_cookie(g, &b->set, report);
         if (e < 0)
             r = e;
     }

@@ -12,6 +12,7 @@
 
 #include "server/process/reload.h"
 #include "waypost/plugin/log.h"
+#include "waypost/server/guard.h"
 #include "waypost/server/log.h"
 #include "waypost/tls/tls.h"
 
@@ -25,7 +26,7 @@ struct life {
     const struct wp_run_options *options;
     int signal_fd;
     bool ending;
-    uint64_t tls_due_ns, tickets_due_ns;
+    uint64_t tls_due_ns, tickets_due_ns, cookies_due_ns;
 };
 
 static _Atomic bool look_asked;
@@ -212,8 +213,8 @@ static int signals(sigset_t *set)
     return sigprocmask(SIG_BLOCK, set, NULL) < 0 ? -errno : signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Certificates are looked at often, ticket keys change twice a day. */
-static void tend_tls(struct life *l)
+/* Certificates are looked at often; ticket keys change twice a day, the cookies' secret once. */
+static void tend_secrets(struct life *l)
 {
     uint64_t now = now_ns();
 
@@ -225,6 +226,11 @@ static void tend_tls(struct life *l)
         wp_tls_tickets_rotate();
         l->tickets_due_ns = now + WP_TLS_ROTATE_S * SECOND_NS;
     }
+    if (now >= l->cookies_due_ns) {
+        if (wp_guard_cookie_is_ready() && wp_guard_cookie_rotate() < 0)
+            wp_log_print("[WARNING] No randomness for a new cookie secret: the old one goes on");
+        l->cookies_due_ns = now + WP_COOKIE_ROTATE_S * SECOND_NS;
+    }
 }
 
 static int live(struct life *l)
@@ -232,7 +238,7 @@ static int live(struct life *l)
     for (;;) {
         int sig;
 
-        tend_tls(l);
+        tend_secrets(l);
         sig = wait_event(l, l->tls_due_ns);
         if (sig == SIGTERM) {
             wp_log_print("[INFO] SIGTERM: Shutting down servers then terminating");
@@ -273,6 +279,7 @@ int wp_run(const struct wp_run_options *o)
     wp_reload_say_version(&l.reloader);
     l.tls_due_ns = now_ns() + TLS_POLL_S * SECOND_NS;
     l.tickets_due_ns = now_ns() + WP_TLS_ROTATE_S * SECOND_NS;
+    l.cookies_due_ns = now_ns() + WP_COOKIE_ROTATE_S * SECOND_NS;
     r = live(&l);
 out:
     if (r < 0) {

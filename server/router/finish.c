@@ -125,12 +125,15 @@ static void fit(struct wp_query *q, size_t limit, size_t opt_len)
         cut_tail(q, limit > opt_len ? limit - opt_len : 0);
 }
 
-/* Options that the core itself owes: keepalive (RFC 7828) on plain streams. */
+/* Options that the core itself owes: cookies, and keepalive (RFC 7828) on plain streams. */
 static void core_options(struct wp_query *q)
 {
     const struct wp_edns *asked = &q->msg.edns;
     uint16_t len;
 
+    if (q->has_cookie && !has_option(&q->reply, WP_EDNS_COOKIE) &&
+        wp_reply_option(q, WP_EDNS_COOKIE, q->cookie, sizeof(q->cookie)) < 0)
+        return; /* the client asks without it as before */
     if ((q->transport == WP_TCP || q->transport == WP_DOT) && q->route != NULL &&
         wp_edns_option_find(asked, WP_EDNS_KEEPALIVE, &len) != NULL &&
         !has_option(&q->reply, WP_EDNS_KEEPALIVE)) {
@@ -223,7 +226,7 @@ void wp_query_finish(struct wp_query *q)
     }
     limit = size_limit(q);
     if (opt) {
-        if (q->msg.edns.options_len > 0) {
+        if (q->msg.edns.options_len > 0 || q->has_cookie) {
             core_options(q);
             pad = wants_padding(q);
         }

@@ -86,7 +86,7 @@ void wp_query_reset(struct wp_query *q)
     q->at = q->depth = 0;
     q->cancelled = q->replying = q->waiting = false;
     q->cacheable = true;
-    q->had_opt = q->had_do = false;
+    q->had_opt = q->had_do = q->has_cookie = false;
     q->had_size = 512;
     q->want = 0;
     q->parent = NULL;

@@ -78,6 +78,16 @@ static int core_error(struct wp_query *q, uint16_t rcode, bool question)
     return WP_STEP_DONE;
 }
 
+/* What the client's OPT said, whatever plugins make of it. */
+static void note_opt(struct wp_query *q)
+{
+    const struct wp_edns *e = &q->msg.edns;
+
+    q->had_opt = e->present;
+    q->had_do = e->present && e->dnssec_ok;
+    q->had_size = e->present && e->udp_size > 512 ? e->udp_size : 512;
+}
+
 static int gate(struct wp_query *q)
 {
     switch (q->intake) {
@@ -99,6 +109,12 @@ static int gate(struct wp_query *q)
     case WP_INTAKE_NO_QUESTION:
         refused_by_core(q);
         return core_error(q, WP_RCODE_SERVFAIL, false);
+    case WP_INTAKE_COOKIE:
+        note_opt(q);
+        return core_error(q, WP_RCODE_NOERROR, false);
+    case WP_INTAKE_BADCOOKIE:
+        note_opt(q);
+        return core_error(q, WP_RCODE_BADCOOKIE, true);
     }
     return core_error(q, WP_RCODE_SERVFAIL, false);
 }
@@ -179,9 +195,7 @@ int wp_query_run(struct wp_query *q)
     q->question_len = q->msg.question_len;
     if (WP_UNLIKELY(q->intake != WP_INTAKE_OK))
         return gate(q);
-    q->had_opt = q->msg.edns.present;
-    q->had_do = q->msg.edns.present && q->msg.edns.dnssec_ok;
-    q->had_size = q->msg.edns.present && q->msg.edns.udp_size > 512 ? q->msg.edns.udp_size : 512;
+    note_opt(q);
     if (route_and_run(q) == WP_STEP_WAIT)
         return suspend(q);
     wp_query_finish(q);

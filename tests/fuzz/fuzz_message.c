@@ -26,6 +26,16 @@ static size_t records_end(const uint8_t *data, size_t size, size_t at)
     return rd.pos;
 }
 
+/* A cookie's message has its OPT inside, and nothing is read behind what it counts. */
+static void check_no_question(const uint8_t *data, size_t size, struct wp_msg *m)
+{
+    if (!wp_msg_parse_no_question(data, size, m))
+        return;
+    CHECK(wp_be16(data + 4) == 0 && wp_be32(data + 6) == 0 && wp_msg_opcode(m) == WP_OPCODE_QUERY);
+    CHECK(m->question_len == 0 && m->edns.present && m->edns.version == 0);
+    CHECK(m->edns.options >= data && m->edns.options + m->edns.options_len <= data + size);
+}
+
 static void check_query(const uint8_t *data, size_t size, unsigned opcodes)
 {
     static struct wp_msg m, again;
@@ -41,6 +51,8 @@ static void check_query(const uint8_t *data, size_t size, unsigned opcodes)
     CHECK(v == WP_INTAKE_NOTIMP || (opcodes >> wp_msg_opcode(&m) & 1) != 0);
     if (m.question_len == 0) {
         CHECK(v != WP_INTAKE_OK && v != WP_INTAKE_BADVERS && m.qname.len == 1);
+        if (v == WP_INTAKE_FORMERR_HEAD)
+            check_no_question(data, size, &m);
         return;
     }
     rd = wp_rd_from(data, size);

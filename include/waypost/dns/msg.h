@@ -19,7 +19,16 @@ enum wp_intake {
     WP_INTAKE_FORMERR,      /* body: question echoed if it parsed */
     WP_INTAKE_BADVERS,      /* EDNS version above 0 */
     WP_INTAKE_NO_QUESTION,  /* 12 octets, QDCOUNT 1: SERVFAIL */
+    /* of the guard, where cookies are on: */
+    WP_INTAKE_COOKIE,       /* no question, but a cookie: NOERROR with ours */
+    WP_INTAKE_BADCOOKIE,    /* not ours, and we insist: BADCOOKIE with ours */
 };
+
+/* Is it answered as DNS on transports that have errors of their own? */
+static inline bool wp_intake_is_answered(enum wp_intake i)
+{
+    return i == WP_INTAKE_OK || i == WP_INTAKE_BADVERS || i >= WP_INTAKE_COOKIE;
+}
 
 /* A query in parts. Pointers lead into the message. */
 struct wp_msg {
@@ -47,3 +56,6 @@ static inline unsigned wp_msg_opcode(const struct wp_msg *m)
  * IGNORE it is not touched. */
 enum wp_intake wp_msg_parse_query(const uint8_t *wire, size_t len, unsigned opcodes,
                                   struct wp_msg *m);
+/* After FORMERR_HEAD: is it a QUERY without a question that has an OPT of version 0 and nothing
+ * wrong besides (RFC 7873 s5.4)? m->edns is set then. */
+bool wp_msg_parse_no_question(const uint8_t *wire, size_t len, struct wp_msg *m);

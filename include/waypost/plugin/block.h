@@ -39,6 +39,15 @@ struct wp_proxy_settings {
     int64_t udp_sessions_max;
 };
 
+/* DNS cookies (RFC 7873). Several secrets: the first one makes cookies, all of them are known.
+ * None: the process has one of its own, which changes. */
+enum { WP_COOKIE_SECRETS = 4 };
+struct wp_cookie_settings {
+    bool set, enforce, encrypted; /* also on listeners other than dns:// */
+    unsigned n_secrets;
+    uint8_t secret[WP_COOKIE_SECRETS][16];
+};
+
 /* WP_UNSET where nothing was said. */
 struct wp_settings {
     const char *root;        /* directory that relative paths start from, or NULL */
@@ -55,6 +64,7 @@ struct wp_settings {
     int64_t tcp_max_connections, tcp_max_per_client, tcp_pipeline; /* waypost's own */
     struct wp_tls_settings tls;
     struct wp_proxy_settings proxy;
+    struct wp_cookie_settings cookie;
     int64_t udp_cap;         /* server cap of UDP replies (bufsize), octets */
 };
 

@@ -95,6 +95,8 @@ struct wp_query {
     struct wp_msg msg;
     bool had_opt, had_do;        /* the client's OPT, whatever a plugin made of msg.edns */
     uint16_t had_size;           /* its UDP size, at least 512 */
+    bool has_cookie;             /* one came and goes back: waypost/dns/cookie.h */
+    uint8_t cookie[24];
     const uint8_t *question;     /* spelled qname + type + class, as it will be echoed */
     uint16_t question_len;
 

@@ -87,7 +87,7 @@ int wp_conf_bind(const struct wp_conf *conf, uint16_t default_port, bool check_o
 void wp_conf_unbind(struct wp_block *blocks, unsigned n);
 /* "dns", "tls", ... */
 const char *wp_scheme_text(enum wp_scheme s);
-/* All 62 directives of CoreDNS 1.15.0 in the order of its list with nomad moved; built: in this
+/* All 62 directives of CoreDNS 1.15.0 in the order of its list with nomad moved, and ours; built: in this
  * binary. {NULL} at the end. */
 struct wp_directive {
     const char *name;

@@ -5,8 +5,8 @@
  *
  * How a transport learns of a rejected message: wp_query_run calls wp_guard_message and keeps
  * the verdict in q->intake. For UDP, TCP and DoT that is all: q->out already is what goes back
- * (out_len 0: nothing). DoH and gRPC look at q->intake first: anything but WP_INTAKE_OK and
- * WP_INTAKE_BADVERS is theirs to report (400, an error status) and q->out is not sent. */
+ * (out_len 0: nothing). DoH and gRPC look at q->intake first: what is not wp_intake_is_answered is
+ * theirs to report (400, an error status) and q->out is not sent. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -67,3 +67,11 @@ bool wp_guard_source_ok(const struct wp_addr *client, const struct wp_addr *loca
  * QUERY and NOTIFY pass on UDP, TCP and DoT only, and only where a block of the group admits
  * them. */
 enum wp_intake wp_guard_message(struct wp_query *q);
+
+/* Cookies of listeners without a secret of their own are made with one of the process: known to
+ * all workers, kept over reloads. A new one from now on; those made with the last one are good
+ * until they are too old. Called before a group wants it and every WP_COOKIE_ROTATE_S; any thread. 0, or -errno when there is no randomness (the old one goes on). */
+enum { WP_COOKIE_ROTATE_S = 24 * 3600 };
+int wp_guard_cookie_rotate(void);
+/* Is there one? Any thread. */
+bool wp_guard_cookie_is_ready(void);

@@ -34,6 +34,7 @@ struct wp_group {
     struct wp_limits limits;
     struct wp_tls_ctx *tls;    /* NULL: cleartext */
     struct wp_proxy_settings proxy;
+    struct wp_cookie_settings cookie; /* set: cookies are on */
     const struct wp_route *route;
     unsigned sockets;          /* for each worker */
     bool debug;

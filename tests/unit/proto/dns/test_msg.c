@@ -269,6 +269,37 @@ static void test_edns_fields(void)
     CHECK(wp_edns_option_find(&m.edns, WP_EDNS_EDE, &n) == NULL && n == 99);
 }
 
+static const struct {
+    const char *what;
+    const char *wire;
+    size_t len;
+    bool ok;
+} no_questions[] = {
+    {"U42 with a cookie", WIRE(HEAD("\1", "\0", "\0", "\0", "\0", "\1") "\0\0\x29\4\xd0\0\0\0\0\0\x0c\0\x0a\0\10abcdefgh"), true},
+    {"no option", WIRE(HEAD("\1", "\0", "\0", "\0", "\0", "\1") OPT), true},
+    {"no OPT", WIRE(HEAD("\1", "\0", "\0", "\0", "\0", "\1") ADDR), false},
+    {"nothing", WIRE(HEAD("\1", "\0", "\0", "\0", "\0", "\0")), false},
+    {"a count that lies", WIRE(HEAD("\1", "\0", "\0", "\0", "\0", "\2") OPT), false},
+    {"three records", WIRE(HEAD("\1", "\0", "\0", "\0", "\0", "\3") OPT ADDR ADDR), false},
+    {"two OPT", WIRE(HEAD("\1", "\0", "\0", "\0", "\0", "\2") OPT OPT), false},
+    {"NOTIFY", WIRE(HEAD("\x20", "\0", "\0", "\0", "\0", "\1") OPT), false},
+    {"an answer", WIRE(HEAD("\1", "\0", "\0", "\1", "\0", "\1") ADDR OPT), false},
+    {"version 1", WIRE(HEAD("\1", "\0", "\0", "\0", "\0", "\1") "\0\0\x29\4\xd0\0\1\0\0\0\0"), false},
+};
+
+static void test_no_question(void)
+{
+    for (size_t i = 0; i < COUNT(no_questions); i++) {
+        const uint8_t *wire = (const uint8_t *)no_questions[i].wire;
+        static struct wp_msg m;
+
+        CHECK_AT(no_questions[i].what, wp_msg_parse_query(wire, no_questions[i].len, ADMIT, &m) ==
+                                           WP_INTAKE_FORMERR_HEAD);
+        CHECK_AT(no_questions[i].what,
+                 wp_msg_parse_no_question(wire, no_questions[i].len, &m) == no_questions[i].ok);
+    }
+}
+
 /* A full message of records that cannot be answered costs one pass: 5459 owners that each point
  * back, admitted because UPDATE has no count limits. */
 static void test_largest(void)
@@ -292,4 +323,5 @@ static void test_largest(void)
           (len + 11 <= WP_MSG_MAX ? WP_INTAKE_OK : WP_INTAKE_FORMERR));
 }
 
-RUN_TESTS(TEST(test_verdicts), TEST(test_cut), TEST(test_edns_fields), TEST(test_largest))
+RUN_TESTS(TEST(test_verdicts), TEST(test_cut), TEST(test_edns_fields), TEST(test_no_question),
+          TEST(test_largest))
