@@ -86,8 +86,8 @@ def test_row(world, row):
     etcd_rows.check(row, reply, slack=2 if row.set == "TTL" and "l" in row.name else 0)
 
 
-def test_outside_all_zones_is_the_next_directive(world):
-    """E031"""
+@pytest.mark.parametrize("_", ["E031"])
+def test_outside_all_zones_is_the_next_directive(world, _):
     world.load("BASE")
     m = etcd_rows.parse(wire.udp(world.w.port["dns"], wire.query("out.other.test")))
     assert m.rcode() == 3 and not m.authority  # what the resolver said
@@ -95,8 +95,9 @@ def test_outside_all_zones_is_the_next_directive(world):
     assert m.rcode() == 2 and not m.flags & 0x0400
 
 
-def test_questions_make_no_calls(world):
-    """000-19, 000-25: calls to etcd do not grow with questions."""
+@pytest.mark.parametrize("_", ["000-19"])
+def test_questions_make_no_calls(world, _):
+    """Calls to etcd do not grow with questions."""
     world.load("SRV")
     names = ("waypost_etcd_range_requests_total",)
     before = [etcd_rows.metric(world.metrics(), n) for n in names]

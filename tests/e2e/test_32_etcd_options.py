@@ -94,7 +94,7 @@ ROWS = [
     ("E184", WAY, ".", "", "zones dev", [("ext.partner.example", "A", "NOERROR", ["ext.partner.example. 60 A 198.51.100.7"], [], [])]),
     ("E201", [("/skydns/test/za/x", '{"host":"192.0.2.70"}')], ".", ZONES, "no_apex_fallback",
      [("za.test", t, "NXDOMAIN", [], [], ["za.test."]) for t in ("A", "AAAA", "CAA")]),
-    ("E201", [("/skydns/test/za/x", '{"host":"192.0.2.70"}')], ".", ZONES, "",
+    ("E201-without", [("/skydns/test/za/x", '{"host":"192.0.2.70"}')], ".", ZONES, "",
      [("za.test", "A", "NOERROR", ["za.test. 300 A 192.0.2.70"], [], [])] +
      [("za.test", t, "NOERROR", [], [], ["za.test."]) for t in ("AAAA", "CAA")]),
     ("E202", [("/skydns/test/za/x", '{"host":"192.0.2.70"}'), ("/skydns/test/za/dns/apex/a", '{"host":"192.0.2.1"}')], ".", ZONES,
