@@ -95,7 +95,6 @@ int wp_openssl_conn_new(struct wp_tls_conn *c, const struct wp_tls_policy *p,
     BIO_set_data(bio, c);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
-    SSL_set_app_data(ssl, c);
     c->impl = ssl;
     if (p->server) {
         SSL_set_accept_state(ssl);

@@ -159,7 +159,7 @@ static void stop(struct wp_conn *c)
         }
     }
     wp_task_cancel(c->worker->loop, &s->task);
-    wp_region_wake(&s->region);
+    wp_region_wake(&s->http.pool->regions, &s->region);
     nghttp2_session_del(s->ng);
     wp_region_put(&p->regions, &s->region);
     wp_http_free(p, s);
@@ -199,7 +199,7 @@ static int input(struct wp_conn *c, const uint8_t *data, size_t len)
     struct wp_h2 *s = c->state;
     ssize_t r;
 
-    wp_region_wake(&s->region);
+    wp_region_wake(&s->http.pool->regions, &s->region);
     s->wakeful = false;
     s->http.in_turn = true;
     r = nghttp2_session_mem_recv(s->ng, data, len);
@@ -269,7 +269,7 @@ static bool fall_asleep(struct wp_h2 *s, uint64_t now)
 
     if (!s->begun || now >= s->idle_ns + idle)
         return false;
-    s->wakeful = wp_region_sleep(&s->region) < 0;
+    s->wakeful = wp_region_sleep(&s->http.pool->regions, &s->region) < 0;
     wp_h2_arm(s);
     return true;
 }
@@ -283,7 +283,7 @@ static void timeout(struct wp_conn *c)
     s->due_ns = 0;
     if (idle && s->region.packed == NULL && fall_asleep(s, now))
         return;
-    wp_region_wake(&s->region);
+    wp_region_wake(&s->http.pool->regions, &s->region);
     expire(s, now);
     if (s->drain_ns != 0 && s->drain_ns <= now)
         wp_h2_goaway(s);
@@ -296,7 +296,7 @@ static void drain(struct wp_conn *c)
 {
     struct wp_h2 *s = c->state;
 
-    wp_region_wake(&s->region);
+    wp_region_wake(&s->http.pool->regions, &s->region);
     if (!s->begun) {
         wp_h2_goaway(s);
     } else if (nghttp2_submit_shutdown_notice(s->ng) < 0 ||

@@ -274,7 +274,7 @@ void wp_h2_flush(struct wp_h2 *s)
 
     if (c->closed)
         return;
-    wp_region_wake(&s->region);
+    wp_region_wake(&s->http.pool->regions, &s->region);
     while (wp_h2_check_memory(s) == 0 && s->fatal == 0) {
         bool more = false;
 

@@ -8,7 +8,7 @@
 
 enum {
     SLAB_OCTETS = WP_REGION_OCTETS * WP_REGIONS_SLAB,
-    GAP = 2, /* words of zeros that are cheaper kept than described */
+    GAP = 2, /* words as in the first that are cheaper kept than described */
 };
 
 struct wp_region_slab {
@@ -21,7 +21,7 @@ struct wp_region_free {
     struct wp_region_free *next;
 };
 
-/* A run of words that are not all zero; its words follow. */
+/* A run of words that differ; its words follow. */
 struct run {
     uint16_t at, n;
 };
@@ -86,7 +86,8 @@ void wp_regions_done(struct wp_regions *all)
         munmap(s->at, SLAB_OCTETS);
         free(s);
     }
-    all->free = NULL;
+    free(all->like);
+    *all = (struct wp_regions){0};
 }
 
 void *wp_region_alloc(struct wp_region *r, size_t len)
@@ -101,22 +102,39 @@ void *wp_region_alloc(struct wp_region *r, size_t len)
     return p;
 }
 
+/* What all of them are compared with. */
+static int set_like(struct wp_regions *all, const struct wp_region *r)
+{
+    all->like = malloc(r->used + 1);
+    if (all->like == NULL)
+        return -ENOMEM;
+    memcpy(all->like, r->at, r->used);
+    all->like_words = (uint32_t)(r->used / sizeof(*all->like));
+    return 0;
+}
+
+static uint64_t word_like(const struct wp_regions *all, size_t at)
+{
+    return at < all->like_words ? all->like[at] : 0;
+}
+
 /* The next run at or after word `at`; n 0: there is none. */
-static struct run next_run(const uint64_t *words, size_t at, size_t end)
+static struct run next_run(const struct wp_regions *all, const uint64_t *words, size_t at,
+                           size_t end)
 {
     struct run run = {0};
-    size_t zeros = 0;
+    size_t same = 0;
 
-    while (at < end && words[at] == 0)
+    while (at < end && words[at] == word_like(all, at))
         at++;
     run.at = (uint16_t)at;
-    for (; at < end && zeros < GAP; at++)
-        zeros = words[at] == 0 ? zeros + 1 : 0;
-    run.n = (uint16_t)(at - run.at - zeros);
+    for (; at < end && same < GAP; at++)
+        same = words[at] == word_like(all, at) ? same + 1 : 0;
+    run.n = (uint16_t)(at - run.at - same);
     return run;
 }
 
-int wp_region_sleep(struct wp_region *r)
+int wp_region_sleep(struct wp_regions *all, struct wp_region *r)
 {
     const uint64_t *words = (const uint64_t *)(const void *)r->at;
     size_t end = r->used / sizeof(*words), len = 0;
@@ -124,12 +142,16 @@ int wp_region_sleep(struct wp_region *r)
     uint8_t *p;
 
     assert(r->packed == NULL);
-    for (run = next_run(words, 0, end); run.n > 0; run = next_run(words, run.at + run.n, end))
+    if (all->like == NULL && set_like(all, r) < 0)
+        return -ENOMEM;
+    for (run = next_run(all, words, 0, end); run.n > 0;
+         run = next_run(all, words, run.at + run.n, end))
         len += sizeof(run) + run.n * sizeof(*words);
     r->packed = p = malloc(len + 1);
     if (p == NULL)
         return -ENOMEM;
-    for (run = next_run(words, 0, end); run.n > 0; run = next_run(words, run.at + run.n, end)) {
+    for (run = next_run(all, words, 0, end); run.n > 0;
+         run = next_run(all, words, run.at + run.n, end)) {
         memcpy(p, &run, sizeof(run));
         memcpy(p + sizeof(run), words + run.at, run.n * sizeof(*words));
         p += sizeof(run) + run.n * sizeof(*words);
@@ -139,12 +161,14 @@ int wp_region_sleep(struct wp_region *r)
     return 0;
 }
 
-void wp_region_wake(struct wp_region *r)
+void wp_region_wake(const struct wp_regions *all, struct wp_region *r)
 {
     const uint8_t *p = r->packed, *end;
+    size_t like = all->like_words * sizeof(*all->like);
 
     if (p == NULL)
         return;
+    memcpy(r->at, all->like, like < r->used ? like : r->used);
     for (end = p + r->packed_len; p < end;) {
         struct run run;
 

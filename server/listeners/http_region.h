@@ -1,7 +1,7 @@
 /* Memory of an idle session, put aside. A session of nghttp2 is 9 KiB, most of it zero when no
- * stream is open. It lives in pages of its own: what is not zero is copied to a small block, the
- * pages go back to the kernel, and come back at the same addresses when they are needed. The
- * library never knows. */
+ * stream is open, and most of the rest the same in all of them. It lives in pages of its own: what
+ * is not as in the first one that slept is copied to a small block, the pages go back to the kernel,
+ * and come back at the same addresses when they are needed. The library never knows. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +19,8 @@ struct wp_region_free;
 struct wp_regions {
     struct wp_region_slab *slabs;
     struct wp_region_free *free;
+    uint64_t *like; /* what the first one held when it fell asleep, or NULL */
+    uint32_t like_words;
 };
 struct wp_region {
     uint8_t *at; /* NULL: none */
@@ -34,5 +36,5 @@ void wp_regions_done(struct wp_regions *all); /* none is in use */
 /* A piece for as long as the region lives; NULL when it does not fit. Aligned to 16, zeroed. */
 void *wp_region_alloc(struct wp_region *r, size_t len);
 /* Nobody may touch the memory until wp_region_wake. -ENOMEM: it stays as it is. */
-int wp_region_sleep(struct wp_region *r) WP_MUSTCHECK;
-void wp_region_wake(struct wp_region *r); /* also when it does not sleep */
+int wp_region_sleep(struct wp_regions *all, struct wp_region *r) WP_MUSTCHECK;
+void wp_region_wake(const struct wp_regions *all, struct wp_region *r); /* also when it does not sleep */

@@ -46,21 +46,53 @@ static void test_sleep(void)
         fill(p, len, kind);
         memcpy(want, p, len);
         for (int round = 0; round < 3; round++) {
-            CHECK(wp_region_sleep(&r) == 0 && r.packed != NULL);
+            CHECK(wp_region_sleep(&all, &r) == 0 && r.packed != NULL);
             CHECK(kind != 0 || r.packed_len == 0);
             CHECK(r.packed_len <= len + 64);
-            wp_region_wake(&r);
+            wp_region_wake(&all, &r);
             CHECK(r.packed == NULL && memcmp(p, want, len) == 0);
-            wp_region_wake(&r);
+            wp_region_wake(&all, &r);
             CHECK(memcmp(p, want, len) == 0);
         }
         if (kind % 2 == 0)
-            CHECK(wp_region_sleep(&r) == 0);
+            CHECK(wp_region_sleep(&all, &r) == 0);
         wp_region_put(&all, &r);
         CHECK(r.at == NULL);
         wp_region_put(&all, &r);
     }
     wp_regions_done(&all);
+}
+
+/* What they have in common is kept once, whatever the first one was and whoever is longer. */
+static void test_alike(void)
+{
+    static const size_t lens[][2] = {{8192, 8192}, {8192, 4096}, {4096, 8192}, {0, 4096}};
+
+    for (size_t i = 0; i < COUNT(lens); i++) {
+        struct wp_regions all = {0};
+        struct wp_region first, other;
+        uint8_t *p;
+
+        CHECK(wp_region_get(&all, &first) == 0 && wp_region_get(&all, &other) == 0);
+        fill(wp_region_alloc(&first, lens[i][0]), lens[i][0], 1);
+        p = wp_region_alloc(&other, lens[i][1]);
+        fill(p, lens[i][1], 1);
+        CHECK(wp_region_sleep(&all, &first) == 0 && first.packed_len == 0);
+        p[0] = 0;
+        CHECK(wp_region_sleep(&all, &other) == 0);
+        if (lens[i][0] >= lens[i][1])
+            CHECK(other.packed_len == 4 + sizeof(uint64_t));
+        wp_region_wake(&all, &other);
+        wp_region_wake(&all, &first);
+        CHECK(p[0] == 0);
+        for (size_t k = 1; k < WP_REGION_OCTETS; k++)
+            CHECK(p[k] == (k < lens[i][1] ? (uint8_t)(k % 255 + 1) : 0));
+        for (size_t k = 0; k < lens[i][0]; k++)
+            CHECK(first.at[k] == (uint8_t)(k % 255 + 1));
+        wp_region_put(&all, &first);
+        wp_region_put(&all, &other);
+        wp_regions_done(&all);
+    }
 }
 
 static void test_room(void)
@@ -88,4 +120,4 @@ static void test_room(void)
     wp_regions_done(&all);
 }
 
-RUN_TESTS(TEST(test_sleep), TEST(test_room))
+RUN_TESTS(TEST(test_sleep), TEST(test_alike), TEST(test_room))
