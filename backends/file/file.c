@@ -271,6 +271,20 @@ static int file_serve(void *self, struct wp_query *q)
     return wp_zone_deny(z, q);
 }
 
+static void file_prefetch(const void *self, const struct wp_query *q, unsigned step)
+{
+    const struct file *f = self;
+    const struct wp_zone_slot *slot = wp_zone_table_find(&f->table, &q->msg.qname);
+    const struct wp_zone *z = slot != NULL ? wp_zone_slot_zone(slot) : NULL;
+
+    if (z == NULL)
+        return;
+    if (step == 0)
+        wp_catalog_prefetch(z->catalog, q->msg.qname.suffix[0]);
+    else
+        wp_catalog_prefetch_entry(z->catalog, q->msg.qname.suffix[0]);
+}
+
 static const struct wp_option file_options[] = {
     {.name = "",
      .kind = WP_OPT_CALL,
@@ -302,6 +316,7 @@ const struct wp_plugin wp_plugin_file = {
     .check = file_check,
     .start = file_start,
     .serve = file_serve,
+    .prefetch = file_prefetch,
     .quiesce = file_quiesce,
     .stop = file_stop,
     .has_zone = file_has_zone,

@@ -77,7 +77,7 @@ static void target(struct wp_exchange *x, const uint8_t *s, size_t len)
     static const char query[] = "/coredns.dns.DnsService/Query";
 
     x->target =
-        len == sizeof(query) - 1 && memcmp(s, query, len) == 0 ? TARGET_QUERY : TARGET_OTHER;
+        len == sizeof(query) - 1 && memcmp(s, query, sizeof(query) - 1) == 0 ? TARGET_QUERY : TARGET_OTHER;
 }
 
 static void field(struct wp_exchange *x, enum wp_http_field f, const uint8_t *value, size_t len)

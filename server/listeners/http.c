@@ -5,6 +5,7 @@
 #include "waypost/server/guard.h"
 
 /* Least room at the end of the turn memory that a query may be pointed at. */
+enum { AHEAD_STEP = 2 }; /* queries between the two steps of a prefetch */
 enum { TURN_LEAST = 512 + WP_REPLY_SPARE };
 
 struct wp_exchange *wp_exchange_new(struct wp_http *h)
@@ -38,10 +39,25 @@ static void exchange_free(struct wp_exchange *x)
     wp_http_pool_put(p);
 }
 
+static void leave_ahead(struct wp_exchange *x)
+{
+    struct wp_http_pool *p = x->pool;
+    unsigned i = 0;
+
+    while (p->ahead[i] != x)
+        i++;
+    p->n_ahead--;
+    for (; i < p->n_ahead; i++)
+        p->ahead[i] = p->ahead[i + 1];
+    x->ahead = false;
+}
+
 void wp_exchange_end(struct wp_exchange *x)
 {
     wp_timer_cancel(&x->timer);
     x->http = NULL;
+    if (x->ahead)
+        leave_ahead(x);
     if (!x->running)
         exchange_free(x);
     else if (!x->q->cancelled)
@@ -148,6 +164,39 @@ static void fill(struct wp_query *q, struct wp_exchange *x, const uint8_t *wire,
     q->owner = x;
 }
 
+static void run(struct wp_exchange *x)
+{
+    struct wp_conn *c = x->http->conn;
+    struct wp_http_pool *p = x->pool;
+    struct wp_query *q = x->q;
+
+    if (x->http->in_turn && sizeof(p->turn) - p->turn_used >= TURN_LEAST) {
+        q->reply.buf = p->turn + p->turn_used;
+        q->reply.cap = (uint32_t)(sizeof(p->turn) - p->turn_used);
+    }
+    if (wp_query_run(q) == WP_STEP_WAIT) {
+        x->running = true;
+        x->conn = c;
+        wp_conn_ref(c);
+        return;
+    }
+    settle(x, q);
+}
+
+static void run_oldest(struct wp_http_pool *p)
+{
+    struct wp_exchange *x = p->ahead[0];
+
+    leave_ahead(x);
+    run(x);
+}
+
+void wp_exchange_run_ahead(struct wp_http_pool *p)
+{
+    while (p->n_ahead > 0)
+        run_oldest(p);
+}
+
 void wp_exchange_ask(struct wp_exchange *x, const uint8_t *wire, size_t len)
 {
     struct wp_conn *c = x->http->conn;
@@ -160,19 +209,19 @@ void wp_exchange_ask(struct wp_exchange *x, const uint8_t *wire, size_t len)
         return;
     }
     fill(q, x, wire, len);
-    if (x->http->in_turn && sizeof(p->turn) - p->turn_used >= TURN_LEAST) {
-        q->reply.buf = p->turn + p->turn_used;
-        q->reply.cap = (uint32_t)(sizeof(p->turn) - p->turn_used);
-    }
+    x->q = q;
     x->at = WP_X_WORKING;
-    if (wp_query_run(q) == WP_STEP_WAIT) {
-        x->q = q;
-        x->running = true;
-        x->conn = c;
-        wp_conn_ref(c);
+    if (!x->http->batches) {
+        run(x);
         return;
     }
-    settle(x, q);
+    if (p->n_ahead == WP_HTTP_AHEAD)
+        run_oldest(p);
+    p->ahead[p->n_ahead++] = x;
+    x->ahead = true;
+    wp_query_prefetch(q, 0);
+    if (p->n_ahead > AHEAD_STEP)
+        wp_query_prefetch(p->ahead[p->n_ahead - 1 - AHEAD_STEP]->q, 1);
 }
 
 void wp_exchange_answer(struct wp_exchange *x)

@@ -202,7 +202,10 @@ static int input(struct wp_conn *c, const uint8_t *data, size_t len)
     wp_region_wake(&s->http.pool->regions, &s->region);
     s->wakeful = false;
     s->http.in_turn = true;
+    s->http.batches = true;
     r = nghttp2_session_mem_recv(s->ng, data, len);
+    s->http.batches = false;
+    wp_exchange_run_ahead(s->http.pool);
     s->http.in_turn = s->resetting = false;
     if (WP_UNLIKELY(r < 0))
         fail_recv(s, (int)r);

@@ -144,11 +144,9 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     return 0;
 }
 
-static bool is(const nghttp2_vec *a, const char *text, size_t len)
-{
-    return a->len == len && memcmp(a->base, text, len) == 0;
-}
-#define IS(vec, text) is(vec, text, sizeof(text) - 1)
+/* A macro: a constant length makes it a compare or two instead of a call. */
+#define IS(vec, text)                                                                              \
+    ((vec)->len == sizeof(text) - 1 && memcmp((vec)->base, text, sizeof(text) - 1) == 0)
 
 static void on_method(struct wp_exchange *x, const nghttp2_vec *v)
 {

@@ -36,6 +36,7 @@ enum {
     WP_HTTP_INLINE = 256,         /* of a body kept in the exchange: a padded query fits */
     WP_HTTP_TURN = 32768,         /* of replies that wait for the end of the turn, a worker */
     WP_HTTP_BLOCKED_MAX = 262144, /* of answers that a client's closed window holds back, each */
+    WP_HTTP_AHEAD = 4,            /* queries that wait while memory comes near */
     WP_HTTP_CLASSES = 65,         /* sizes of pooled blocks */
     WP_HTTP_FRAME = 16640,        /* a whole HTTP/2 frame of the default size, and some */
 };
@@ -74,6 +75,7 @@ struct wp_exchange {
     int32_t stream;        /* HTTP/2 */
     uint8_t at;            /* enum wp_exchange_at */
     bool running;          /* q->done is still to come */
+    bool ahead;            /* in pool->ahead: asked, not yet run */
     bool retained;         /* answer.body is memory of the exchange (held_body) */
 
     /* the request */
@@ -128,6 +130,9 @@ struct wp_http {
     /* The memory that x->answer.body may borrow until the carrier's flush; false: the flush is
      * later than this call, so the exchange must keep the octets alive itself. */
     bool in_turn;
+    /* Requests come many at once, and the carrier calls wp_exchange_run_ahead after the last: a
+     * query may wait for the next few while memory comes near. */
+    bool batches;
 };
 
 /* --- exchanges (http.c) -------------------------------------------------------------------- */
@@ -144,6 +149,8 @@ void wp_exchange_body(struct wp_exchange *x, const uint8_t *data, size_t len);
 /* Run the query; app->reply follows, now or later. Answers by app->reply(x, NULL) when the
  * worker has no query left. */
 void wp_exchange_ask(struct wp_exchange *x, const uint8_t *wire, size_t len);
+/* Run what wp_exchange_ask has kept waiting. */
+void wp_exchange_run_ahead(struct wp_http_pool *p);
 /* x->answer stands: hand it to the carrier. Once for each exchange; the first one counts. */
 void wp_exchange_answer(struct wp_exchange *x);
 /* Copy what the carrier could not send in its turn, so that turn memory and query can go. */
@@ -195,6 +202,8 @@ struct wp_http_pool {
     bool starved;             /* memory was short since this was last cleared */
     struct http_block *spare; /* reserve for then; untouched, it costs no memory */
     uint8_t *spares;
+    struct wp_exchange *ahead[WP_HTTP_AHEAD]; /* oldest first */
+    unsigned n_ahead;
     struct wp_doh_counts *counts; /* doh.c */
     struct h2_shared *h2;         /* http2.c: callbacks and options of all its sessions */
     void (*h2_free)(struct h2_shared *h2);

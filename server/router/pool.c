@@ -84,7 +84,7 @@ void wp_query_reset(struct wp_query *q)
     q->block = NULL;
     q->zone = NULL;
     q->at = q->depth = 0;
-    q->cancelled = q->replying = q->waiting = false;
+    q->is_read = q->cancelled = q->replying = q->waiting = false;
     q->cacheable = true;
     q->had_opt = q->had_do = q->has_cookie = false;
     q->had_size = 512;

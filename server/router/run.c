@@ -131,18 +131,19 @@ static bool takes_class(const struct wp_block *b, uint16_t qclass)
     return qclass == WP_CLASS_IN;
 }
 
-/* Block and chain; q->route, msg and question are set. */
+/* Block and chain; q->route, msg and question are set, and q->block when it is known already. */
 static int route_and_run(struct wp_query *q)
 {
     unsigned opcode = wp_msg_opcode(&q->msg);
-    const struct wp_block *b;
+    const struct wp_block *b = q->block;
 
     if (WP_UNLIKELY(q->msg.qclass != WP_CLASS_IN) && !q->route->class_any) {
         wp_query_fail(q, WP_RCODE_REFUSED, 0, NULL);
         refused_by_core(q);
         return WP_STEP_DONE;
     }
-    b = wp_route_find(q->route, q);
+    if (b == NULL)
+        b = wp_route_find(q->route, q);
     if (WP_UNLIKELY(b == NULL || b->n_chain == 0 || !takes_class(b, q->msg.qclass))) {
         q->zone = NULL;
         wp_query_fail(q, WP_RCODE_REFUSED, 0, NULL);
@@ -188,14 +189,39 @@ static int suspend(struct wp_query *q)
     return WP_STEP_WAIT;
 }
 
-int wp_query_run(struct wp_query *q)
+static void read_message(struct wp_query *q)
 {
+    q->is_read = true;
     q->intake = wp_guard_message(q);
     q->question = q->wire + WP_HEADER_LEN;
     q->question_len = q->msg.question_len;
     if (WP_UNLIKELY(q->intake != WP_INTAKE_OK))
-        return gate(q);
+        return;
     note_opt(q);
+}
+
+void wp_query_prefetch(struct wp_query *q, unsigned step)
+{
+    const struct wp_block *b;
+
+    if (!q->is_read) {
+        read_message(q);
+        if (q->intake == WP_INTAKE_OK)
+            q->block = wp_route_find(q->route, q);
+    }
+    b = q->block;
+    for (unsigned i = 0; b != NULL && i < b->n_chain; i++) {
+        if (b->chain[i].plugin->prefetch != NULL)
+            b->chain[i].plugin->prefetch(b->chain[i].self, q, step);
+    }
+}
+
+int wp_query_run(struct wp_query *q)
+{
+    if (!q->is_read)
+        read_message(q);
+    if (WP_UNLIKELY(q->intake != WP_INTAKE_OK))
+        return gate(q);
     if (route_and_run(q) == WP_STEP_WAIT)
         return suspend(q);
     wp_query_finish(q);

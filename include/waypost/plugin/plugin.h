@@ -175,6 +175,10 @@ struct wp_plugin {
     int (*start)(void *self, struct wp_env *env);
     int (*serve)(void *self, struct wp_query *q); /* loop thread; must not block */
     int (*reply)(void *self, struct wp_query *q); /* NEXT or WAIT or error; after DONE below */
+    /* The question will come to serve() soon, after some others: bring the memory it will look at
+     * near (__builtin_prefetch), for step 0 what hangs on the name alone, for step 1, some questions
+     * later, what step 0's memory points at. A hint: it may be left out, and no serve() may follow. */
+    void (*prefetch)(const void *self, const struct wp_query *q, unsigned step);
     void (*cancel)(void *self, struct wp_query *q); /* it is WAITing here and nobody cares now */
     /* Shutdown begins: stop background work, queries still come (CoreDNS's first hooks). */
     void (*quiesce)(void *self);

@@ -108,6 +108,7 @@ struct wp_query {
     const uint8_t *zone;         /* the block's zone that matched (wire, lower case) */
     uint8_t at;                  /* index of the running plugin in the chain */
     uint8_t depth;               /* of internal look-ups */
+    bool is_read;                /* the message has been: by wp_query_prefetch or _run */
     bool cancelled;              /* nobody waits any more */
     bool replying;               /* reply hooks are running */
     bool waiting;

@@ -74,5 +74,9 @@ void wp_query_reset(struct wp_query *q);
  * route, start_ns, done, owner; and may point reply.buf/cap at its own memory
  * (cap >= 512 + WP_REPLY_SPARE): on WAIT the router moves to q's own buffer. */
 int wp_query_run(struct wp_query *q);
+/* Others run first: bring near what this one will look at. The same is set before as for
+ * wp_query_run, which still must follow (or wp_query_put). Step 0 reads the message and finds its
+ * block, step 1 comes after it and is best two or three questions later. */
+void wp_query_prefetch(struct wp_query *q, unsigned step);
 /* The client is gone: done(q) still follows. */
 void wp_query_cancel(struct wp_query *q);

@@ -193,6 +193,15 @@ static int cache_serve(void *self, struct wp_query *q)
     return WP_STEP_DONE;
 }
 
+static void cache_come_near(const void *self, const struct wp_query *q, unsigned step)
+{
+    const struct cache *c = self;
+    uint64_t key = cache_key(q);
+
+    for (unsigned k = 0; k < 2; k++)
+        cache_store_prefetch(&c->stores->store[k], key, step);
+}
+
 static int cache_reply(void *self, struct wp_query *q)
 {
     struct cache *c = self;
@@ -306,6 +315,7 @@ const struct wp_plugin wp_plugin_cache = {
     .check = cache_check,
     .start = cache_start,
     .serve = cache_serve,
+    .prefetch = cache_come_near,
     .reply = cache_reply,
     .cancel = cache_cancel,
     .stop = cache_stop,

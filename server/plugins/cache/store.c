@@ -48,6 +48,19 @@ static bool is_for(const struct cache_item *i, const struct wp_query *q, uint64_
            wp_qname_is(&q->msg.qname, cache_item_name(i), i->name_len);
 }
 
+void cache_store_prefetch(const struct cache_store *s, uint64_t key, unsigned step)
+{
+    _Atomic(struct cache_item *) *buckets =
+        __atomic_load_n(&s->shard[key >> 56].buckets, __ATOMIC_ACQUIRE);
+
+    if (buckets == NULL)
+        return;
+    if (step == 0)
+        __builtin_prefetch(&buckets[key & s->mask]);
+    else
+        __builtin_prefetch(atomic_load_explicit(&buckets[key & s->mask], memory_order_acquire));
+}
+
 struct cache_item *cache_store_find(const struct cache_store *s, const struct wp_query *q,
                                     uint64_t key)
 {

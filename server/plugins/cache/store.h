@@ -54,6 +54,8 @@ int cache_store_init(struct cache_store *s, int64_t capacity) WP_MUSTCHECK;
 void cache_store_done(struct cache_store *s); /* no reader left */
 
 uint64_t cache_key(const struct wp_query *q);
+/* What cache_store_find will look at: step 0 the bucket, step 1 its first item. */
+void cache_store_prefetch(const struct cache_store *s, uint64_t key, unsigned step);
 /* A pointer that is good until the end of the loop turn, or NULL. Any worker. */
 struct cache_item *cache_store_find(const struct cache_store *s, const struct wp_query *q,
                                     uint64_t key);

@@ -61,8 +61,18 @@ static void script_cancel(void *self, struct wp_query *q)
     wp_query_resume(q, WP_STEP_DONE);
 }
 
+static void script_prefetch(const void *self, const struct wp_query *q, unsigned step)
+{
+    const struct script *s = self;
+    char text[3] = {s->name[0], (char)('0' + step), 0};
+
+    CHECK(q->msg.qtype == WP_TYPE_A && q->msg.qname.n_labels == 2);
+    note(text);
+}
+
 static const struct wp_plugin script_plugin = {
-    .name = "script", .serve = script_serve, .reply = script_reply, .cancel = script_cancel};
+    .name = "script", .serve = script_serve, .reply = script_reply, .cancel = script_cancel,
+    .prefetch = script_prefetch};
 
 static void answer_one(struct wp_query *q)
 {
@@ -232,6 +242,41 @@ static void test_wait_and_resume(void)
     CHECK(n_done == 1 && strcmp(trace, "abcA") == 0);
     CHECK(counts[0].waiting == 0);
     CHECK(wp_be16(q->out + 6) == 1);
+    wp_query_put(q);
+}
+
+/* The message is read once, by whichever comes first; one that is no question goes the usual way. */
+static void test_prefetch(void)
+{
+    struct wp_query *q;
+    size_t len;
+
+    scripts[0] = (struct script){"a", WP_STEP_NEXT, true, 0, 0};
+    scripts[1] = (struct script){"b", WP_STEP_DONE, false, 0, answer_one};
+    build("example.", 2);
+    q = ask(question("x.example.", WP_TYPE_A, 1400, NULL, 0), WP_DOH);
+    wp_query_prefetch(q, 0);
+    CHECK(q->block == &block && q->had_size == 1400);
+    wp_query_prefetch(q, 1);
+    CHECK(wp_query_run(q) == WP_STEP_DONE);
+    CHECK(strcmp(trace, "a0b0a1b1abA") == 0 && wp_be16(q->out + 6) == 1);
+    wp_query_reset(q);
+    CHECK(!q->is_read && q->block == NULL);
+    wp_query_put(q);
+
+    build("example.", 2);
+    q = ask(question("x.other.", WP_TYPE_A, 0, NULL, 0), WP_DOH);
+    wp_query_prefetch(q, 0);
+    wp_query_prefetch(q, 1);
+    CHECK(trace[0] == '\0' && wp_query_run(q) == WP_STEP_DONE);
+    CHECK((q->out[3] & 15) == WP_RCODE_REFUSED);
+    wp_query_put(q);
+
+    len = question("x.example.", WP_TYPE_A, 0, NULL, 0);
+    q = ask(len - 3, WP_DOH); /* torn */
+    wp_query_prefetch(q, 0);
+    wp_query_prefetch(q, 1);
+    CHECK(trace[0] == '\0' && wp_query_run(q) == WP_STEP_DONE && q->intake != WP_INTAKE_OK);
     wp_query_put(q);
 }
 
@@ -455,7 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_steps),   TEST(test_no_route), TEST(test_wait_and_resume), TEST(test_cancel),
-        TEST(test_lookup),  TEST(test_sizes),    TEST(test_options),         TEST(test_route_longest),
+        TEST(test_prefetch), TEST(test_lookup),  TEST(test_sizes),    TEST(test_options),         TEST(test_route_longest),
     };
     int r;
 
