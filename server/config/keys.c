@@ -38,6 +38,7 @@ static void unset(struct wp_settings *s)
         .quic_max_connections = WP_UNSET,
         .tcp_max_connections = WP_UNSET,
         .tcp_max_per_client = WP_UNSET,
+        .tcp_accept_rate = WP_UNSET,
         .tcp_pipeline = WP_UNSET,
         .udp_cap = WP_UNSET,
     };

@@ -43,8 +43,7 @@ int wp_guard_cookie_rotate(void)
 }
 
 /* The secrets to be tried, the one that makes cookies first. */
-static unsigned secrets(const struct wp_cookie_settings *set,
-                        const uint8_t *ret[WP_COOKIE_SECRETS])
+static unsigned secrets(const struct wp_cookie_settings *set, const uint8_t *ret[WP_COOKIE_SECRETS])
 {
     unsigned n = atomic_load_explicit(&rotations, memory_order_acquire);
 
@@ -59,7 +58,8 @@ static unsigned secrets(const struct wp_cookie_settings *set,
 
 /* --- a query's ----------------------------------------------------------------------------- */
 
-/* The cookie was for us: an upstream that were shown it would take it for a wrong one of its own. */
+/* The cookie was for us: an upstream that were shown it would take it for a wrong one of its own.
+ */
 static void take_out(struct wp_query *q, size_t len)
 {
     struct wp_edns *e = &q->msg.edns;

@@ -28,6 +28,7 @@ static const char *const limit_names[WP_LIMITS] = {
     [WP_LIMIT_H2_WINDOW] = "h2_window",
     [WP_LIMIT_MEMORY] = "memory",
     [WP_LIMIT_DESCRIPTORS] = "descriptors",
+    [WP_LIMIT_ACCEPT_RATE] = "accept_rate",
 };
 static const char *const reject_names[WP_GUARD_REJECTS] = {
     [WP_INTAKE_OK] = NULL,
@@ -149,6 +150,12 @@ bool wp_guard_connect(const struct wp_group *g, struct wp_guard_slot *slot)
     return true;
 }
 
+void wp_guard_leaving(const struct wp_guard_slot *slot, bool leaving)
+{
+    if (slot->counts != NULL)
+        atomic_fetch_add_explicit(&slot->counts->leaving, leaving ? 1 : -1u, memory_order_relaxed);
+}
+
 void wp_guard_disconnect(struct wp_guard_slot *slot)
 {
     if (slot->client != NULL)
@@ -167,6 +174,59 @@ uint32_t wp_guard_connections(const struct wp_group *g)
 {
     return g->counts == NULL ? 0
                              : atomic_load_explicit(&g->counts->connections, memory_order_relaxed);
+}
+
+/* --- pressure ------------------------------------------------------------------------------ */
+
+#define SECOND_NS UINT64_C(1000000000)
+#define IDLE_LEAST_NS (SECOND_NS / 5)
+
+static uint32_t staying(const struct wp_group *g)
+{
+    uint32_t leaving =
+        g->counts == NULL ? 0 : atomic_load_explicit(&g->counts->leaving, memory_order_relaxed);
+    uint32_t n = wp_guard_connections(g);
+
+    return n > leaving ? n - leaving : 0; /* read one after the other */
+}
+
+uint64_t wp_guard_idle_ns(const struct wp_group *g)
+{
+    const struct wp_limits *l = &g->limits;
+    uint32_t n = staying(g), left = n < l->max_connections ? l->max_connections - n : 0;
+    uint32_t plenty = l->max_connections / 8; /* small limits: none, they are full at once */
+    uint64_t idle;
+
+    if (WP_LIKELY(left >= plenty) || l->idle_ns <= IDLE_LEAST_NS)
+        return l->idle_ns;
+    idle = l->idle_ns / plenty * left;
+    return idle > IDLE_LEAST_NS ? idle : IDLE_LEAST_NS;
+}
+
+/* One number stands for a bucket: the time up to which the rate is used up. It may run ahead of the
+ * clock by a second, which is a second's worth at once. */
+uint64_t wp_guard_accept_wait_ns(const struct wp_group *g, uint64_t now_ns)
+{
+    uint64_t due;
+
+    if (g->limits.accept_rate == 0 || g->counts == NULL)
+        return 0;
+    due = atomic_load_explicit(&g->counts->accept_due_ns, memory_order_relaxed) +
+          SECOND_NS / g->limits.accept_rate;
+    return due > now_ns + SECOND_NS ? due - now_ns - SECOND_NS : 0;
+}
+
+void wp_guard_accepted(const struct wp_group *g, uint64_t now_ns)
+{
+    uint64_t had, due;
+
+    if (g->limits.accept_rate == 0 || g->counts == NULL)
+        return;
+    had = atomic_load_explicit(&g->counts->accept_due_ns, memory_order_relaxed);
+    do
+        due = (had > now_ns ? had : now_ns) + SECOND_NS / g->limits.accept_rate;
+    while (!atomic_compare_exchange_weak_explicit(&g->counts->accept_due_ns, &had, due,
+                                                  memory_order_relaxed, memory_order_relaxed));
 }
 
 void wp_guard_refused(const struct wp_group *g, int worker, enum wp_guard_limit limit)

@@ -16,7 +16,8 @@ struct wp_guard_client {
 struct wp_guard_counts {
     struct wp_guard_counts *next;
     char *label;
-    _Atomic uint32_t connections;
+    _Atomic uint32_t connections, leaving;
+    _Atomic uint64_t accept_due_ns; /* when the connections accepted so far were due, at the rate */
     atomic_bool has_stream, has_tls;
     struct wp_series *refused[WP_LIMITS];
     struct wp_series *rejected[WP_GUARD_REJECTS];

@@ -190,6 +190,8 @@ void wp_conn_end(struct wp_stream_conn *s)
     if (s->phase == WP_CONN_GONE)
         return;
     s->c.closed = true;
+    if (s->phase == WP_CONN_LINGER)
+        wp_guard_leaving(&s->slot, false);
     s->busy = true; /* stop() may still write or close: to no effect */
     stop_protocol(s);
     s->phase = WP_CONN_GONE;
@@ -225,6 +227,7 @@ static void begin_linger(struct wp_stream_conn *s)
         return;
     }
     s->phase = WP_CONN_LINGER;
+    wp_guard_leaving(&s->slot, true);
     s->paused = false;
     linger_until(s);
 }

@@ -22,11 +22,12 @@ struct h1 {
     struct wp_exchange *x; /* the running one */
     struct wp_head head;
     struct wp_chunked chunked;
-    uint64_t left;  /* octets of the body still to come */
-    uint8_t at;     /* enum h1_at */
-    bool last;      /* the connection ends with this answer */
-    bool waiting;   /* input is paused until the answer */
-    bool congested; /* input is paused until the client reads */
+    uint64_t left;    /* octets of the body still to come */
+    uint64_t idle_ns; /* between requests since */
+    uint8_t at;       /* enum h1_at */
+    bool last;        /* the connection ends with this answer */
+    bool waiting;     /* input is paused until the answer */
+    bool congested;   /* input is paused until the client reads */
     bool eof;
     bool served; /* not the first request */
 };
@@ -108,7 +109,8 @@ static void next_request(struct h1 *s)
         wp_conn_close(c);
         return;
     }
-    wp_conn_deadline(c, now_of(s) + limits_of(s)->idle_ns);
+    s->idle_ns = now_of(s);
+    wp_conn_deadline(c, s->idle_ns + wp_guard_idle_ns(wp_conn_group(c)));
     if (!s->congested && wp_conn_is_congested(c)) {
         s->congested = true;
         wp_conn_pause(c);
@@ -312,8 +314,11 @@ static void writable(struct wp_conn *c)
 static void timeout(struct wp_conn *c)
 {
     struct h1 *s = c->state;
+    uint64_t until = s->idle_ns + wp_guard_idle_ns(wp_conn_group(c));
 
-    if (s->at == AT_HEAD && wp_head_is_empty(&s->head)) {
+    if (s->at == AT_HEAD && wp_head_is_empty(&s->head) && s->served && until > now_of(s)) {
+        wp_conn_deadline(c, until); /* it was set when more connections were open than now */
+    } else if (s->at == AT_HEAD && wp_head_is_empty(&s->head)) {
         refused(s, s->served ? WP_LIMIT_IDLE_TIME : WP_LIMIT_READ_TIME);
         wp_conn_close(c);
     } else if (s->at != AT_ANSWER) {

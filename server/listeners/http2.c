@@ -44,6 +44,11 @@ void wp_h2_goaway(struct wp_h2 *s)
         wp_h2_fail(s, NGHTTP2_NO_ERROR, WP_LIMITS, NULL);
 }
 
+static uint64_t idle_of(const struct wp_h2 *s)
+{
+    return s->http.app->keeps ? PROBE_NS : wp_guard_idle_ns(wp_conn_group(s->http.conn));
+}
+
 void wp_h2_arm(struct wp_h2 *s)
 {
     const struct wp_limits *l = wp_h2_limits(s);
@@ -56,7 +61,7 @@ void wp_h2_arm(struct wp_h2 *s)
     if (x != NULL && (due == 0 || x->since_ns + l->write_ns < due))
         due = x->since_ns + l->write_ns;
     if (s->n_open == 0 && due == 0 && !s->paused) {
-        uint64_t idle = s->http.app->keeps ? PROBE_NS : l->idle_ns;
+        uint64_t idle = idle_of(s);
 
         due = s->idle_ns + (s->begun ? idle : l->read_ns);
         if (s->begun && s->region.packed == NULL && s->idle_ns + SLEEP_NS < due && !s->wakeful)
@@ -268,9 +273,7 @@ static void expire_idle(struct wp_h2 *s, uint64_t now)
 /* Idle, but not for long enough to end: puts the session's memory aside. */
 static bool fall_asleep(struct wp_h2 *s, uint64_t now)
 {
-    uint64_t idle = s->http.app->keeps ? PROBE_NS : wp_h2_limits(s)->idle_ns;
-
-    if (!s->begun || now >= s->idle_ns + idle)
+    if (!s->begun || now >= s->idle_ns + idle_of(s))
         return false;
     s->wakeful = wp_region_sleep(&s->http.pool->regions, &s->region) < 0;
     wp_h2_arm(s);

@@ -119,6 +119,20 @@ static bool is_waiting(int fd)
     return poll(&p, 1, 0) > 0;
 }
 
+/* False: more have come in this second than the listener is to take. */
+static bool may_accept(struct wp_stream *l)
+{
+    uint64_t wait = wp_guard_accept_wait_ns(l->l.group, wp_loop_now(l->l.worker->loop));
+
+    if (WP_LIKELY(wait == 0))
+        return true;
+    if (is_waiting(l->io.fd)) {
+        wp_guard_refused(l->l.group, l->l.worker->index, WP_LIMIT_ACCEPT_RATE);
+        pause_accept(l, (unsigned)(wait / 1000000) + 1);
+    }
+    return false;
+}
+
 /* False: nothing more to accept now. */
 static bool accept_one(struct wp_stream *l)
 {
@@ -130,8 +144,11 @@ static bool accept_one(struct wp_stream *l)
         pause_accept(l, WP_STREAM_FULL_PAUSE_MS);
         return false;
     }
+    if (!may_accept(l))
+        return false;
     fd = accept4(l->io.fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+        wp_guard_accepted(l->l.group, wp_loop_now(l->l.worker->loop));
         admit(l, fd, (struct sockaddr *)&ss);
         return true;
     }

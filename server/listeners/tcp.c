@@ -9,12 +9,36 @@
 
 enum {
     PREFIX = WP_DNS_PREFIX,
-    STARVED_RETRY_NS = 10 * 1000 * 1000, /* no query to be had: look again */
+    NS_PER_MS = 1000 * 1000,
+    STARVED_RETRY_NS = 10 * NS_PER_MS, /* no query to be had: look again */
 };
 
 static uint64_t now_of(const struct wp_conn *c)
 {
     return wp_loop_now(c->worker->loop);
+}
+
+static uint32_t now_ms_of(const struct wp_conn *c)
+{
+    return (uint32_t)(now_of(c) / NS_PER_MS);
+}
+
+void wp_dns_is_idle(struct wp_conn *c, struct wp_dns_stream *d)
+{
+    d->idle_since_ms = now_ms_of(c);
+    wp_conn_deadline(c, now_of(c) + wp_guard_idle_ns(wp_conn_group(c)));
+}
+
+/* The deadline was set when more connections were open than now: this one may stay longer. */
+static bool stays_idle(struct wp_conn *c, const struct wp_dns_stream *d)
+{
+    uint64_t idle = wp_guard_idle_ns(wp_conn_group(c));
+    uint64_t for_ns = (uint64_t)(uint32_t)(now_ms_of(c) - d->idle_since_ms) * NS_PER_MS;
+
+    if (!d->any || d->partial || for_ns >= idle)
+        return false;
+    wp_conn_deadline(c, now_of(c) + idle - for_ns);
+    return true;
 }
 
 void wp_dns_close_when_done(struct wp_conn *c, struct wp_dns_stream *d)
@@ -67,7 +91,10 @@ static void set_deadline(struct wp_conn *c, struct wp_dns_stream *d, size_t used
         d->partial = true;
     } else {
         d->partial = false;
-        wp_conn_deadline(c, d->outstanding > 0 ? 0 : now_of(c) + limits->idle_ns);
+        if (d->outstanding > 0)
+            wp_conn_deadline(c, 0);
+        else
+            wp_dns_is_idle(c, d);
     }
 }
 
@@ -163,6 +190,8 @@ static void dns_timeout(struct wp_conn *c)
         wp_conn_resume(c);
         return;
     }
+    if (stays_idle(c, d))
+        return;
     wp_guard_refused(wp_conn_group(c), c->worker->index,
                      d->any && !d->partial ? WP_LIMIT_IDLE_TIME : WP_LIMIT_READ_TIME);
     /* what was asked before an unfinished message is still answered */

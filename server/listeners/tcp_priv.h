@@ -10,6 +10,7 @@ struct wp_dns_waiting;
 /* The protocol's state of a connection. */
 struct wp_dns_stream {
     unsigned outstanding;
+    uint32_t idle_since_ms; /* nothing is asked and nothing comes, since (the clock's low bits) */
     int64_t n_read; /* messages, for maxtcpqueries */
     struct wp_dns_waiting *waiting;
     struct wp_dns_waiting *late; /* done while another query ran */
@@ -25,6 +26,8 @@ extern const struct wp_conn_proto wp_dns_tcp, wp_dns_dot;
 
 /* tcp.c */
 void wp_dns_close_when_done(struct wp_conn *c, struct wp_dns_stream *d);
+
+void wp_dns_is_idle(struct wp_conn *c, struct wp_dns_stream *d); /* from now on */
 
 /* Runs one message in *at; when it waits, the query is gone from there. Negative: close. */
 int wp_dns_ask(struct wp_conn *c, struct wp_dns_stream *d, struct wp_query **at, const uint8_t *msg,

@@ -64,7 +64,7 @@ static void after_answer(struct wp_conn *c, struct wp_dns_stream *d)
         wp_conn_resume(c);
     }
     if (d->outstanding == 0 && !d->partial && !d->starved)
-        wp_conn_deadline(c, wp_loop_now(c->worker->loop) + limits->idle_ns);
+        wp_dns_is_idle(c, d);
     wp_dns_close_when_done(c, d);
 }
 

@@ -146,6 +146,8 @@ static void merge_limits(struct wp_group *g, const struct wp_settings *s)
         l->max_connections = (uint32_t)s->tcp_max_connections;
     if (s->tcp_max_per_client != WP_UNSET)
         l->max_per_client = (uint32_t)s->tcp_max_per_client;
+    if (s->tcp_accept_rate != WP_UNSET)
+        l->accept_rate = (uint32_t)s->tcp_accept_rate;
     if (s->tcp_pipeline != WP_UNSET)
         l->pipeline = (uint32_t)s->tcp_pipeline;
     if (s->proxy.set)

@@ -3,7 +3,7 @@
 #include "server/router/router_priv.h"
 
 #include "waypost/base/wr.h"
-#include "waypost/server/listener.h"
+#include "waypost/server/guard.h"
 
 enum {
     PADDING_BLOCK = 468,      /* RFC 8467 s4.1 */
@@ -137,7 +137,7 @@ static void core_options(struct wp_query *q)
     if ((q->transport == WP_TCP || q->transport == WP_DOT) && q->route != NULL &&
         wp_edns_option_find(asked, WP_EDNS_KEEPALIVE, &len) != NULL &&
         !has_option(&q->reply, WP_EDNS_KEEPALIVE)) {
-        uint64_t units = q->draining ? 0 : q->route->group->limits.idle_ns / 100000000u;
+        uint64_t units = q->draining ? 0 : wp_guard_idle_ns(q->route->group) / 100000000u;
         uint8_t data[2];
 
         wp_put16(data, units > UINT16_MAX ? UINT16_MAX : (unsigned)units);

@@ -1,12 +1,14 @@
 """Every guard on every transport: no cell of the matrix is empty. A cell is what the client sees, or the
 reason why the transport cannot meet that guard."""
 import http.client
+import select
 import socket
 import struct
 import time
 
 import clients
 import grpc
+import pki
 import pytest
 import wire
 from server import Waypost, wait_for
@@ -137,11 +139,11 @@ def connect(w, transport, kind):
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
 
-def works(s, transport):
+def works(s, transport, seconds=0.5):
     """One question on the connection is answered (for gRPC: the server's SETTINGS come)."""
     if s is None:
         return False
-    s.settimeout(0.5)
+    s.settimeout(seconds)
     try:
         if transport in ("tcp", "dot"):
             s.sendall(wire.framed(wire.A))
@@ -227,6 +229,49 @@ def test_idle_time(w, transport):
     assert works(s, transport)
     assert closed_after(s, 1.0, 4.5)
     s.close()
+
+
+def limited(transport, options, connections=0):
+    """A server with one listener; options are those of `timeouts`."""
+    scheme = {"tcp": "", "dot": "tls://", "doh": "https://", "grpc": "grpc://"}[transport]
+    body = "tls %s %s\n" % pki.cert("ns.waypost.test") if transport in ("dot", "doh") else ""
+    if connections:
+        body += {"doh": "https {\n max_connections %d\n}\n", "grpc": "grpc_server {\n max_connections %d\n}\n"}.get(
+            transport, "timeouts {\n " + options + "\n maxconnections %d\n}\n") % connections
+    if not connections or transport in ("doh", "grpc"):
+        body += "timeouts {\n %s\n}\n" % options
+    conf = "%swaypost.test:{%sx} {\n%sfile {dir}/db waypost.test\n}\n" % (scheme, transport, body)
+    return Waypost(conf, files={"db": ZONE}, env={"WAYPOST_WORKERS": "1"})
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_rate_of_connections(transport):
+    """Those over the rate wait; none is lost."""
+    if transport == "udp":
+        return  # no connections
+    with limited(transport, "acceptrate 10") as server:
+        t0 = time.monotonic()
+        raw = [socket.create_connection(("127.0.0.1", server.port[transport + "x"]), 10) for _ in range(17)]
+        alpn = {"dot": ["dot"], "doh": ["http/1.1"]}.get(transport)
+        held = [clients.context(alpn).wrap_socket(s) if alpn else s for s in raw]
+        assert all(works(s, transport, 10) for s in held)
+        assert time.monotonic() - t0 > (17 - 10 - 1) / 10 - 0.05
+        for s in held:
+            s.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_idle_time_near_the_limit(transport):
+    """The more of the connections are open, the sooner idle ones go, and no more of them than must."""
+    if transport in ("udp", "grpc"):
+        return  # nothing is kept; idle gRPC channels stay by design
+    with limited(transport, "idle 60s", connections=16) as server:
+        held = [connect(server, transport, "x") for _ in range(16)]
+        assert all(works(s, transport, 10) for s in held)
+        assert select.select(held, [], [], 20)[0]  # the end of one
+        assert sum(works(s, transport, 10) for s in held) >= 12
+        for s in held:
+            s.close()
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

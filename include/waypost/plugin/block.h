@@ -61,7 +61,7 @@ struct wp_settings {
     int64_t https_max_connections, https_max_streams;
     int64_t grpc_max_connections, grpc_max_streams;
     int64_t quic_max_streams, quic_worker_pool, quic_max_connections;
-    int64_t tcp_max_connections, tcp_max_per_client, tcp_pipeline; /* waypost's own */
+    int64_t tcp_max_connections, tcp_max_per_client, tcp_accept_rate, tcp_pipeline; /* waypost's own */
     struct wp_tls_settings tls;
     struct wp_proxy_settings proxy;
     struct wp_cookie_settings cookie;

@@ -29,7 +29,7 @@ enum wp_guard_limit {
     WP_LIMIT_IDLE_TIME, WP_LIMIT_HANDSHAKE_TIME, WP_LIMIT_HANDSHAKES, WP_LIMIT_H2_RESETS,
     WP_LIMIT_H2_PINGS,
     WP_LIMIT_H2_SETTINGS, WP_LIMIT_H2_CONTINUATION, WP_LIMIT_H2_EMPTY, WP_LIMIT_H2_WINDOW,
-    WP_LIMIT_MEMORY, WP_LIMIT_DESCRIPTORS, WP_LIMITS,
+    WP_LIMIT_MEMORY, WP_LIMIT_DESCRIPTORS, WP_LIMIT_ACCEPT_RATE, WP_LIMITS,
 };
 
 /* What one admitted connection occupies; zeroed: nothing. Kept by the connection, so that a
@@ -47,11 +47,21 @@ bool wp_guard_connect(const struct wp_group *g, struct wp_guard_slot *slot);
  * each connection, before anything is answered. False: close it (counted as refused). */
 bool wp_guard_client(const struct wp_group *g, int worker, const struct wp_addr *client,
                      struct wp_guard_slot *slot);
+/* We have closed it and wait for the peer to do so, or no longer (before wp_guard_disconnect). */
+void wp_guard_leaving(const struct wp_guard_slot *slot, bool leaving);
 /* The connection is gone: gives back what the slot holds, and zeroes it. */
 void wp_guard_disconnect(struct wp_guard_slot *slot);
 bool wp_guard_is_full(const struct wp_group *g); /* pause accept */
 /* Open connections of the address, over all workers. */
 uint32_t wp_guard_connections(const struct wp_group *g);
+/* How long a connection may be idle now: the limit, and less and less of it when more than seven
+ * eighths of the connections that there may be are open, so that those idle longest make room. Those
+ * that are leaving do not count. */
+uint64_t wp_guard_idle_ns(const struct wp_group *g);
+/* Nanoseconds until the listener may accept another connection; 0: now. Accepted ones are told with
+ * wp_guard_accepted. A second's worth may come at once. Any thread. */
+uint64_t wp_guard_accept_wait_ns(const struct wp_group *g, uint64_t now_ns);
+void wp_guard_accepted(const struct wp_group *g, uint64_t now_ns);
 /* A limit was met. */
 void wp_guard_refused(const struct wp_group *g, int worker, enum wp_guard_limit limit);
 

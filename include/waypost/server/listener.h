@@ -17,6 +17,7 @@ struct wp_gen;
 struct wp_limits {
     uint64_t read_ns, write_ns, idle_ns, handshake_ns;
     uint32_t max_connections, max_per_client; /* over all workers */
+    uint32_t accept_rate;                     /* connections in a second, likewise */
     uint32_t max_streams;                     /* HTTP/2, for each connection */
     uint32_t pipeline;                        /* outstanding on one TCP or DoT connection */
     int64_t max_queries;                      /* maxtcpqueries, -1 unlimited */

@@ -84,6 +84,7 @@ static int parse_limit(void *self, struct wp_setup *s, const struct wp_line *lin
     } limits[] = {
         {"maxconnections", offsetof(struct wp_settings, tcp_max_connections), 0},
         {"maxperclient", offsetof(struct wp_settings, tcp_max_per_client), 0},
+        {"acceptrate", offsetof(struct wp_settings, tcp_accept_rate), 0},
         {"pipeline", offsetof(struct wp_settings, tcp_pipeline), 1},
     };
     struct timeouts *t = self;
@@ -134,6 +135,8 @@ static const struct wp_option timeouts_options[] = {
      .help = "open connections of a TCP or TLS listener, 0: any number; 10000"},
     {.name = "maxperclient", .kind = WP_OPT_CALL, .parse = parse_limit,
      .help = "open connections of one client (an IPv4 address, an IPv6 /64), 0: any number; 0"},
+    {.name = "acceptrate", .kind = WP_OPT_CALL, .parse = parse_limit,
+     .help = "connections that are accepted in a second, 0: any number; 0"},
     {.name = "pipeline", .kind = WP_OPT_CALL, .parse = parse_limit,
      .help = "questions in work on one TCP or TLS connection; 100"},
     {0},

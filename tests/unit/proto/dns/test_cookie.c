@@ -24,10 +24,13 @@ static struct wp_addr addr(const char *text)
 #define CLIENT "\x24\x64\xc4\xab\xcf\x10\xc9\x57"
 #define A1 CLIENT "\1\0\0\0\x5c\xf7\x9f\x11\x1f\x81\x30\xc3\xee\xe2\x94\x80"
 #define A2 CLIENT "\1\0\0\0\x5c\xf7\xa8\x71\xd4\xa5\x64\xa1\x44\x2a\xca\x77"
-#define A3 "\xfc\x93\xfc\x62\x80\x7d\xdb\x86\1\0\0\0\x5c\xf7\xa9\xac\xf7\x3a\x78\x10\xac\xa2\x38\x1e"
+#define A3                                                                                         \
+    "\xfc\x93\xfc\x62\x80\x7d\xdb\x86\1\0\0\0\x5c\xf7\xa9\xac\xf7\x3a\x78\x10\xac\xa2\x38\x1e"
 #define A3_GIVEN                                                                                   \
-    "\xfc\x93\xfc\x62\x80\x7d\xdb\x86\1\xab\xcd\xef\x5c\xf7\x8f\x71\xa3\x14\x22\x7b\x66\x79\xeb\xf5"
-#define A4 "\x22\x68\x1a\xb9\x7d\x52\xc2\x98\1\0\0\0\x5c\xf7\xc6\x09\xa6\xbb\x79\xd1\x66\x25\x50\x7a"
+    "\xfc\x93\xfc\x62\x80\x7d\xdb\x86\1\xab\xcd\xef\x5c\xf7\x8f\x71\xa3\x14\x22\x7b\x66\x79\xeb"   \
+    "\xf5"
+#define A4                                                                                         \
+    "\x22\x68\x1a\xb9\x7d\x52\xc2\x98\1\0\0\0\x5c\xf7\xc6\x09\xa6\xbb\x79\xd1\x66\x25\x50\x7a"
 #define A4_GIVEN                                                                                   \
     "\x22\x68\x1a\xb9\x7d\x52\xc2\x98\1\0\0\0\x5c\xf7\xc5\x79\x26\x55\x6b\xd0\x93\x4c\x72\xf8"
 
@@ -85,8 +88,9 @@ static void test_check(void)
     for (size_t i = 0; i < COUNT(checked); i++) {
         struct wp_addr client = addr(checked[i].client);
         uint32_t age = 12345;
-        bool good = wp_cookie_is_good(secret(checked[i].secret), &client, (uint32_t)checked[i].now_s,
-                                      (const uint8_t *)checked[i].cookie, checked[i].len, &age);
+        bool good =
+            wp_cookie_is_good(secret(checked[i].secret), &client, (uint32_t)checked[i].now_s,
+                              (const uint8_t *)checked[i].cookie, checked[i].len, &age);
 
         CHECK_AT(checked[i].what, good == (checked[i].age_s >= 0));
         CHECK_AT(checked[i].what, age == (good ? checked[i].age_s : 12345));
@@ -104,7 +108,8 @@ static void test_clock_wraps(void)
     assert_true(wp_cookie_is_good(secret(first), &client, 50, cookie, sizeof(cookie), &age));
     assert_int_equal(age, 60);
     wp_cookie_make(secret(first), &client, 5, cookie);
-    assert_true(wp_cookie_is_good(secret(first), &client, UINT32_MAX, cookie, sizeof(cookie), &age));
+    assert_true(
+        wp_cookie_is_good(secret(first), &client, UINT32_MAX, cookie, sizeof(cookie), &age));
     assert_int_equal(age, 0);
 }
 

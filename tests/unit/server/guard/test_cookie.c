@@ -70,10 +70,8 @@ static const struct {
     enum wp_intake verdict;
     bool renewed;
 } ages[] = {
-    {"at once", 0, WP_INTAKE_OK, false},
-    {"half an hour", 1800, WP_INTAKE_OK, false},
-    {"a second later", 1801, WP_INTAKE_OK, true},
-    {"an hour", 3600, WP_INTAKE_OK, true},
+    {"at once", 0, WP_INTAKE_OK, false},          {"half an hour", 1800, WP_INTAKE_OK, false},
+    {"a second later", 1801, WP_INTAKE_OK, true}, {"an hour", 3600, WP_INTAKE_OK, true},
     {"too old", 3601, WP_INTAKE_BADCOOKIE, true},
 };
 
@@ -108,7 +106,8 @@ static void test_own_secret_changes(void)
     for (unsigned known = 0; known < 2; known++) {
         assert_int_equal(wp_guard_cookie_rotate(), 0);
         memcpy(cookie, old, sizeof(old));
-        assert_int_equal(show(cookie, sizeof(cookie)), known == 0 ? WP_INTAKE_OK : WP_INTAKE_BADCOOKIE);
+        assert_int_equal(show(cookie, sizeof(cookie)),
+                         known == 0 ? WP_INTAKE_OK : WP_INTAKE_BADCOOKIE);
         assert_memory_not_equal(cookie, old, sizeof(old)); /* the next one, by the new secret */
         assert_int_equal(show(cookie, sizeof(cookie)), WP_INTAKE_OK);
     }

@@ -96,6 +96,65 @@ static void test_clients(void)
     }
 }
 
+static const struct {
+    const char *what;
+    uint32_t max, open;
+    uint64_t idle_ms, now_ms;
+} pressures[] = {
+    {"nobody", 80, 0, 10000, 10000},         {"seven eighths", 80, 70, 10000, 10000},
+    {"one more", 80, 71, 10000, 9000},       {"half of the rest", 80, 75, 10000, 5000},
+    {"one place left", 80, 79, 10000, 1000}, {"full", 80, 80, 10000, 200},
+    {"short already", 80, 80, 150, 150},     {"any number", 0, 80, 10000, 10000},
+    {"a small limit", 7, 7, 10000, 10000},
+};
+
+static void test_idle_under_pressure(void)
+{
+    for (size_t i = 0; i < COUNT(pressures); i++) {
+        struct wp_group g = group_of("dns://pressure:53"), all = g;
+        struct wp_guard_slot slot[80] = {0};
+
+        g.limits.max_connections = pressures[i].max;
+        g.limits.idle_ns = pressures[i].idle_ms * 1000000;
+        for (uint32_t k = 0; k < pressures[i].open; k++)
+            CHECK_AT(pressures[i].what, wp_guard_connect(&all, &slot[k]));
+        CHECK_AT(pressures[i].what, wp_guard_idle_ns(&g) == pressures[i].now_ms * 1000000);
+        for (uint32_t k = 0; k < pressures[i].open; k++)
+            wp_guard_leaving(&slot[k], true);
+        CHECK_AT(pressures[i].what, wp_guard_idle_ns(&g) == pressures[i].idle_ms * 1000000);
+        for (uint32_t k = 0; k < pressures[i].open; k++)
+            wp_guard_leaving(&slot[k], false);
+        for (uint32_t k = 0; k < pressures[i].open; k++)
+            wp_guard_disconnect(&slot[k]);
+    }
+}
+
+/* How many may come at this moment? */
+static unsigned accept_all(const struct wp_group *g, uint64_t now_ns)
+{
+    unsigned n = 0;
+
+    for (; n < 1000 && wp_guard_accept_wait_ns(g, now_ns) == 0; n++)
+        wp_guard_accepted(g, now_ns);
+    return n;
+}
+
+static void test_accept_rate(void)
+{
+    struct wp_group g = group_of("dns://rate:53");
+    uint64_t second = UINT64_C(1000000000), now = 5 * second, wait;
+
+    assert_int_equal(accept_all(&g, now), 1000); /* any number */
+    g.limits.accept_rate = 50;
+    assert_int_equal(accept_all(&g, now), 50);
+    wait = wp_guard_accept_wait_ns(&g, now);
+    assert_int_equal(wait, second / 50);
+    assert_int_equal(accept_all(&g, now + wait - 1), 0);
+    assert_int_equal(accept_all(&g, now + wait), 1);
+    assert_int_equal(accept_all(&g, now + second / 2), 24);
+    assert_int_equal(accept_all(&g, now + 60 * second), 50); /* what was not used is not kept */
+}
+
 static void test_without_memory_for_counts(void)
 {
     struct wp_group g = {.label = "x"};
@@ -208,5 +267,6 @@ static void test_message_counts(void)
         2);
 }
 
-RUN_TESTS(TEST(test_total), TEST(test_clients), TEST(test_without_memory_for_counts),
-          TEST(test_sources), TEST(test_messages), TEST(test_message_counts))
+RUN_TESTS(TEST(test_total), TEST(test_clients), TEST(test_idle_under_pressure),
+          TEST(test_accept_rate), TEST(test_without_memory_for_counts), TEST(test_sources),
+          TEST(test_messages), TEST(test_message_counts))
