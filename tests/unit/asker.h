@@ -10,6 +10,7 @@
  * "NOERROR aa\nanswer www.example.org. 300 A 192.0.2.1\n..." in message order, OPT left out;
  * "dropped\n" when nothing is sent. The text lives until the next question. */
 #pragma once
+#include <stdlib.h>
 #include "check.h"
 #include "waypost/base/arena.h"
 #include "waypost/base/rd.h"
