@@ -16,6 +16,10 @@ static void policy_done(struct wp_tls_policy *p)
     free(p->alpn);
     free(p->keylog_file);
     free(p->ocsp_file);
+    for (unsigned i = 0; i < p->n_more; i++) {
+        free(p->more[i][0]);
+        free(p->more[i][1]);
+    }
 }
 
 static int copy(const char *s, char **ret)
@@ -63,7 +67,12 @@ static void files_of(const struct wp_tls_policy *p, struct wp_tls_files *ret)
         .key.path = p->key_file,
         .ca.path = p->ca_file,
         .ocsp.path = p->ocsp_file,
+        .n_more = p->n_more,
     };
+    for (unsigned i = 0; i < p->n_more; i++) {
+        ret->more[i].cert.path = p->more[i][0];
+        ret->more[i].key.path = p->more[i][1];
+    }
 }
 
 static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files *f,
@@ -137,8 +146,9 @@ static int ctx_new(struct wp_tls_policy *p, int r, char errbuf[WP_TLS_ERR_MAX],
 int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[WP_TLS_ERR_MAX],
                       struct wp_tls_ctx **ret)
 {
-    struct wp_tls_policy p = {.server = true, .client_auth = c->client_auth};
-    int r = copy(c->cert_file, &p.cert_file);
+    struct wp_tls_policy p = {
+        .server = true, .client_auth = c->client_auth, .strict_sni = c->strict_sni};
+    int r = c->n_more <= WP_TLS_MORE ? copy(c->cert_file, &p.cert_file) : WP_ELIMIT;
 
     if (r == 0)
         r = copy(c->key_file, &p.key_file);
@@ -150,6 +160,12 @@ int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[WP_TLS_E
         r = copy(c->keylog_file, &p.keylog_file);
     if (r == 0)
         r = copy(c->ocsp_file, &p.ocsp_file);
+    for (unsigned i = 0; r == 0 && i < c->n_more; i++) {
+        p.n_more = i + 1;
+        r = copy(c->more[i].cert_file, &p.more[i][0]);
+        if (r == 0)
+            r = copy(c->more[i].key_file, &p.more[i][1]);
+    }
     return ctx_new(&p, r, errbuf, ret);
 }
 
@@ -235,7 +251,19 @@ const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_c
         return "client CA pools differ";
     if (a->material->chain_id != b->material->chain_id)
         return "server certificates differ";
+    if (a->policy.strict_sni != b->policy.strict_sni)
+        return "server name policies differ";
     return NULL;
+}
+
+const char *wp_tls_ctx_warning(struct wp_tls_ctx *ctx)
+{
+    const char *text = ctx->material->provider->warning(ctx->material);
+
+    if (text == ctx->warned)
+        return NULL;
+    ctx->warned = text;
+    return text;
 }
 
 void wp_tls_tickets_rotate(void)

@@ -124,7 +124,11 @@ static int set_server(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct 
         snprintf(errbuf, WP_TLS_ERR_MAX, "session tickets: %s", wp_openssl_reason());
         return WP_ETLS;
     }
-    wp_openssl_ocsp(o, &f->ocsp);
+    if (wp_openssl_select(o, p->strict_sni) < 0) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "could not load TLS cert: %s", wp_openssl_reason());
+        return WP_ETLS;
+    }
+    wp_openssl_ocsp(m, &f->ocsp);
     return open_keylog(ctx, o, p->keylog_file, errbuf);
 }
 
@@ -152,6 +156,8 @@ static void material_free(struct wp_tls_material *m)
     if (o->keylog_fd >= 0)
         close(o->keylog_fd);
     free(o->ocsp);
+    for (unsigned i = 0; i < o->n_pairs; i++)
+        wp_openssl_pair_done(&o->pairs[i]);
     free(o);
 }
 
@@ -193,6 +199,7 @@ const struct wp_tls_provider wp_tls_openssl = {
     .name = "openssl",
     .material_new = material_new,
     .material_free = material_free,
+    .warning = wp_openssl_warning,
     .conn_new = wp_openssl_conn_new,
     .conn_free = wp_openssl_conn_free,
     .handshake = wp_openssl_handshake,

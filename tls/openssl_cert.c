@@ -53,11 +53,24 @@ static const char *no_cert_text(const struct wp_tls_file *f)
 }
 
 /* Leaf first, then the chain in order. */
-static int load_chain(SSL_CTX *ctx, const struct wp_tls_file *f, struct wp_tls_material *m,
-                      char errbuf[WP_TLS_ERR_MAX])
+static int take_certificate(struct wp_openssl_pair *p, X509 *x)
+{
+    if (p->leaf == NULL) {
+        p->leaf = x;
+        return 0;
+    }
+    if (p->chain == NULL)
+        p->chain = sk_X509_new_null();
+    if (p->chain != NULL && sk_X509_push(p->chain, x) > 0)
+        return 0;
+    X509_free(x);
+    return WP_ETLS;
+}
+
+static int load_chain(struct wp_openssl_pair *p, const struct wp_tls_file *f,
+                      struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
 {
     BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
-    unsigned n = 0;
     X509 *x;
     int r = 0;
 
@@ -65,22 +78,16 @@ static int load_chain(SSL_CTX *ctx, const struct wp_tls_file *f, struct wp_tls_m
         return load_error(errbuf, "out of memory");
     while (r == 0 && (x = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
         m->chain_id = wp_hash_mix(m->chain_id, der_hash(x));
-        if (n++ == 0) {
-            r = SSL_CTX_use_certificate(ctx, x) == 1 ? 0 : WP_ETLS;
-            X509_free(x);
-        } else if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
-            X509_free(x);
-            r = WP_ETLS;
-        }
+        r = take_certificate(p, x);
     }
     BIO_free(bio);
     if (r < 0)
         return load_error(errbuf, wp_openssl_reason());
     /* the end of the file is an error to OpenSSL; a broken block in it is one to us */
-    if (n > 0 && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+    if (p->leaf != NULL && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
         return load_error(errbuf, wp_openssl_reason());
     ERR_clear_error();
-    return n > 0 ? 0 : load_error(errbuf, no_cert_text(f));
+    return p->leaf != NULL ? 0 : load_error(errbuf, no_cert_text(f));
 }
 
 static const char *no_key_text(const struct wp_tls_file *f)
@@ -92,20 +99,43 @@ static const char *no_key_text(const struct wp_tls_file *f)
     return "tls: failed to parse private key";
 }
 
-static int load_key(SSL_CTX *ctx, const struct wp_tls_file *f, char errbuf[WP_TLS_ERR_MAX])
+static int load_key(struct wp_openssl_pair *p, const struct wp_tls_file *f,
+                    char errbuf[WP_TLS_ERR_MAX])
 {
     BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
-    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
-    int ok;
 
+    p->key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
     BIO_free(bio);
-    if (key == NULL)
+    if (p->key == NULL)
         return load_error(errbuf, no_key_text(f));
-    ok = SSL_CTX_use_PrivateKey(ctx, key);
-    EVP_PKEY_free(key);
-    if (ok != 1 || SSL_CTX_check_private_key(ctx) != 1)
+    if (p->leaf != NULL && X509_check_private_key(p->leaf, p->key) != 1)
         return load_error(errbuf, "tls: private key does not match public key");
     return 0;
+}
+
+/* The next pair of the material. */
+static int load_pair(const struct wp_tls_file *cert, const struct wp_tls_file *key,
+                     struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
+{
+    struct wp_openssl_material *o = m->impl;
+    struct wp_openssl_pair *p = &o->pairs[o->n_pairs++];
+    int r = 0;
+
+    if (cert->data != NULL)
+        r = load_chain(p, cert, m, errbuf);
+    if (r == 0 && key->data != NULL)
+        r = load_key(p, key, errbuf);
+    return r;
+}
+
+void wp_openssl_pair_done(struct wp_openssl_pair *p)
+{
+    X509_free(p->leaf);
+    sk_X509_pop_free(p->chain, X509_free);
+    EVP_PKEY_free(p->key);
+    for (unsigned i = 0; i < p->n_names; i++)
+        free(p->names[i]);
+    free(p->names);
 }
 
 /* Every certificate of the file is an anchor, also one that is not self-signed (as in Go). */
@@ -148,14 +178,17 @@ static bool needs_roots(const struct wp_tls_policy *p)
 int wp_openssl_load(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
                     struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
 {
-    int r = 0;
+    const struct wp_openssl_pair *first = ((struct wp_openssl_material *)m->impl)->pairs;
+    int r;
 
     if (p->server && (f->cert.data == NULL || f->key.data == NULL))
         return load_error(errbuf, "no certificate or key given");
-    if (f->cert.data != NULL)
-        r = load_chain(ctx, &f->cert, m, errbuf);
-    if (r == 0 && f->key.data != NULL)
-        r = load_key(ctx, &f->key, errbuf);
+    r = load_pair(&f->cert, &f->key, m, errbuf);
+    for (unsigned i = 0; r == 0 && i < f->n_more; i++)
+        r = load_pair(&f->more[i].cert, &f->more[i].key, m, errbuf);
+    if (r == 0 && first->leaf != NULL &&
+        SSL_CTX_use_cert_and_key(ctx, first->leaf, first->key, first->chain, 1) != 1)
+        return load_error(errbuf, wp_openssl_reason());
     if (r == 0 && f->ca.data != NULL)
         return load_roots(ctx, p->server, &f->ca, m, errbuf);
     if (r == 0 && needs_roots(p) && SSL_CTX_set_default_verify_paths(ctx) != 1) {

@@ -8,8 +8,20 @@ struct wp_openssl_session {
     char *name;
     SSL_SESSION *session;
 };
+/* One certificate with its chain and key. */
+struct wp_openssl_pair {
+    X509 *leaf;
+    STACK_OF(X509) *chain; /* without the leaf, or NULL */
+    EVP_PKEY *key;         /* NULL: a client's certificate alone */
+    char **names;          /* what it is for: lower case, maybe a wildcard in front */
+    unsigned n_names;
+};
 struct wp_openssl_material {
     SSL_CTX *ctx;
+    struct wp_openssl_pair pairs[1 + WP_TLS_MORE]; /* servers: read by openssl_select.c */
+    unsigned n_pairs;
+    uint32_t usual; /* pairs for other names and for none, a bit each */
+    const char *ocsp_lacks; /* why the response is not stapled, or NULL */
     enum wp_tls_auth client_auth;
     int keylog_fd; /* -1: none */
     uint8_t *ocsp; /* DER to staple, or NULL */
@@ -22,15 +34,20 @@ struct wp_openssl_material {
 
 /* The newest error of this thread as static text; clears the queue. Never NULL. */
 const char *wp_openssl_reason(void);
-/* openssl_cert.c: certificates, key, roots into the SSL_CTX; chain_id and ca_id. */
+/* openssl_cert.c: certificates and keys into the pairs, the first one and the roots into the
+ * SSL_CTX; chain_id and ca_id. */
 int wp_openssl_load(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
                     struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
+void wp_openssl_pair_done(struct wp_openssl_pair *p);
+/* openssl_select.c: which pair for whom. After wp_openssl_load. */
+int wp_openssl_select(struct wp_openssl_material *o, bool strict_sni) WP_MUSTCHECK;
 /* openssl_ticket.c */
 int wp_openssl_tickets(SSL_CTX *ctx, const struct wp_tls_policy *p,
                        const struct wp_tls_material *m);
 void wp_openssl_rotate(void);
-/* openssl_ocsp.c: an unusable response is not stapled, which is never fatal. */
-void wp_openssl_ocsp(struct wp_openssl_material *o, const struct wp_tls_file *f);
+/* openssl_ocsp.c: an unusable response is not stapled, which is never fatal; `lacks` says why. */
+const char *wp_openssl_warning(const struct wp_tls_material *m);
+void wp_openssl_ocsp(struct wp_tls_material *m, const struct wp_tls_file *f);
 /* openssl_client.c */
 void wp_openssl_client_sessions(SSL_CTX *ctx);
 void wp_openssl_client_done(struct wp_openssl_material *o);

@@ -12,8 +12,13 @@ struct wp_tls_file {
     uint8_t *data;
     size_t len;
 };
+struct wp_tls_pair_files {
+    struct wp_tls_file cert, key;
+};
 struct wp_tls_files {
     struct wp_tls_file cert, key, ca, ocsp;
+    struct wp_tls_pair_files more[WP_TLS_MORE];
+    unsigned n_more;
     uint64_t hash; /* of all contents: tells whether anything changed */
 };
 /* errbuf: "open PATH: no such file or directory", with the wording of the failing role before. */
@@ -22,9 +27,11 @@ void wp_tls_files_done(struct wp_tls_files *f);
 
 /* What a context is made with: policy and paths, one of the two kinds. */
 struct wp_tls_policy {
-    bool server, insecure;
+    bool server, insecure, strict_sni;
     enum wp_tls_auth client_auth;
     char *cert_file, *key_file, *ca_file, *alpn, *keylog_file, *ocsp_file;
+    char *more[WP_TLS_MORE][2]; /* certificate, key */
+    unsigned n_more;
 };
 
 /* Keys and certificates ready for use. Shared by connections and the context. */
@@ -45,7 +52,8 @@ struct wp_tls_ctx {
     struct wp_tls_policy policy;
     pthread_mutex_t lock; /* of material, held for the length of a refcount step */
     struct wp_tls_material *material;
-    uint64_t bad_hash; /* contents last found bad: told once */
+    uint64_t bad_hash;   /* contents last found bad: told once */
+    const char *warned; /* likewise */
 };
 
 struct wp_tls_conn {
@@ -65,6 +73,7 @@ struct wp_tls_provider {
     int (*material_new)(const struct wp_tls_policy *p, const struct wp_tls_files *f,
                         struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
     void (*material_free)(struct wp_tls_material *m);
+    const char *(*warning)(const struct wp_tls_material *m); /* static text, or NULL */
     int (*conn_new)(struct wp_tls_conn *c, const struct wp_tls_policy *p, const char *server_name);
     void (*conn_free)(struct wp_tls_conn *c);
     int (*handshake)(struct wp_tls_conn *c);

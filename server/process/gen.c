@@ -104,6 +104,15 @@ static int start_one(struct wp_gen *gen, const struct wp_env *services,
     return r;
 }
 
+/* What is not as it should be but no reason to stop. */
+static void warn_tls(const struct wp_group *g)
+{
+    const char *why = g->tls != NULL ? wp_tls_ctx_warning(g->tls) : NULL;
+
+    if (why != NULL)
+        wp_log(WP_WARNING, "tls", "%s: %s: nothing is stapled", g->label, why);
+}
+
 int wp_gen_start(struct wp_gen *gen, const struct wp_env *services, const struct wp_gen *previous,
                  struct wp_conf_report *report)
 {
@@ -122,6 +131,8 @@ int wp_gen_start(struct wp_gen *gen, const struct wp_env *services, const struct
             }
         }
     }
+    for (unsigned i = 0; i < gen->n_groups; i++)
+        warn_tls(&gen->groups[i]);
     return 0;
 }
 
@@ -176,5 +187,6 @@ void wp_gen_refresh_tls(struct wp_gen *gen)
             wp_log(WP_ERROR, "tls", "Certificate files of %s changed but are not usable, keeping the old ones: %s",
                    g->label, why);
         }
+        warn_tls(g);
     }
 }

@@ -230,13 +230,21 @@ static int tls_of(const struct wp_group *g, const struct wp_block *b, struct wp_
         .client_auth = (enum wp_tls_auth)t->client_auth,
         .alpn = alpn_of(g->scheme),
         .keylog_file = t->keylog,
+        .ocsp_file = t->ocsp,
+        .n_more = t->n_more,
+        .strict_sni = t->strict_sni,
     };
+    struct wp_tls_pair more[WP_TLS_CERTIFICATES];
     char why[256];
     int r;
 
+    _Static_assert((int)WP_TLS_CERTIFICATES <= (int)WP_TLS_MORE, "a context takes them all");
     *ret = NULL;
     if (!t->set)
         return 0;
+    for (unsigned i = 0; i < t->n_more; i++)
+        more[i] = (struct wp_tls_pair){t->more[i][0], t->more[i][1]};
+    c.more = more;
     r = wp_tls_server_new(&c, why, ret);
     if (r < 0)
         return wp_conf_report_add(report, WP_CONF_PLAIN, "tls", b->file, b->line, "%s", why);

@@ -1,6 +1,5 @@
 """TLS and DoT: the transports table 17.3, row by row. Rows left out, with the unit test that stands for them where there is
-one: S08 and S11 (one certificate for each listener is what a Corefile can say), S17 (python's ssl cannot renegotiate),
-S19 (keys rotate every 12 hours) and S20: tests/unit/tls/test_tls.c; S41 (no directive names an OCSP file)."""
+one: S17 (python's ssl cannot renegotiate), S19 (keys rotate every 12 hours) and S20: tests/unit/tls/test_tls.c."""
 import shutil
 import signal
 import socket
@@ -118,6 +117,119 @@ def test_default_certificate(w, row, sni):
     with connect(w, sni=sni) as s:
         assert b"ns.waypost.test" in s.getpeercert(binary_form=True)
         assert wire.sections(ask(s))[0] == WWW
+
+
+# --- several certificates ---------------------------------------------------------------------------------------
+
+FIRST, RSA, SECOND, WILD = "ns.waypost.test", "rsa/ns.waypost.test", "second.example", "*.wild.example"
+
+
+def with_more(*options):
+    """The first one has a P-256 key; its name has one with an RSA key as well."""
+    files = [pki.cert(SECOND), pki.cert(FIRST, rsa=True), pki.cert(WILD)]
+    return "tls %s %s {\n%s\n}" % (*pki.cert(FIRST), "\n".join([f"certificate {c} {k}" for c, k in files] + list(options)))
+
+
+@pytest.fixture(scope="module")
+def several():
+    """Default and strict."""
+    with Waypost(corefile(with_more()), files=FILES) as one, Waypost(corefile(with_more("strict_sni")), files=FILES) as two:
+        yield {"default": one, "strict": two}
+
+
+def shown(server, sni=None, **how):
+    """Subject and kind of key of the certificate that a client is shown, by openssl(1): python cannot limit what it verifies."""
+    args = ["openssl", "s_client", "-connect", "127.0.0.1:%d" % server.port["tls"], "-showcerts", "-tlsextdebug"]
+    args += ["-servername", sni] if sni else ["-noservername"]
+    for name, value in how.items():
+        args += ["-" + name] + ([value] if value else [])
+    out = subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    text = out.stdout + out.stderr
+    if "BEGIN CERTIFICATE" not in text:
+        return "alert 112" if "unrecognized name" in text.lower() or "alert number 112" in text else text
+    name = text.split("subject=CN = ")[1].split("\n")[0]
+    return ("rsa/" if "Server public key is 2048 bit" in text else "") + name
+
+
+CHOICES = [
+    ("S08", "default", SECOND, {}, SECOND), ("S08-case", "default", "SECOND.Example", {}, SECOND),
+    ("S08-strict", "strict", SECOND, {}, SECOND), ("S08-tls12", "default", SECOND, {"tls1_2": None}, SECOND),
+    ("S08-wildcard", "default", "a.wild.example", {}, WILD), ("S08-first", "default", FIRST, {}, FIRST),
+    ("S09-two-labels", "default", "a.b.wild.example", {}, FIRST), ("S09-bare", "strict", "wild.example", {}, "alert 112"),
+    ("S09", "default", "unknown.example", {}, FIRST), ("S09-strict", "strict", "unknown.example", {}, "alert 112"),
+    ("S09-strict-tls12", "strict", "unknown.example", {"tls1_2": None}, "alert 112"),
+    ("S10-several", "default", None, {}, FIRST), ("S10-strict", "strict", None, {}, FIRST),
+    ("S11", "default", FIRST, {"sigalgs": "RSA-PSS+SHA256:RSA+SHA256"}, RSA),
+    ("S11-no-name", "default", None, {"sigalgs": "RSA-PSS+SHA256"}, RSA),
+    ("S11-tls12", "default", FIRST, {"tls1_2": None, "sigalgs": "RSA+SHA256"}, RSA),
+    ("S11-ecdsa", "strict", FIRST, {"sigalgs": "ECDSA+SHA256"}, FIRST),
+]
+
+
+@pytest.mark.parametrize("mode, sni, how, want", [pytest.param(*r[1:], id=r[0]) for r in CHOICES])
+def test_choice(several, mode, sni, how, want):
+    assert shown(several[mode], sni, **how) == want
+
+
+@pytest.mark.parametrize("row, sni", [("S08-answer", SECOND), ("S08-answer-wild", "x.wild.example")])
+def test_answer_under_another_certificate(several, row, sni):
+    ctx = context()
+    with connect(several["strict"], ctx, sni=sni) as s:
+        assert wire.sections(ask(s))[0] == WWW
+        session = s.session
+    with connect(several["strict"], ctx, sni=sni, session=session) as s:
+        assert s.session_reused and wire.sections(ask(s))[0] == WWW
+
+
+MORE_BAD = [
+    ("argument", "certificate x.pem", "Wrong argument count or unexpected line ending after 'x.pem'"),
+    ("strict", "strict_sni yes", "Wrong argument count or unexpected line ending after 'yes'"),
+    ("ocsp", "ocsp", "Wrong argument count or unexpected line ending after 'ocsp'"),
+    ("file", "certificate /none.pem /none.key", "could not load TLS cert: open /none.pem: no such file or directory"),
+    ("response", "ocsp /none.der", "could not load OCSP response: open /none.der: no such file or directory"),
+]
+
+
+@pytest.mark.parametrize("what, option, why", MORE_BAD, ids=[b[0] for b in MORE_BAD])
+def test_bad_option(what, option, why):
+    assert why in starts(corefile(with_more(option)))
+
+
+def test_too_many():
+    assert "more than 16 certificates" in starts(corefile(with_more(*["certificate %s %s" % pki.cert(SECOND)] * 13)))
+
+
+@pytest.mark.parametrize("row", ["S43-more"])
+def test_blocks_say_the_same(row):
+    assert "server certificates differ" in starts(corefile(with_more()) + corefile(tls_line(*pki.cert(FIRST)), zone="other.test"))
+    assert "server name policies differ" in starts(corefile(with_more()) + corefile(with_more("strict_sni"), zone="other.test"))
+
+
+def staple(server):
+    out = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % server.port["tls"], "-status"],
+                         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20).stdout
+    return "OCSP Response Status: successful" in out
+
+
+# one that is out of date: tests/unit/tls/test_tls_context.c
+STAPLES = [("S41", FIRST, None), ("S41-foreign", SECOND, "the OCSP response is for another certificate")]
+
+
+@pytest.mark.parametrize("row, name, warning", STAPLES, ids=[r[0] for r in STAPLES])
+def test_ocsp(row, name, warning):
+    line = "tls %s %s {\nocsp {dir}/ocsp.der\n}" % pki.cert(FIRST)
+    with Waypost(corefile(line), files={**FILES, "ocsp.der": pki.ocsp(name)}) as server:
+        assert staple(server) == (warning is None)
+        assert answered(server)
+        if warning:
+            assert f"[WARNING] plugin/tls: tls://:{server.port['tls']}: {warning}: nothing is stapled" in server.output()
+        else:
+            assert "[WARNING]" not in server.output()
+            with open(server.path("ocsp.der"), "wb") as f:
+                f.write(b"rubbish")
+            server.kill(signal.SIGUSR1)
+            wait_for(lambda: "the OCSP response cannot be read: nothing is stapled" in server.output())
+            assert not staple(server) and answered(server)
 
 
 @pytest.mark.parametrize("row, data", [("S12", wire.framed(wire.A)), ("S13", b"GET / HTTP/1.0\r\n\r\n")])

@@ -16,7 +16,10 @@ def _openssl(*args):
     subprocess.run(["openssl", *args], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def _key(name):
+def _key(name, rsa=False):
+    if rsa:
+        _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", path(name + ".key"))
+        return
     _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path(name + ".key"))
 
 
@@ -34,13 +37,15 @@ def _ca(name):
 
 
 @functools.lru_cache(maxsize=None)
-def cert(name, issuer="ca", usage="serverAuth", days=30):
-    """(certificate, key) signed by the CA."""
+def cert(name, issuer="ca", usage="serverAuth", days=30, rsa=False):
+    """(certificate, key) signed by the CA; the key is of P-256 unless said."""
     ca(issuer)
-    _key(name)
-    _openssl("req", "-new", "-key", path(name + ".key"), "-subj", f"/CN={name}", "-out", path(name + ".csr"))
+    subject = name
+    name = ("rsa-" if rsa else "") + name.replace("*", "star")
+    _key(name, rsa)
+    _openssl("req", "-new", "-key", path(name + ".key"), "-subj", f"/CN={subject}", "-out", path(name + ".csr"))
     with open(path(name + ".ext"), "w") as f:
-        f.write(f"basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\nsubjectAltName=DNS:{name},IP:127.0.0.1\n")
+        f.write(f"basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\nsubjectAltName=DNS:{subject},IP:127.0.0.1\n")
     dates = ["-days", str(days)] if days > 0 else ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"]
     if days > 0:
         _openssl("x509", "-req", "-in", path(name + ".csr"), "-CA", path(issuer + ".pem"), "-CAkey",
@@ -64,3 +69,17 @@ def _past(name, issuer):
     _openssl("ca", "-batch", "-config", os.path.join(base, "conf"), "-in", path(name + ".csr"), "-cert",
              path(issuer + ".pem"), "-keyfile", path(issuer + ".key"), "-startdate", "20200101000000Z", "-enddate",
              "20200201000000Z", "-extfile", path(name + ".ext"), "-out", path(name + ".pem"), "-notext")
+
+
+def ocsp(name):
+    """A fresh OCSP response that calls the certificate good, as octets."""
+    pem, _ = cert(name)
+    serial = subprocess.run(["openssl", "x509", "-in", pem, "-noout", "-serial"], check=True, capture_output=True,
+                            text=True).stdout.strip().split("=")[1]
+    with open(path("index.txt"), "w") as f:
+        f.write(f"V\t300101000000Z\t\t{serial}\tunknown\t/CN={name}\n")
+    out = path("response.der")
+    _openssl("ocsp", "-index", path("index.txt"), "-rsigner", path("ca.pem"), "-rkey", path("ca.key"), "-CA", path("ca.pem"),
+             "-issuer", path("ca.pem"), "-cert", pem, "-ndays", "2", "-noverify", "-no_nonce", "-respout", out)
+    with open(out, "rb") as f:
+        return f.read()

@@ -22,11 +22,14 @@ enum { WP_UNSET = -1 };
 /* Client certificate modes: the transports table 6.1. */
 enum wp_client_auth { WP_AUTH_NONE, WP_AUTH_REQUEST, WP_AUTH_REQUIRE, WP_AUTH_VERIFY_IF_GIVEN, WP_AUTH_REQUIRE_AND_VERIFY };
 
+enum { WP_TLS_CERTIFICATES = 15 }; /* besides the first */
 struct wp_tls_settings {
-    bool set;
+    bool set, strict_sni;
     const char *cert, *key, *ca; /* paths; ca may be NULL */
     enum wp_client_auth client_auth;
-    const char *keylog;          /* path or NULL */
+    const char *keylog, *ocsp;   /* paths or NULL */
+    unsigned n_more;
+    const char *more[WP_TLS_CERTIFICATES][2]; /* paths of certificate and key */
 };
 
 enum wp_proxy_default { WP_PROXY_USE, WP_PROXY_IGNORE, WP_PROXY_REJECT, WP_PROXY_SKIP };

@@ -13,6 +13,10 @@ struct wp_tls_conn;
 
 enum wp_tls_auth { WP_TLS_AUTH_NONE, WP_TLS_AUTH_REQUEST, WP_TLS_AUTH_REQUIRE, WP_TLS_AUTH_VERIFY_IF_GIVEN, WP_TLS_AUTH_REQUIRE_AND_VERIFY };
 
+enum { WP_TLS_MORE = 15 };
+struct wp_tls_pair {
+    const char *cert_file, *key_file;
+};
 /* Texts are copied. */
 struct wp_tls_server_config {
     const char *cert_file, *key_file, *ca_file; /* PEM; ca NULL: system roots */
@@ -20,7 +24,12 @@ struct wp_tls_server_config {
     const char *alpn;    /* server's order, comma separated: "h2,http/1.1"; NULL: no ALPN.
                             A client that offers only others gets alert 120 */
     const char *keylog_file; /* NSS key log, appended, mode 0600 */
-    const char *ocsp_file;   /* DER response to staple while it is fresh */
+    const char *ocsp_file;   /* DER response to staple to the first certificate while it is fresh */
+    /* Further certificates: those for the name that the client asks for (SNI) are offered, of each
+     * kind of key the first. Other names, and none, get those for the first one's name. */
+    const struct wp_tls_pair *more;
+    unsigned n_more;
+    bool strict_sni; /* other names get alert 112 instead */
 };
 struct wp_tls_client_config {
     const char *cert_file, *key_file, *ca_file; /* NULL: none, none, system roots */
@@ -42,6 +51,9 @@ void wp_tls_ctx_unref(struct wp_tls_ctx *ctx);
  * material is bad, the old one stays, the reason is in errbuf. Any one thread at a time, not a
  * worker; connections go on. */
 int wp_tls_ctx_refresh(struct wp_tls_ctx *ctx, char errbuf[WP_TLS_ERR_MAX]);
+/* What the material in use lacks (static text), told once; NULL: nothing, or nothing new. One
+ * thread at a time, as refresh. */
+const char *wp_tls_ctx_warning(struct wp_tls_ctx *ctx);
 /* Same material and policy? why: static text of the first difference (the REASON texts of
  * the Corefile rules 4.2), or NULL when equal. */
 const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_ctx *b);

@@ -69,6 +69,42 @@ static int parse_keylog(void *self, struct wp_setup *s, const struct wp_line *li
     return 0;
 }
 
+static int parse_certificate(void *self, struct wp_setup *s, const struct wp_line *line)
+{
+    struct wp_tls_settings *t = &s->block->set.tls;
+
+    (void)self;
+    if (line->n_words != 3)
+        return wp_setup_arg_error(s, line);
+    if (t->n_more == WP_TLS_CERTIFICATES)
+        return wp_setup_error(s, line, "more than %d certificates", WP_TLS_CERTIFICATES + 1);
+    for (unsigned i = 0; i < 2; i++) {
+        t->more[t->n_more][i] = wp_setup_path(s, line->words[i + 1]);
+        if (t->more[t->n_more][i] == NULL)
+            return -ENOMEM;
+    }
+    t->n_more++;
+    return 0;
+}
+
+static int parse_strict(void *self, struct wp_setup *s, const struct wp_line *line)
+{
+    (void)self;
+    if (line->n_words != 1)
+        return wp_setup_arg_error(s, line);
+    s->block->set.tls.strict_sni = true;
+    return 0;
+}
+
+static int parse_ocsp(void *self, struct wp_setup *s, const struct wp_line *line)
+{
+    (void)self;
+    if (line->n_words != 2)
+        return wp_setup_arg_error(s, line);
+    s->block->set.tls.ocsp = wp_setup_path(s, line->words[1]);
+    return s->block->set.tls.ocsp != NULL ? 0 : -ENOMEM;
+}
+
 static bool has_listener(const struct wp_block *b)
 {
     for (unsigned i = 0; i < b->n_keys; i++) {
@@ -78,23 +114,33 @@ static bool has_listener(const struct wp_block *b)
     return false;
 }
 
+static int check_file(struct wp_setup *s, const char *path, const char *said)
+{
+    if (path == NULL || access(path, R_OK) == 0)
+        return 0;
+    return wp_setup_fail(s, "%s: open %s: %s", said, path, wp_setup_errno(s, errno));
+}
+
 /* Where no listener loads the files, a wrong path is told here. */
 static int check(void *self, struct wp_setup *s)
 {
+    static const char no_cert[] = "could not load TLS cert";
     const struct wp_tls_settings *t = &s->block->set.tls;
-    const struct {
-        const char *path, *said;
-    } files[] = {{t->cert, "could not load TLS cert"},
-                 {t->key, "could not load TLS cert"},
-                 {t->ca, "error reading CA"}};
+    int r;
 
     (void)self;
-    for (size_t i = 0; !has_listener(s->block) && i < WP_COUNT(files); i++) {
-        if (files[i].path != NULL && access(files[i].path, R_OK) < 0)
-            return wp_setup_fail(s, "%s: open %s: %s", files[i].said, files[i].path,
-                                 wp_setup_errno(s, errno));
-    }
-    return 0;
+    if (has_listener(s->block))
+        return 0;
+    r = check_file(s, t->cert, no_cert);
+    if (r == 0)
+        r = check_file(s, t->key, no_cert);
+    if (r == 0)
+        r = check_file(s, t->ca, "error reading CA");
+    for (unsigned i = 0; r == 0 && i < 2 * t->n_more; i++)
+        r = check_file(s, t->more[i / 2][i % 2], no_cert);
+    if (r == 0)
+        r = check_file(s, t->ocsp, "could not load OCSP response");
+    return r;
 }
 
 /* Who is asking, for `view`, `log` and what else reads metadata. */
@@ -115,6 +161,18 @@ static const struct wp_option tls_options[] = {
      .kind = WP_OPT_CALL,
      .parse = parse_auth,
      .help = "nocert|request|require|verify_if_given|require_and_verify; nocert"},
+    {.name = "certificate",
+     .kind = WP_OPT_CALL,
+     .parse = parse_certificate,
+     .help = "CERT KEY: one more, for the names in it; up to 15 times"},
+    {.name = "strict_sni",
+     .kind = WP_OPT_CALL,
+     .parse = parse_strict,
+     .help = "refuse clients that ask for a name of no certificate"},
+    {.name = "ocsp",
+     .kind = WP_OPT_CALL,
+     .parse = parse_ocsp,
+     .help = "file of the OCSP response to staple to the first certificate"},
     {.name = "keylog",
      .kind = WP_OPT_CALL,
      .parse = parse_keylog,

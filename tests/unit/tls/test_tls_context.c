@@ -267,9 +267,9 @@ static void test_client(void)
 }
 
 /* S41: stapled while fresh and asked for. An old or broken response is left out, nothing fails. */
-static void write_ocsp(const char *name, long until_s)
+static void write_ocsp(const char *name, const struct cert *of, long until_s)
 {
-    OCSP_CERTID *id = OCSP_cert_to_id(NULL, server.x, ca.x);
+    OCSP_CERTID *id = OCSP_cert_to_id(NULL, of->x, ca.x);
     OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
     ASN1_TIME *from = X509_gmtime_adj(NULL, -86400), *until = X509_gmtime_adj(NULL, until_s);
     OCSP_RESPONSE *resp;
@@ -298,18 +298,21 @@ static void write_ocsp(const char *name, long until_s)
 static const struct {
     const char *what, *file;
     bool asks, stapled;
+    const char *warning;
 } staples[] = {
-    {"fresh, asked for", "fresh.ocsp", true, true},
-    {"fresh, not asked for", "fresh.ocsp", false, false},
-    {"old", "old.ocsp", true, false},
-    {"rubbish", "rubbish.pem", true, false},
-    {"none", NULL, true, false},
+    {"S41 fresh, asked for", "fresh.ocsp", true, true, NULL},
+    {"S41 fresh, not asked for", "fresh.ocsp", false, false, NULL},
+    {"S41 old", "old.ocsp", true, false, "the OCSP response is out of date"},
+    {"S41 another's", "foreign.ocsp", true, false, "the OCSP response is for another certificate"},
+    {"S41 rubbish", "rubbish.pem", true, false, "the OCSP response cannot be read"},
+    {"S41 none", NULL, true, false, NULL},
 };
 
 static void test_ocsp(void)
 {
-    write_ocsp("fresh.ocsp", 3600);
-    write_ocsp("old.ocsp", -3600);
+    write_ocsp("fresh.ocsp", &server, 3600);
+    write_ocsp("old.ocsp", &server, -3600);
+    write_ocsp("foreign.ocsp", &server2, 3600);
     for (size_t i = 0; i < COUNT(staples); i++) {
         struct wp_tls_server_config c = {
             .cert_file = cert_path("cert.pem"),
@@ -319,10 +322,15 @@ static void test_ocsp(void)
         struct wp_tls_conn *conn;
         struct wp_tls_ctx *ctx;
         char why[WP_TLS_ERR_MAX];
+        const char *warning;
         const uint8_t *got;
         struct peer p;
 
         assert_int_equal(wp_tls_server_new(&c, why, &ctx), 0);
+        warning = wp_tls_ctx_warning(ctx);
+        CHECK_AT(staples[i].what, (warning == NULL) == (staples[i].warning == NULL));
+        CHECK_AT(staples[i].what, warning == NULL || strcmp(warning, staples[i].warning) == 0);
+        CHECK_AT(staples[i].what, wp_tls_ctx_warning(ctx) == NULL); /* told once */
         assert_int_equal(wp_tls_conn_new(ctx, NULL, &conn), 0);
         peer_new(&p, &(struct peer_setup){.status = staples[i].asks});
         CHECK_AT(staples[i].what, pump(&p, conn, 0) == 1 && p.ready);
