@@ -208,8 +208,11 @@ int forward_from(struct forward *f, struct forward_stanza *st, struct wp_query *
 {
     (void)f;
     for (; st != NULL; st = st->next) {
-        if (is_responsible(st, q))
-            return admit(st, q);
+        if (is_responsible(st, q)) {
+            int r = forward_special(st, q);
+
+            return r == WP_STEP_NEXT ? admit(st, q) : r;
+        }
     }
     return WP_STEP_NEXT;
 }

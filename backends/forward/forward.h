@@ -115,6 +115,10 @@ int forward_resolve(const char *name, const struct wp_addr *resolvers, unsigned 
  * number, or a negative error. */
 int forward_resolv_conf(const char *path, struct wp_addr *ret, unsigned max);
 
+/* --- special.c ----------------------------------------------------------------------------- */
+/* Answers a name that no upstream is to be asked for; NEXT: it is none. */
+int forward_special(const struct forward_stanza *st, struct wp_query *q);
+
 /* --- flight.c: asking ---------------------------------------------------------------------- */
 int forward_workers_new(struct forward *f); /* flights.c */
 void forward_workers_free(struct forward *f);

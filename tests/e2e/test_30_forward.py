@@ -585,3 +585,46 @@ def test_reload_keeps_answering():
             w.kill(signal.SIGUSR1)
             wait_for(lambda: w.output().count("Reloading complete") == i + 1)
         assert wire.rcode(ask(w, how=wire.tcp)) == 0
+
+
+# --- names that no upstream is asked for -----------------------------------------------------
+
+SPECIAL = [
+    ("U62-localhost", "localhost", "A", 0, {"localhost. A 127.0.0.1"}),
+    ("U62-below", "a.LocalHost", "AAAA", 0, {"a.localhost. AAAA ::1"}),
+    ("U62-nodata", "localhost", "TXT", 0, set()),
+    ("U62-invalid", "x.invalid", "A", NXDOMAIN, set()),
+    ("U62-onion", "x.onion", "A", NXDOMAIN, set()),
+    ("D02", "_dns.resolver.arpa", "SVCB", 0, set()),
+    ("D03", "resolver.arpa", "A", 0, set()),
+    ("D04", "x.resolver.arpa", "A", 0, set()),
+]
+
+
+@pytest.fixture(scope="module")
+def special():
+    with Resolver() as up, waypost(f"forward . 127.0.0.1:{up.port}") as w:
+        yield up, w
+
+
+@pytest.mark.parametrize("row, qname, qtype, rcode, answer", SPECIAL, ids=[r[0] for r in SPECIAL])
+def test_special_name(special, row, qname, qtype, rcode, answer):
+    up, w = special
+    r = ask(w, qname, qtype)
+    assert wire.rcode(r) == rcode and wire.sections(r)[0] == answer and r[2] & 4 and r[3] & 0x80
+    assert bool(wire.sections(r)[1]) == (not answer)  # a SOA, to remember the denial by
+    assert not up.asked
+
+
+@pytest.mark.parametrize("row, qname", [("U62-longer", "notlocalhost"), ("U62-inside", "invalid.example"), ("U62-test", "x.test"),
+                                        ("U62-home", "x.home.arpa")])
+def test_ordinary_name(row, qname):
+    with Resolver() as up, waypost(f"forward . 127.0.0.1:{up.port}") as w:
+        assert wire.rcode(ask(w, qname)) == 0 and len(up.asked) == 1
+
+
+@pytest.mark.parametrize("row, zone, body", [("U62-from", ".", "forward invalid 127.0.0.1:%d"), ("U62-zone", "x.invalid", "forward . 127.0.0.1:%d"),
+                                             ("U62-class", ".", "forward . 127.0.0.1:%d")])
+def test_special_name_that_is_asked_for(row, zone, body):
+    with Resolver() as up, Waypost("%s:{dns} {\n%s\n}\n" % (zone, body % up.port)) as w:
+        assert wire.rcode(ask(w, "x.invalid", **({"qclass": 3} if row == "U62-class" else {}))) == 0 and len(up.asked) == 1
