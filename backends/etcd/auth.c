@@ -14,8 +14,7 @@ static void authenticated(void *arg, int status, const char *message, const uint
     const Etcd__AuthenticateResponse *r;
 
     m->call = NULL;
-    if (status == WP_GRPC_FAILED_PRECONDITION &&
-        strstr(message, "authentication is not enabled") != NULL) {
+    if (wp_etcd_is_auth_off(status, message)) {
         m->no_auth = true;
         wp_log(WP_INFO, "etcd", "%s: authentication is not enabled, going on without",
                wp_etcd_endpoint_text(m));

@@ -22,6 +22,23 @@ static bool uses_tls(const struct etcd *p)
            (p->endpoints[0].scheme == WP_ETCD_EITHER && p->tls.given);
 }
 
+void etcd_source(const struct etcd *p, struct wp_etcd_source *ret)
+{
+    *ret = (struct wp_etcd_source){
+        .prefix = p->prefix,
+        .endpoints = p->endpoints,
+        .n_endpoints = p->n_endpoints,
+        .tls = uses_tls(p),
+        .user = p->user,
+        .password = p->password,
+    };
+    if (ret->tls) {
+        ret->ca_file = p->tls.ca;
+        ret->cert_file = p->tls.cert;
+        ret->key_file = p->tls.key;
+    }
+}
+
 /* A zone inside another one of this directive needs no range of its own: the shortest that
  * holds it. */
 static unsigned outermost(const struct etcd *p, unsigned i)
@@ -37,25 +54,14 @@ static unsigned outermost(const struct etcd *p, unsigned i)
 
 static int get_range(struct etcd *p, struct wp_env *env, unsigned i)
 {
-    struct wp_etcd_source src = {
-        .prefix = p->prefix,
-        .endpoints = p->endpoints,
-        .n_endpoints = p->n_endpoints,
-        .tls = uses_tls(p),
-        .user = p->user,
-        .password = p->password,
-    };
     const uint8_t *zone = p->zones.zone[outermost(p, i)];
+    struct wp_etcd_source src;
     struct wp_etcd_path path;
     struct wp_qname q;
     char why[256] = "out of memory";
     int r;
 
-    if (src.tls) {
-        src.ca_file = p->tls.ca;
-        src.cert_file = p->tls.cert;
-        src.key_file = p->tls.key;
-    }
+    etcd_source(p, &src);
     if (wp_qname_set(&q, zone, wp_name_size(zone)) < 0)
         return wp_env_fail(env, "bad zone");
     wp_etcd_path_set(&path, &q);

@@ -27,6 +27,8 @@ struct etcd {
 };
 
 extern const struct wp_option etcd_options[];
+/* The cluster that the lines name. */
+void etcd_source(const struct etcd *p, struct wp_etcd_source *ret);
 /* Defaults, what lines say together, TLS files. */
 int etcd_check(void *self, struct wp_setup *s);
 int etcd_serve(void *self, struct wp_query *q);

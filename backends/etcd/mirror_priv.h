@@ -4,7 +4,7 @@
 #pragma once
 #include <pthread.h>
 #include "backends/common/backoff.h"
-#include "backends/common/grpc_client.h"
+#include "backends/etcd/channel.h"
 #include "backends/etcd/lease.h"
 #include "backends/etcd/mirror.h"
 #include "etcd.pb-c.h"
@@ -13,14 +13,10 @@
 #include "waypost/plugin/metric.h"
 
 enum {
-    WP_ETCD_CONNECT_MS = 2000,
-    WP_ETCD_CALL_MS = 5000,
     WP_ETCD_PAGE_MS = 20000,
     WP_ETCD_ACK_MS = 5000,       /* for all watches to be created */
     WP_ETCD_PROGRESS_MS = 15000, /* a silent stream is asked for a sign of life, */
     WP_ETCD_SILENCE_MS = 15000,  /* and given up this long after */
-    WP_ETCD_KEEPALIVE_MS = 10000,
-    WP_ETCD_KEEPALIVE_TIMEOUT_MS = 5000,
     WP_ETCD_BACKOFF_FIRST_MS = 100,
     WP_ETCD_BACKOFF_MOST_MS = 5000,
     WP_ETCD_REFUSED_MS = 30000, /* no endpoint will help: credentials, permissions */
@@ -238,7 +234,6 @@ void wp_etcd_stats_drop(struct wp_etcd_mirror *m);
 void wp_etcd_stats_server(struct wp_etcd_mirror *m, unsigned at);
 void wp_etcd_stats_update(struct wp_etcd_mirror *m);
 void wp_etcd_stats_error(struct wp_etcd_mirror *m, int status);
-const char *wp_etcd_status_text(int status);
 const char *wp_etcd_endpoint_text(const struct wp_etcd_mirror *m);
 const char *wp_etcd_reason_text(enum wp_etcd_reason reason);
 

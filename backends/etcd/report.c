@@ -164,31 +164,6 @@ void wp_etcd_stats_error(struct wp_etcd_mirror *m, int status)
         WP_METRIC_SHARED, 1);
 }
 
-const char *wp_etcd_status_text(int status)
-{
-    static const char *const texts[WP_GRPC_STATUSES] = {
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    };
-
-    return status >= 0 && status < WP_GRPC_STATUSES ? texts[status] : "UNKNOWN";
-}
-
 const char *wp_etcd_endpoint_text(const struct wp_etcd_mirror *m)
 {
     return m->src.endpoints[m->at].text;

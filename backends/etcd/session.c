@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "backends/etcd/mirror_priv.h"
-#include "backends/etcd/pem.h"
 #include "waypost/plugin/change.h"
 
 static void close_session(struct wp_etcd_mirror *m)
@@ -190,10 +189,7 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
 
 void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
 {
-    bool is_token = status == WP_GRPC_UNAUTHENTICATED ||
-                    strstr(message, "invalid auth token") != NULL ||
-                    strstr(message, "user name is empty") != NULL ||
-                    strstr(message, "revision of auth store is old") != NULL;
+    bool is_token = wp_etcd_is_token_refused(status, message);
 
     if (is_token && m->src.user == NULL)
         wp_log(WP_ERROR, "etcd",
@@ -216,23 +212,6 @@ void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, 
 /* --- the session --------------------------------------------------------------------------------
  */
 
-static struct wp_grpc_channel *open_channel(struct wp_etcd_mirror *m, const struct wp_etcd_pem *pem)
-{
-    struct wp_grpc_channel_config c = {
-        .target = m->src.endpoints[m->at].target,
-        .tls = m->src.tls,
-        .ca_pem = pem->ca,
-        .cert_pem = pem->cert,
-        .key_pem = pem->key,
-        .connect_timeout_ms = WP_ETCD_CONNECT_MS,
-        .keepalive_ms = WP_ETCD_KEEPALIVE_MS,
-        .keepalive_timeout_ms = WP_ETCD_KEEPALIVE_TIMEOUT_MS,
-        .max_receive = WP_ETCD_MESSAGE_MAX,
-    };
-
-    return m->g->channel_new(&c);
-}
-
 /* Two connections: a large listing must not hold up events. TLS files are read each time, so new
  * ones count from the next connection on. False: the session has failed. */
 static bool connect_endpoint(struct wp_etcd_mirror *m)
@@ -245,8 +224,8 @@ static bool connect_endpoint(struct wp_etcd_mirror *m)
         wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "tls");
         return false;
     }
-    m->channel = open_channel(m, &pem);
-    m->watch_channel = open_channel(m, &pem);
+    m->channel = wp_etcd_channel_new(m->g, &m->src, m->at, &pem);
+    m->watch_channel = wp_etcd_channel_new(m->g, &m->src, m->at, &pem);
     wp_etcd_pem_done(&pem);
     if (m->channel == NULL || m->watch_channel == NULL) {
         wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "connect");

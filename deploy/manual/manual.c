@@ -1,9 +1,10 @@
-/* manual SOURCE TEMPLATE: the manual page. In the template a line "@DIRECTIVES@" stands for what the
- * option tables of the build say: the page cannot tell of an option that is not there, nor
- * forget one. */
+/* manual SOURCE TEMPLATE: the manual page. In the template the lines "@DIRECTIVES@", "@COMMANDS@" and
+ * "@SYNOPSIS@" stand for what the option tables of the build say: the page cannot tell of an
+ * option that is not there, nor forget one. */
 #include <stdio.h>
 #include <string.h>
 
+#include "waypost/plugin/command.h"
 #include "waypost/plugin/plugin.h"
 
 /* Text in a macro's line: no escapes, no control line. */
@@ -104,6 +105,82 @@ static void put_directive(const char *source, const struct wp_plugin *p)
     }
 }
 
+/* --- commands ------------------------------------------------------------------------------------ */
+
+static void put_args(const struct wp_arg *args)
+{
+    for (; args != NULL && args->name != NULL; args++) {
+        fputs(".It Fl Fl ", stdout);
+        put_text(args->name);
+        if (args->value != NULL)
+            printf(" Ar %s", args->value);
+        putchar('\n');
+        put_text(args->help);
+        if (args->kind == WP_ARG_WORDS)
+            fputs("; may be given several times", stdout);
+        if (args->def != NULL) {
+            fputs("; ", stdout);
+            put_text(args->def);
+        }
+        putchar('\n');
+    }
+}
+
+static void put_command(const struct wp_command *c)
+{
+    printf(".Ss waypost %s\n.Nm waypost\n.Cm %s\n.Op Ar OPTIONS\n.Ar ", c->name, c->name);
+    put_text(c->words);
+    if (c->takes_command)
+        fputs("\n.Op Fl Fl Ar COMMAND...", stdout);
+    puts("\n.Pp");
+    put_text(c->summary);
+    puts(".");
+    if (c->text != NULL) {
+        put_text(c->text);
+        putchar('\n');
+    }
+    puts(".Bl -tag -width Ds -compact");
+    put_args(c->args);
+    put_args(c->shared);
+    if (c->takes_conf)
+        puts(".It Fl conf Ar FILE\nA Corefile that says the same");
+    puts(".El\n.Pp\nExit status:\n.Bl -tag -width Ds -compact");
+    for (const struct wp_exit *e = c->exits; e->means != NULL; e++) {
+        e->code < 0 ? printf(".It else\n") : printf(".It %d\n", e->code);
+        put_text(e->means);
+        putchar('\n');
+    }
+    puts(".El");
+}
+
+static void put_synopsis(const struct wp_command *c)
+{
+    printf(".Nm\n.Cm %s\n.Op Ar OPTIONS\n.Ar ", c->name);
+    put_text(c->words);
+    puts(c->takes_command ? "\n.Op Fl Fl Ar COMMAND..." : "");
+}
+
+static void each_command(void (*put)(const struct wp_command *c))
+{
+    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++) {
+        for (const struct wp_command *const *c = (*p)->commands; c != NULL && *c != NULL; c++)
+            put(*c);
+    }
+}
+
+static void put_line(const char *source, const char *line)
+{
+    if (strcmp(line, "@COMMANDS@\n") == 0)
+        each_command(put_command);
+    else if (strcmp(line, "@SYNOPSIS@\n") == 0)
+        each_command(put_synopsis);
+    else if (strcmp(line, "@DIRECTIVES@\n") != 0)
+        fputs(line, stdout);
+    else
+        for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++)
+            put_directive(source, *p);
+}
+
 int main(int argc, char **argv)
 {
     FILE *in = argc == 3 ? fopen(argv[2], "re") : NULL;
@@ -113,14 +190,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "manual SOURCE TEMPLATE\n");
         return 2;
     }
-    while (fgets(line, sizeof(line), in) != NULL) {
-        if (strcmp(line, "@DIRECTIVES@\n") != 0) {
-            fputs(line, stdout);
-            continue;
-        }
-        for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++)
-            put_directive(argv[1], *p);
-    }
+    while (fgets(line, sizeof(line), in) != NULL)
+        put_line(argv[1], line);
     fclose(in);
     return fflush(stdout) == 0 ? 0 : 1;
 }

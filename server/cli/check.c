@@ -69,29 +69,37 @@ static void print(struct wp_conf_report *r, int err)
         fprintf(stderr, "%u more errors\n", r->n - n);
 }
 
-static int check(const struct wp_cli *cli)
+int cli_load(const struct wp_cli *cli, struct wp_conf_source *ret_source, struct wp_gen **ret,
+             char **ret_text)
 {
-    struct wp_conf_source source;
     struct wp_conf_report report;
     struct wp_arena arena;
-    struct wp_gen *gen = NULL;
-    char *text = NULL;
     size_t len;
-    int r = wp_cli_source(cli, &source, &text, &len);
+    int r = wp_cli_source(cli, ret_source, ret_text, &len);
 
     if (r != 0)
         return r;
     wp_arena_init(&arena, REPORT_MAX);
     wp_conf_report_init(&report, &arena);
-    r = wp_gen_new(&source, text, len, true, 0, &report, &gen);
+    r = wp_gen_new(ret_source, *ret_text, len, true, 0, &report, ret);
     if (r < 0)
         print(&report, r);
-    else
+    wp_arena_done(&arena);
+    return r < 0 ? 1 : 0;
+}
+
+static int check(const struct wp_cli *cli)
+{
+    struct wp_conf_source source;
+    struct wp_gen *gen = NULL;
+    char *text = NULL;
+    int code = cli_load(cli, &source, &gen, &text);
+
+    if (code == 0)
         printf("%s: ok\n", source.path != NULL ? source.path : "built-in Corefile");
     wp_gen_free(gen);
-    wp_arena_done(&arena);
     free(text);
-    return r < 0 ? 1 : 0;
+    return code;
 }
 
 int wp_cli_check(int argc, char **argv)

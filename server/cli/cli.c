@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/cli/cli_priv.h"
+#include "server/cli/command_priv.h"
 #include "server/cli/flag_priv.h"
 #include "waypost/base/text.h"
 #include "waypost/server/log.h"
@@ -60,13 +61,45 @@ static int list_plugins(void)
     return 0;
 }
 
-static void usage(const char *program, const struct flag *flags, size_t n)
+static void usage(const char *program, const struct flag *flags, size_t n, FILE *out)
 {
-    fprintf(stderr, "Usage of %s:\n", program);
-    flag_usage(flags, n, stderr);
-    fprintf(stderr, "Commands:\n"
-                    "  check [-conf FILE] [-dns.port PORT]\n"
-                    "    \tTell every error of a Corefile, start nothing\n");
+    fprintf(out, "Usage of %s:\n", program);
+    flag_usage(flags, n, out);
+    fprintf(out, "Commands:\n"
+                 "  check [-conf FILE] [-dns.port PORT]\n"
+                 "    \tTell every error of a Corefile, start nothing\n");
+    command_list(out);
+    fprintf(out, "  help [COMMAND]\n"
+                 "    \tWhat a command does, its options and exit codes\n");
+}
+
+/* `COMMAND ...` and `help COMMAND`: their exit code. NO_COMMAND: the server's own flags follow. */
+enum { NO_COMMAND = -2 };
+static int run_command(int argc, char **argv)
+{
+    bool help = argc > 2 && strcmp(argv[1], "help") == 0;
+    const struct wp_plugin *plugin = NULL;
+    const struct wp_command *c;
+    int n;
+
+    argc -= help;
+    argv += help;
+    if (argc > 1 && strcmp(argv[1], "check") == 0) {
+        char *show[] = {argv[1], (char *)(uintptr_t) "-h", NULL};
+        return help ? wp_cli_check(2, show) : wp_cli_check(argc - 1, argv + 1);
+    }
+    c = command_find(argc, argv, &plugin, &n);
+    if (c != NULL && !help)
+        return command_run(plugin, c, argc - 1 - n, argv + 1 + n);
+    if (c != NULL && argc == 1 + n) {
+        command_help(c, stdout);
+        return 0;
+    }
+    if (!help && n == 0)
+        return NO_COMMAND;
+    fprintf(stderr, "waypost: %s%s%s: no such command\nSee: waypost help\n", argv[1],
+            argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+    return 2;
 }
 
 int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
@@ -86,16 +119,20 @@ int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
     };
     const char *untouched = cli.conf;
     enum flag_result r;
-    int rest;
+    int rest, code = run_command(argc, argv);
 
-    if (argc > 1 && strcmp(argv[1], "check") == 0)
-        return wp_cli_check(argc - 1, argv + 1);
+    if (code != NO_COMMAND)
+        return code;
+    if (argc == 2 && strcmp(argv[1], "help") == 0) {
+        usage(argv[0], flags, WP_COUNT(flags), stdout);
+        return 0;
+    }
     r = flag_read(flags, WP_COUNT(flags), argc, argv, &rest, stderr);
     if (r != FLAG_OK) {
         cli.conf = "Corefile";
         port = "53";
         format = "text";
-        usage(argc > 0 ? argv[0] : "waypost", flags, WP_COUNT(flags));
+        usage(argc > 0 ? argv[0] : "waypost", flags, WP_COUNT(flags), stderr);
         return r == FLAG_HELP ? 0 : 2;
     }
     if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {

@@ -18,6 +18,7 @@
 struct wp_setup;
 struct wp_env;
 struct wp_block;
+struct wp_command; /* waypost/plugin/command.h */
 
 /* --- what the Corefile gives a plugin ------------------------------------------------- */
 
@@ -197,6 +198,9 @@ struct wp_plugin {
     bool (*is_ready)(void *self);
     /* For `transfer` (AXFR): this instance holds exactly that zone. */
     bool (*has_zone)(void *self, const uint8_t *apex);
+
+    /* Sub-commands of the program; closed by NULL, or NULL. */
+    const struct wp_command *const *commands;
 };
 
 /* Every plugin of the build, in the one order; {NULL} at the end. */

@@ -12,7 +12,7 @@ struct wp_cli {
 };
 
 enum { WP_CLI_GO_ON = -1 };
-/* Read it, set the log's format, run what ends by itself (-version, -plugins, -h, `check`).
+/* Read it, set the log's format, run what ends by itself (-version, -plugins, -h, sub-commands).
  * @return WP_CLI_GO_ON: serve; else the exit code, everything has been said */
 int wp_cli_read(int argc, char **argv, struct wp_cli *ret);
 
