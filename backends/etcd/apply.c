@@ -11,9 +11,8 @@ enum {
     HOLD_SHARE = 10, /* a suspect data set with less than a tenth of the keys is held back */
 };
 
-/* The key below the prefix, if it lies in the range. */
-static const char *key_of(const struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r,
-                          const ProtobufCBinaryData *key, size_t *ret_len)
+const char *wp_etcd_apply_key(const struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r,
+                              const ProtobufCBinaryData *key, size_t *ret_len)
 {
     const struct wp_etcd_part *below = &r->parts[0], *self = &r->parts[1];
     size_t skip = strlen(m->src.prefix);
@@ -70,8 +69,10 @@ int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
                          const Etcd__KeyValue *kv)
 {
     size_t len;
-    const char *key = key_of(m, r, &kv->key, &len);
+    const char *key = wp_etcd_apply_key(m, r, &kv->key, &len);
 
+    if (!wp_etcd_is_revision(kv->mod_revision))
+        return WP_EMALFORMED;
     if (key == NULL)
         return 0; /* longer than any name; a listing gives nothing outside its range */
     if (!r->suspect && wp_etcd_tree_listed(r->r.tree, key, len, kv->mod_revision, kv->lease))
@@ -84,9 +85,9 @@ int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, c
     size_t len;
     const char *key;
 
-    if (e->kv == NULL)
-        return 0;
-    key = key_of(m, r, &e->kv->key, &len);
+    if (e->kv == NULL || !wp_etcd_is_revision(e->kv->mod_revision))
+        return WP_EMALFORMED;
+    key = wp_etcd_apply_key(m, r, &e->kv->key, &len);
     if (key == NULL) {
         if (wp_log_allow(&m->outside_limit, 1, 3600))
             wp_log(WP_WARNING, "etcd", "%s: event for a key outside the watched range, ignored",
@@ -111,6 +112,13 @@ static void reap(struct wp_grpc_timer *t)
         m->g->timer_set(t, m->g->now() + wp_etcd_ms(WP_ETCD_REAP_MS));
 }
 
+static void reap_later(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r)
+{
+    r->reap.fn = reap;
+    if (wp_etcd_tree_reap(r->r.tree) > 0 && !r->reap.is_set)
+        m->g->timer_set(&r->reap, m->g->now() + wp_etcd_ms(WP_ETCD_REAP_MS));
+}
+
 static void publish(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
                     struct wp_etcd_batch_size *ret)
 {
@@ -119,6 +127,7 @@ static void publish(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
     wp_etcd_tree_publish(r->r.tree, first, ret);
     r->published_once = true;
     r->published_keys = wp_etcd_tree_keys(r->r.tree);
+    r->published_octets = wp_etcd_tree_octets(r->r.tree);
     if (r->held) {
         r->held = false;
         m->g->timer_cancel(&r->hold);
@@ -127,10 +136,42 @@ static void publish(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
         atomic_store_explicit(&r->r.loaded, true, memory_order_release);
         wp_changed(wp_etcd_range_state_key(&r->r));
     }
-    r->reap.fn = reap;
-    if (wp_etcd_tree_reap(r->r.tree) > 0 && !r->reap.is_set)
-        m->g->timer_set(&r->reap, m->g->now() + wp_etcd_ms(WP_ETCD_REAP_MS));
+    reap_later(m, r);
     wp_etcd_stats_update(m);
+}
+
+/* A batch may replace all there is, so it may take as much again until it is whole. */
+static bool is_full(const struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r, bool whole)
+{
+    uint64_t max = atomic_load_explicit(&m->max_octets, memory_order_relaxed);
+    struct wp_etcd_batch_size size = wp_etcd_tree_pending(r->r.tree);
+    size_t own = wp_etcd_tree_octets(r->r.tree), all = 0;
+
+    for (const struct wp_etcd_range_own *i = m->ranges; i != NULL; i = i->next)
+        all += wp_etcd_tree_octets(i->r.tree);
+    if (max == 0 || all <= max)
+        return false;
+    if (own > r->published_octets && own - r->published_octets > max)
+        return true;
+    return whole && size.added + size.changed > 0 &&
+           all - wp_etcd_tree_octets_dead(r->r.tree) > max;
+}
+
+bool wp_etcd_apply_is_full(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, bool whole)
+{
+    struct wp_etcd_batch_size size;
+
+    if (WP_LIKELY(!is_full(m, r, whole)))
+        return false;
+    if (!r->held && wp_etcd_tree_discard(r->r.tree) == 0) {
+        wp_etcd_tree_publish(r->r.tree, true, &size); /* nothing: only so that it can be freed */
+        reap_later(m, r);
+    }
+    wp_etcd_watch_cancel(m, r);
+    r->needs_load = true;
+    wp_etcd_fail(m, WP_GRPC_RESOURCE_EXHAUSTED,
+                 "the mirror would be larger than max-memory: it stays as it is", "memory");
+    return true;
 }
 
 static void adopt(struct wp_grpc_timer *t)

@@ -91,6 +91,18 @@ void wp_etcd_ask_status(struct wp_etcd_mirror *m)
 
 /* --- the same data? --------------------------------------------------------------------------- */
 
+/* How far the store had come: the last event, or what a progress said since. */
+static int64_t revision_seen(const struct wp_etcd_mirror *m)
+{
+    int64_t revision = m->revision;
+
+    for (const struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next)
+        for (unsigned i = 0; i < 2; i++)
+            if (r->parts[i].next_revision - 1 > revision)
+                revision = r->parts[i].next_revision - 1;
+    return revision;
+}
+
 static void revision_known(void *arg, int status, const char *message, const uint8_t *data,
                            size_t len)
 {
@@ -113,7 +125,7 @@ static void revision_known(void *arg, int status, const char *message, const uin
      * what tells. This reply is linearizable, so a lower one is no lagging member. */
     if (r->header->cluster_id != m->cluster_id)
         wp_etcd_suspect_all(m, WP_ETCD_LOAD_CLUSTER_CHANGED);
-    else if (r->header->revision < m->revision)
+    else if (r->header->revision < revision_seen(m))
         wp_etcd_suspect_all(m, WP_ETCD_LOAD_REVISION_BACK);
     wp_etcd_step(m);
 }

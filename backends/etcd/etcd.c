@@ -31,6 +31,7 @@ void etcd_source(const struct etcd *p, struct wp_etcd_source *ret)
         .tls = uses_tls(p),
         .user = p->user,
         .password = p->password,
+        .max_octets = p->max_octets,
     };
     if (ret->tls) {
         ret->ca_file = p->tls.ca;
@@ -70,20 +71,20 @@ static int get_range(struct etcd *p, struct wp_env *env, unsigned i)
     return r < 0 ? wp_env_fail(env, "cannot follow etcd: %s", why) : 0;
 }
 
-static unsigned ms_since(const struct timespec *then)
+static uint64_t now_ms(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (unsigned)((now.tv_sec - then->tv_sec) * 1000 + (now.tv_nsec - then->tv_nsec) / 1000000);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Listeners open when this returns. Data that comes at once should be there by then; an etcd
- * that does not answer must not hold up other zones. */
+ * that does not answer must not hold up other zones. A reload that names other endpoints takes its
+ * time: the generation before serves the old data until this returns. */
 static int etcd_start(void *self, struct wp_env *env)
 {
     struct etcd *p = self;
-    struct timespec began;
     int r;
 
     p->stale_answers = wp_metric_series(&stale_answers, (const char *const[]){env->server});
@@ -92,11 +93,11 @@ static int etcd_start(void *self, struct wp_env *env)
         if (r < 0)
             return r;
     }
-    clock_gettime(CLOCK_MONOTONIC, &began);
+    p->started_ms = now_ms();
     for (unsigned i = 0; i < p->zones.n; i++) {
-        unsigned gone = ms_since(&began);
-        wp_etcd_range_wait(p->range[i],
-                           gone < WP_ETCD_START_WAIT_MS ? WP_ETCD_START_WAIT_MS - gone : 0);
+        uint64_t most = p->range[i]->replaces ? WP_ETCD_REPLACE_WAIT_MS : WP_ETCD_START_WAIT_MS;
+        uint64_t gone = now_ms() - p->started_ms;
+        wp_etcd_range_wait(p->range[i], gone < most ? (unsigned)(most - gone) : 0);
     }
     return 0;
 }
@@ -111,10 +112,13 @@ static void etcd_stop(void *self)
     }
 }
 
+/* Other zones should not wait for ever. */
 static bool etcd_is_ready(void *self)
 {
     const struct etcd *p = self;
 
+    if (now_ms() - p->started_ms >= 1000 * (uint64_t)p->ready_after_s)
+        return true;
     for (unsigned i = 0; i < p->zones.n; i++)
         if (p->range[i] == NULL || !wp_etcd_range_is_loaded(p->range[i]))
             return false;
@@ -127,6 +131,7 @@ const struct wp_plugin wp_plugin_etcd = {
     .size = sizeof(struct etcd),
     .options = etcd_options,
     .repeat = WP_REPEAT_ERROR,
+    .new = etcd_new,
     .check = etcd_check,
     .start = etcd_start,
     .serve = etcd_serve,

@@ -18,17 +18,21 @@ struct etcd {
     bool no_apex_fallback;
     struct wp_client_tls tls;
     int64_t min_s, max_s; /* 0: the default */
+    int64_t ready_after_s;
+    uint64_t max_octets; /* of the mirror; 0: no limit */
     struct wp_etcd_lease_bounds bounds;
 
     /* each zone in the order of `zones` */
     struct wp_etcd_zone *zone;
     struct wp_etcd_range **range;
     struct wp_series *stale_answers;
+    uint64_t started_ms;
 };
 
 extern const struct wp_option etcd_options[];
 /* The cluster that the lines name. */
 void etcd_source(const struct etcd *p, struct wp_etcd_source *ret);
+int etcd_new(void *self, struct wp_setup *s); /* defaults that 0 does not stand for */
 /* Defaults, what lines say together, TLS files. */
 int etcd_check(void *self, struct wp_setup *s);
 int etcd_serve(void *self, struct wp_query *q);

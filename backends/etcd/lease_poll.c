@@ -63,7 +63,7 @@ static bool ask(struct wp_etcd_mirror *m, struct wp_etcd_lease_question *q,
     q->m = m;
     q->id = request.id = lease->id;
     q->call = wp_etcd_request_beside(m, "/etcdserverpb.Lease/LeaseTimeToLive", &request.base,
-                                     answered, q);
+                                     WP_ETCD_CALL_MS, answered, q);
     if (q->call == NULL)
         return false;
     wp_metric_add(m->stats.lease_queries, WP_METRIC_SHARED, 1);

@@ -7,7 +7,7 @@
 
 #include "backends/etcd/mirror_priv.h"
 
-enum { RESTARTS_MAX = 10 };
+enum { RESTARTS_MAX = 3 };
 
 static void ask_page(struct wp_etcd_mirror *m);
 
@@ -48,6 +48,8 @@ static void finish(struct wp_etcd_mirror *m)
         wp_etcd_fail(m, WP_GRPC_RESOURCE_EXHAUSTED, "out of memory", "load");
         return;
     }
+    if (wp_etcd_apply_is_full(m, r, true))
+        return;
     for (unsigned i = 0; i < 2; i++)
         r->parts[i].next_revision = m->load.revision + 1;
     m->revision = m->load.revision;
@@ -68,29 +70,60 @@ static void finish(struct wp_etcd_mirror *m)
         wp_etcd_step(m);
 }
 
-/* Where the next page begins: behind the last key of this one. */
-static int advance(struct wp_etcd_load *l, const Etcd__RangeResponse *page)
+int wp_etcd_page_next(const Etcd__RangeResponse *page, char **from, size_t *from_len)
 {
     const ProtobufCBinaryData *last = &page->kvs[page->n_kvs - 1]->key;
-    char *from = malloc(last->len + 1);
+    char *next = malloc(last->len + 1);
 
-    if (from == NULL)
+    if (next == NULL)
         return -ENOMEM;
-    memcpy(from, last->data, last->len);
-    from[last->len] = '\0';
-    free(l->from);
-    l->from = from;
-    l->from_len = last->len + 1;
+    memcpy(next, last->data, last->len);
+    next[last->len] = '\0';
+    free(*from);
+    *from = next;
+    *from_len = last->len + 1;
     return 0;
 }
 
 /* Pages of about the same size, however large the values are. */
-static void fit_limit(struct wp_etcd_load *l, size_t octets, size_t keys)
+int64_t wp_etcd_page_limit(size_t octets, size_t keys)
 {
     size_t per_key = keys > 0 ? octets / keys + 1 : 1;
     int64_t fit = (int64_t)(WP_ETCD_PAGE_OCTETS / per_key);
 
-    l->limit = fit < 1 ? 1 : fit > WP_ETCD_PAGE_KEYS_MAX ? WP_ETCD_PAGE_KEYS_MAX : fit;
+    return fit < 1 ? 1 : fit > WP_ETCD_PAGE_KEYS_MAX ? WP_ETCD_PAGE_KEYS_MAX : fit;
+}
+
+static int compare(const ProtobufCBinaryData *k, const char *key, size_t len)
+{
+    int c = memcmp(k->data, key, k->len < len ? k->len : len);
+
+    return c != 0 ? c : (k->len > len) - (k->len < len);
+}
+
+/* What is listed lies in the part, and goes on from what was asked for: a listing that turns back
+ * has no end. */
+bool wp_etcd_page_in_order(const struct wp_etcd_part *p, const char *from, size_t from_len,
+                           const Etcd__RangeResponse *page)
+{
+    if (page->header == NULL || !wp_etcd_is_revision(page->header->revision))
+        return false;
+    if (page->more && page->n_kvs == 0)
+        return false;
+    if (p->end == NULL && (page->more || page->n_kvs > 1))
+        return false;
+    for (size_t i = 0; i < page->n_kvs; i++) {
+        const ProtobufCBinaryData *key = &page->kvs[i]->key;
+        int order = compare(key, from, from_len);
+        if (order < 0 || (order == 0 && i > 0))
+            return false;
+        from = (const char *)key->data;
+        from_len = key->len;
+        if (key->len < p->key_len || memcmp(key->data, p->key, p->key_len) != 0 ||
+            (p->end == NULL && key->len != p->key_len))
+            return false;
+    }
+    return true;
 }
 
 static int read_page(struct wp_etcd_mirror *m, const Etcd__RangeResponse *page)
@@ -109,7 +142,7 @@ static void next_part(struct wp_etcd_mirror *m)
     free_cursor(l);
     l->limit = WP_ETCD_PAGE_KEYS;
     l->part++;
-    if (l->part == 2)
+    if (l->part == 2 || l->range->parts[l->part].denied)
         finish(m);
     else
         ask_page(m);
@@ -122,8 +155,9 @@ static void page_failed(struct wp_etcd_mirror *m, int status, const char *messag
 
     if (status == WP_GRPC_OUT_OF_RANGE && l->restarts < RESTARTS_MAX) {
         unsigned restarts = l->restarts + 1;
-        wp_log(WP_INFO, "etcd", "%s: compacted while loading (%s), beginning again",
-               wp_etcd_endpoint_text(m), message);
+        if (restarts == 1 && wp_log_allow(&m->lost_limit, 1, 60))
+            wp_log(WP_INFO, "etcd", "%s: compacted while loading (%s), beginning again",
+                   wp_etcd_endpoint_text(m), message);
         wp_etcd_load_begin(m, l->range);
         l->restarts = restarts;
         return;
@@ -154,6 +188,7 @@ static void page_came(void *arg, int status, const char *message, const uint8_t 
 {
     struct wp_etcd_mirror *m = arg;
     struct wp_etcd_load *l = &m->load;
+    const struct wp_etcd_part *p = &l->range->parts[l->part];
     const Etcd__RangeResponse *page;
     bool more;
     int r;
@@ -164,25 +199,33 @@ static void page_came(void *arg, int status, const char *message, const uint8_t 
         return;
     }
     page = wp_etcd_unpack(m, &etcd__range_response__descriptor, data, len);
-    if (page == NULL || page->header == NULL || (page->more && page->n_kvs == 0)) {
+    if (page == NULL || !wp_etcd_page_in_order(p, l->from != NULL ? l->from : p->key,
+                                               l->from != NULL ? l->from_len : p->key_len, page)) {
         wp_etcd_fail(m, WP_GRPC_DATA_LOSS, "malformed reply", "range");
         return;
     }
+    if (page->more && m->g->now() - l->began_ns > wp_etcd_ms(WP_ETCD_LOAD_MS)) {
+        wp_etcd_fail(m, WP_GRPC_DEADLINE_EXCEEDED, "the listing does not end", "range");
+        return;
+    }
+    if (wp_etcd_apply_is_full(m, l->range, false))
+        return;
     wp_etcd_seen(m, page->header);
     if (l->revision == 0) {
         l->revision = page->header->revision;
         m->cluster_id = page->header->cluster_id;
     }
     more = page->more;
-    r = more ? advance(l, page) : 0;
+    r = more ? wp_etcd_page_next(page, &l->from, &l->from_len) : 0;
     if (r == 0 && more) {
-        fit_limit(l, len, page->n_kvs);
+        l->limit = wp_etcd_page_limit(len, page->n_kvs);
         ask_page(m); /* the server works while this page is read */
     }
     if (r == 0 && l->range != NULL)
         r = read_page(m, page);
     if (r < 0) {
-        wp_etcd_fail(m, WP_GRPC_RESOURCE_EXHAUSTED, "out of memory", "load");
+        wp_etcd_fail(m, r == WP_EMALFORMED ? WP_GRPC_DATA_LOSS : WP_GRPC_RESOURCE_EXHAUSTED,
+                     r == WP_EMALFORMED ? "malformed reply" : "out of memory", "load");
         return;
     }
     if (!more)
@@ -226,7 +269,7 @@ void wp_etcd_load_begin(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r)
         .serializable = is_cold(m, r),
     };
     for (unsigned i = 0; i < 2; i++)
-        r->parts[i].denied = false;
+        r->parts[i].denied = r->parts[i].key_len == 0;
     wp_etcd_tree_list_begin(r->r.tree);
     ask_page(m);
 }

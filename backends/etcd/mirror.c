@@ -2,6 +2,7 @@
 #include "backends/etcd/mirror.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include "backends/etcd/mirror_priv.h"
 #include "waypost/base/hash.h"
 #include "waypost/plugin/change.h"
+
+enum { END_LOOK_MS = 100 };
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct wp_etcd_mirror *registry; /* by lock */
@@ -163,6 +166,10 @@ static void leave(struct wp_grpc_post *post)
         m->g->drop(m->call);
         m->call = NULL;
         wp_etcd_load_abort(m);
+    }
+    if (m->verify.range == r) {
+        wp_etcd_verify_stop(m);
+        wp_etcd_verify_later(m, true);
     }
     wp_etcd_watch_cancel(m, r);
     while (*at != r)
@@ -329,6 +336,25 @@ static struct wp_etcd_range_own *find_range(const struct wp_etcd_mirror *m, cons
     return NULL;
 }
 
+/* Does another mirror have data for the same keys and server? Then a reload changes endpoints. By
+ * the registry's lock. */
+static bool has_predecessor(const struct wp_etcd_mirror *m, const char *base, const char *server)
+{
+    for (const struct wp_etcd_mirror *i = registry; i != NULL; i = i->next) {
+        const struct wp_etcd_range_own *r = i->known;
+        bool serves = false;
+        for (unsigned k = 0; k < i->n_servers; k++)
+            serves |= strcmp(i->servers[k], server) == 0;
+        if (i == m || !serves || strcmp(i->src.prefix, m->src.prefix) != 0)
+            continue;
+        while (r != NULL && strcmp(r->base, base) != 0)
+            r = r->next_known;
+        if (r != NULL && wp_etcd_range_is_loaded(&r->r))
+            return true;
+    }
+    return false;
+}
+
 int wp_etcd_range_get(const struct wp_etcd_source *src, const char *base, const char *server,
                       char errbuf[256], struct wp_etcd_range **ret)
 {
@@ -350,6 +376,9 @@ int wp_etcd_range_get(const struct wp_etcd_source *src, const char *base, const 
             remove_mirror(m);
         if (range == NULL)
             goto out;
+        range->r.replaces = has_predecessor(m, base, server);
+        if (range->r.replaces)
+            range->reason = WP_ETCD_LOAD_CONFIG;
         range->next_known = m->known;
         m->known = range;
         m->refs++;
@@ -357,6 +386,7 @@ int wp_etcd_range_get(const struct wp_etcd_source *src, const char *base, const 
         m->g->post(&range->post);
     }
     add_server(m, server);
+    atomic_store(&m->max_octets, src->max_octets);
     *ret = &range->r;
 out:
     pthread_mutex_unlock(&registry_lock);
@@ -390,22 +420,35 @@ void wp_etcd_range_put(struct wp_etcd_range *range)
     pthread_mutex_unlock(&registry_lock);
 }
 
+/* Signals are blocked and read elsewhere on this very thread. */
+static bool is_told_to_end(void)
+{
+    sigset_t waiting;
+
+    sigemptyset(&waiting);
+    sigpending(&waiting);
+    return sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1 ||
+           sigismember(&waiting, SIGQUIT) == 1;
+}
+
 void wp_etcd_range_wait(struct wp_etcd_range *range, unsigned timeout_ms)
 {
     struct wp_etcd_mirror *m = range->mirror;
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&m->lock);
-    while (!wp_etcd_range_is_loaded(range) && !m->round_failed)
-        if (pthread_cond_timedwait(&m->cond, &m->lock, &until) != 0)
-            break;
+    while (!wp_etcd_range_is_loaded(range) && (range->replaces || !m->round_failed) &&
+           timeout_ms > 0 && !is_told_to_end()) {
+        unsigned step_ms = timeout_ms < END_LOOK_MS ? timeout_ms : END_LOOK_MS;
+        timeout_ms -= step_ms;
+        until.tv_nsec += (long)step_ms * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        while (!wp_etcd_range_is_loaded(range) && (range->replaces || !m->round_failed))
+            if (pthread_cond_timedwait(&m->cond, &m->lock, &until) != 0)
+                break;
+    }
     pthread_mutex_unlock(&m->lock);
 }
 

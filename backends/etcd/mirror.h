@@ -21,17 +21,20 @@ struct wp_etcd_source {
     bool tls;
     const char *ca_file, *cert_file, *key_file; /* NULL: system roots, none, none */
     const char *user, *password;                /* both or none */
+    uint64_t max_octets; /* no difference: the last one named counts; 0: none */
 };
 
 enum {
     WP_ETCD_STALE_S = 30, /* out of step for longer: answers say so */
     WP_ETCD_START_WAIT_MS = 2000,
+    WP_ETCD_REPLACE_WAIT_MS = 30000, /* while another mirror's data is served */
     WP_ETCD_MESSAGE_MAX = 64 << 20,
 };
 
 struct wp_etcd_range {
     struct wp_etcd_tree *tree;
     atomic_bool loaded; /* once true it stays */
+    bool replaces;      /* when it was made, another mirror served this zone of the server */
     struct wp_etcd_mirror *mirror;
     struct wp_etcd_range_own *own; /* mirror_priv.h */
 };
@@ -43,8 +46,9 @@ int wp_etcd_range_get(const struct wp_etcd_source *src, const char *base, const 
                       char errbuf[256], struct wp_etcd_range **ret) WP_MUSTCHECK;
 /* No query holds a view of it any more. Main thread; waits until it is gone. Accepts NULL. */
 void wp_etcd_range_put(struct wp_etcd_range *r);
-/* Wait until the range is loaded, or every endpoint has failed once, or the time is over. Main
- * thread. */
+/* Wait until the range is loaded, or every endpoint has failed once (unless it replaces another:
+ * the data of that one is served meanwhile), or the time is over, or the process is told to end.
+ * Main thread. */
 void wp_etcd_range_wait(struct wp_etcd_range *r, unsigned timeout_ms);
 
 /* Key of wp_changed that changes when the range becomes loaded or stale, or stops being stale. */

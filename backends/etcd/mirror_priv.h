@@ -1,6 +1,6 @@
 /* The parts of a mirror: session.c decides what is done next, request.c and auth.c make calls,
- * load.c lists, watch.c follows, apply.c changes trees, lease.c and lease_poll.c know leases,
- * report.c tells. Everything is the engine thread's unless it says otherwise. */
+ * load.c lists, verify.c compares, watch.c follows, apply.c changes trees, lease.c and lease_poll.c
+ * know leases, report.c tells. Everything is the engine thread's unless it says otherwise. */
 #pragma once
 #include <pthread.h>
 #include "backends/common/backoff.h"
@@ -28,6 +28,13 @@ enum {
     WP_ETCD_PAGE_KEYS_MAX = 200000,
     WP_ETCD_PAGE_OCTETS = 8 << 20,
     WP_ETCD_SERVERS_MAX = 32,
+    WP_ETCD_LOAD_MS = 600000,        /* a listing that is not over by then never is */
+    WP_ETCD_COMPACTIONS = 3,         /* so many in a row are bad luck, */
+    WP_ETCD_COMPACTIONS_MS = 60000,  /* more within this time are a failure */
+    WP_ETCD_VERIFY_MS = 600000,      /* between verifications, more or less a tenth */
+    WP_ETCD_VERIFY_SOON_MS = 2000,   /* after coming back into step, */
+    WP_ETCD_VERIFY_LEAST_MS = 60000, /* but this long after the last one */
+    WP_ETCD_VERIFY_SETTLE_MS = 2000, /* events under way have come by then */
 };
 
 /* One of the two key ranges of a zone: everything below its path, and the path itself. */
@@ -46,6 +53,7 @@ enum wp_etcd_reason { /* of a load */
                       WP_ETCD_LOAD_CLUSTER_CHANGED,
                       WP_ETCD_LOAD_REVISION_BACK,
                       WP_ETCD_LOAD_VERIFY,
+                      WP_ETCD_LOAD_CONFIG,
                       WP_ETCD_LOAD_REASONS,
 };
 
@@ -59,7 +67,7 @@ struct wp_etcd_range_own {
     bool needs_load, suspect; /* the data set may be another one: trust no revision */
     bool published_once;
     enum wp_etcd_reason reason;
-    size_t published_keys;
+    size_t published_keys, published_octets;
     struct wp_grpc_timer hold, reap;
     bool held;
     /* joining and leaving: the main thread waits on the mirror's condition */
@@ -96,6 +104,22 @@ struct wp_etcd_load {
     uint64_t began_ns;
     unsigned restarts;
     bool serializable;
+};
+
+/* Keys and revisions compared with etcd's own list, twice when something differs: what differs in
+ * both passes alike is no event that was still under way. */
+struct wp_etcd_verify {
+    struct wp_etcd_range_own *range; /* NULL: none runs */
+    unsigned part;
+    struct wp_grpc_call *call;
+    struct wp_grpc_timer timer;
+    bool second;
+    int64_t revision, limit; /* of the listing; revision 0 before the first page */
+    char *from;              /* next key to ask for */
+    size_t from_len;
+    uint64_t *found; /* differences of the first pass: hashes */
+    size_t n_found, cap_found, n_confirmed;
+    uint64_t ended_ns; /* the last one */
 };
 
 struct wp_etcd_stats {
@@ -145,6 +169,11 @@ struct wp_etcd_mirror {
 
     struct wp_etcd_load load;
     struct wp_etcd_leases leases;
+    struct wp_etcd_verify verify;
+    unsigned compactions; /* since then: */
+    uint64_t compacted_ns;
+    _Atomic uint64_t max_octets; /* set by the main thread */
+    bool large_told;
 
     uint64_t cluster_id, member_id;
     int64_t revision; /* last applied */
@@ -176,10 +205,10 @@ void wp_etcd_settled(struct wp_etcd_mirror *m); /* wake whoever waits */
 /* One unary call of the session; m->call is set until it ends. -ENOMEM: the session has failed. */
 void wp_etcd_request(struct wp_etcd_mirror *m, const char *method, const ProtobufCMessage *request,
                      unsigned timeout_ms, wp_grpc_done_fn *fn);
-/* The same beside the session (leases); arg is the callback's. */
+/* The same beside the session (leases, verification); arg is the callback's. */
 struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char *method,
-                                            const ProtobufCMessage *request, wp_grpc_done_fn *fn,
-                                            void *arg);
+                                            const ProtobufCMessage *request, unsigned timeout_ms,
+                                            wp_grpc_done_fn *fn, void *arg);
 size_t wp_etcd_headers(const struct wp_etcd_mirror *m, bool leader, struct wp_grpc_header out[2]);
 /* Unpack into m->scratch: valid until the next one. NULL: malformed, or no memory. */
 void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor *d,
@@ -196,6 +225,18 @@ void wp_etcd_check_revision(struct wp_etcd_mirror *m);
 /* --- load.c -------------------------------------------------------------------------------- */
 void wp_etcd_load_begin(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r);
 void wp_etcd_load_abort(struct wp_etcd_mirror *m);
+/* A page of the part that was asked for from this key on: is it one that a store would send? */
+bool wp_etcd_page_in_order(const struct wp_etcd_part *p, const char *from, size_t from_len,
+                           const Etcd__RangeResponse *page);
+/* The key after the last one of a page: in *from, which is freed first. -ENOMEM. */
+int wp_etcd_page_next(const Etcd__RangeResponse *page, char **from, size_t *from_len) WP_MUSTCHECK;
+/* How many keys make a page, when so many took so much. */
+int64_t wp_etcd_page_limit(size_t octets, size_t keys);
+
+/* --- verify.c ------------------------------------------------------------------------------ */
+/* In step: compare soon when the watch was resumed, else after the usual time. */
+void wp_etcd_verify_later(struct wp_etcd_mirror *m, bool resumed);
+void wp_etcd_verify_stop(struct wp_etcd_mirror *m);
 
 /* --- watch.c ------------------------------------------------------------------------------- */
 /* Open the stream if there is none, ask for the watches that are missing. */
@@ -206,7 +247,7 @@ void wp_etcd_watch_cancel(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r)
 
 /* --- apply.c ------------------------------------------------------------------------------- */
 /* One key of a listing, or one event; the batch stays open. -ENOMEM: the range must be loaded
- * again. */
+ * again. WP_EMALFORMED: no store says that. */
 int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
                          const Etcd__KeyValue *kv) WP_MUSTCHECK;
 int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
@@ -214,6 +255,12 @@ int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
 /* Show the batch, or hold it back while a suspect data set looks emptied. */
 void wp_etcd_apply_done(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, bool after_load,
                         struct wp_etcd_batch_size *ret);
+/* The mirror is larger than it may be, or would be with the batch that is `whole`: what was not
+ * shown goes, the session fails. False: there is room. */
+bool wp_etcd_apply_is_full(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, bool whole);
+/* The key below the prefix if it lies in the range, else NULL. */
+const char *wp_etcd_apply_key(const struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r,
+                              const ProtobufCBinaryData *key, size_t *ret_len);
 
 /* --- lease.c, lease_poll.c ------------------------------------------------------------------- */
 /* A reference, NULL for id 0 or without memory. */
@@ -237,6 +284,11 @@ void wp_etcd_stats_error(struct wp_etcd_mirror *m, int status);
 const char *wp_etcd_endpoint_text(const struct wp_etcd_mirror *m);
 const char *wp_etcd_reason_text(enum wp_etcd_reason reason);
 
+/* A store counts from 1, and never that far. */
+static inline bool wp_etcd_is_revision(int64_t revision)
+{
+    return revision > 0 && revision < INT64_MAX / 2;
+}
 static inline uint64_t wp_etcd_ms(uint64_t ms)
 {
     return ms * 1000000u;

@@ -7,7 +7,14 @@
 #include "waypost/base/text.h"
 #include "waypost/plugin/log.h"
 
-enum { PREFIX_MAX = 1024, LEASE_MIN_S = 30, LEASE_MAX_S = 86400 };
+enum {
+    PREFIX_MAX = 1024,
+    LEASE_MIN_S = 30,
+    LEASE_MAX_S = 86400,
+    READY_AFTER_S = 60,
+    MEMORY_MB = 4096,
+    MEMORY_MB_MOST = 1 << 24,
+};
 
 /* CoreDNS reads on: a word too many is the next property. */
 static int no_more_words(struct wp_setup *s, const struct wp_line *l, unsigned n)
@@ -133,6 +140,31 @@ static int parse_lease_ttl(void *self, struct wp_setup *s, const struct wp_line 
     return no_more_words(s, l, 2);
 }
 
+static int parse_ready_after(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+
+    if (l->n_words < 2)
+        return wp_setup_arg_error(s, l);
+    if (etcd_seconds_parse(l->words[1], &p->ready_after_s) < 0)
+        return wp_setup_error(s, l, "invalid ready-after value: \"%s\"", l->words[1]);
+    return no_more_words(s, l, 2);
+}
+
+static int parse_max_memory(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+    int64_t mb;
+
+    if (l->n_words < 2)
+        return wp_setup_arg_error(s, l);
+    if (wp_int_parse(l->words[1], 0, MEMORY_MB_MOST, &mb) < 0)
+        return wp_setup_error(s, l, "invalid max-memory value: \"%s\" is no number of megabytes",
+                              l->words[1]);
+    p->max_octets = (uint64_t)mb << 20;
+    return no_more_words(s, l, 2);
+}
+
 static int parse_no_apex_fallback(void *self, struct wp_setup *s, const struct wp_line *l)
 {
     struct etcd *p = self;
@@ -186,6 +218,14 @@ const struct wp_option etcd_options[] = {
      .kind = WP_OPT_CALL,
      .parse = parse_lease_ttl,
      .help = "largest TTL made from a lease"},
+    {.name = "ready-after",
+     .kind = WP_OPT_CALL,
+     .parse = parse_ready_after,
+     .help = "*ready* waits no longer than this for the first data"},
+    {.name = "max-memory",
+     .kind = WP_OPT_CALL,
+     .parse = parse_max_memory,
+     .help = "megabytes of keys at most, 0: no limit"},
     {.name = "no_apex_fallback",
      .kind = WP_OPT_CALL,
      .parse = parse_no_apex_fallback,
@@ -216,6 +256,16 @@ static int init_zones(struct etcd *p, struct wp_setup *s)
         if (r < 0)
             return r;
     }
+    return 0;
+}
+
+int etcd_new(void *self, struct wp_setup *s)
+{
+    struct etcd *p = self;
+
+    (void)s;
+    p->ready_after_s = READY_AFTER_S;
+    p->max_octets = (uint64_t)MEMORY_MB << 20;
     return 0;
 }
 

@@ -59,7 +59,8 @@ enum wp_etcd_rec_flag {
     WP_ETCD_REC_LEASE = 32,
 };
 enum {
-    WP_ETCD_KEY_MAX = 0xffff, /* octets below the prefix */
+    WP_ETCD_KEY_MAX = 0xffff,    /* octets below the prefix */
+    WP_ETCD_VALUE_MAX = 2 << 20, /* etcd itself takes 1.5 MB by default */
     WP_ETCD_LEVELS_MAX = 12,
 };
 

@@ -90,7 +90,7 @@ static const struct wp_family lease_queries = {
 };
 
 static const char *const reasons[WP_ETCD_LOAD_REASONS] = {
-    "start", "compacted", "cluster_changed", "revision_back", "verify",
+    "start", "compacted", "cluster_changed", "revision_back", "verify", "config",
 };
 
 static const struct wp_family *const own[] = {&keys,    &malformed, &revision,
@@ -136,6 +136,21 @@ void wp_etcd_stats_server(struct wp_etcd_mirror *m, unsigned at)
     wp_metric_set(s, atomic_load(&m->lost_ns) == 0);
 }
 
+/* Once each time that it grows so far. */
+static void tell_large(struct wp_etcd_mirror *m, size_t size)
+{
+    uint64_t max = atomic_load_explicit(&m->max_octets, memory_order_relaxed);
+
+    if (max != 0 && !m->large_told && size > max / 4 * 3) {
+        m->large_told = true;
+        wp_log(WP_WARNING, "etcd",
+               "%s: the mirror takes %zu MB; at max-memory (%llu MB) nothing more is taken over",
+               m->name, size >> 20, (unsigned long long)(max >> 20));
+    } else if (m->large_told && size < max / 8 * 5) {
+        m->large_told = false;
+    }
+}
+
 void wp_etcd_stats_update(struct wp_etcd_mirror *m)
 {
     size_t n = 0, bad = 0, size = 0;
@@ -147,6 +162,7 @@ void wp_etcd_stats_update(struct wp_etcd_mirror *m)
         size += wp_etcd_tree_octets(r->r.tree);
         is_held |= r->held;
     }
+    tell_large(m, size);
     wp_metric_set(m->stats.keys, (double)n);
     wp_metric_set(m->stats.malformed, (double)bad);
     wp_metric_set(m->stats.octets, (double)size);

@@ -4,6 +4,8 @@
 
 #include "backends/etcd/mirror_priv.h"
 
+enum { UNPACK_TIMES = 16, UNPACK_MORE = 96 << 20, UNPACK_MIN = 256 << 10 };
+
 size_t wp_etcd_headers(const struct wp_etcd_mirror *m, bool leader, struct wp_grpc_header out[2])
 {
     size_t n = 0;
@@ -17,8 +19,8 @@ size_t wp_etcd_headers(const struct wp_etcd_mirror *m, bool leader, struct wp_gr
 }
 
 struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char *method,
-                                            const ProtobufCMessage *request, wp_grpc_done_fn *fn,
-                                            void *arg)
+                                            const ProtobufCMessage *request, unsigned timeout_ms,
+                                            wp_grpc_done_fn *fn, void *arg)
 {
     struct wp_grpc_header headers[2];
     size_t n = wp_etcd_headers(m, false, headers);
@@ -28,7 +30,7 @@ struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char
 
     if (packed != NULL) {
         protobuf_c_message_pack(request, packed);
-        call = m->g->unary(m->channel, method, headers, n, packed, len, WP_ETCD_CALL_MS, fn, arg);
+        call = m->g->unary(m->channel, method, headers, n, packed, len, timeout_ms, fn, arg);
     }
     free(packed);
     return call;
@@ -66,7 +68,10 @@ void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor 
                      const uint8_t *data, size_t len)
 {
     ProtobufCAllocator allocator = {scratch_alloc, scratch_free, &m->scratch};
+    size_t room = len < UNPACK_MORE / UNPACK_TIMES ? UNPACK_TIMES * len : len + UNPACK_MORE;
 
+    /* keys of some octets unpack to five times their size; only rubbish to much more */
+    m->scratch.max = room + UNPACK_MIN;
     wp_arena_reset(&m->scratch);
     return protobuf_c_message_unpack(d, &allocator, len, data);
 }

@@ -18,6 +18,7 @@ static void close_session(struct wp_etcd_mirror *m)
     wp_etcd_watch_close(m);
     wp_etcd_load_abort(m);
     wp_etcd_lease_poll_stop(m);
+    wp_etcd_verify_stop(m);
     m->g->channel_free(m->channel);
     m->g->channel_free(m->watch_channel);
     m->channel = m->watch_channel = NULL;
@@ -67,6 +68,7 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
     wp_etcd_lease_poll(m);
     if (lost == 0)
         return;
+    wp_etcd_verify_later(m, m->was_synced);
     atomic_store(&m->lost_ns, 0);
     m->g->timer_cancel(&m->stale);
     pthread_mutex_lock(&m->lock);
@@ -153,7 +155,8 @@ static void tell_failure(struct wp_etcd_mirror *m, int status, const char *messa
 static bool is_refusal(int status, const char *what)
 {
     return status == WP_GRPC_PERMISSION_DENIED || status == WP_GRPC_UNAUTHENTICATED ||
-           (status == WP_GRPC_INVALID_ARGUMENT && strcmp(what, "authenticate") == 0);
+           (status == WP_GRPC_INVALID_ARGUMENT && strcmp(what, "authenticate") == 0) ||
+           strcmp(what, "memory") == 0;
 }
 
 void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, const char *what)

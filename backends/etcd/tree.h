@@ -59,6 +59,25 @@ int wp_etcd_tree_list_put(struct wp_etcd_tree *t, const char *key, size_t len,
                           int64_t mod_revision) WP_MUSTCHECK;
 int wp_etcd_tree_list_end(struct wp_etcd_tree *t) WP_MUSTCHECK;
 
+/* The open batch did not happen: what is published is all there is. -ENOMEM: nothing was done. */
+int wp_etcd_tree_discard(struct wp_etcd_tree *t) WP_MUSTCHECK;
+
+/* The newest state against a listing at `revision`, piece by piece: from, then each key that is
+ * listed, in order, then the rest below a prefix. Nothing may change between the calls of a
+ * piece. differs: listed or held is 0 where there is no such key. */
+struct wp_etcd_compare {
+    struct wp_etcd_tree *tree;
+    int64_t revision;
+    void (*differs)(void *arg, const char *key, size_t len, int64_t listed, int64_t held);
+    void *arg;
+    const struct wp_etcd_rec *at;
+};
+void wp_etcd_compare_from(struct wp_etcd_compare *c, const char *key, size_t len);
+void wp_etcd_compare_listed(struct wp_etcd_compare *c, const char *key, size_t len,
+                            int64_t mod_revision);
+void wp_etcd_compare_self(struct wp_etcd_compare *c, const char *key, size_t len); /* not listed */
+void wp_etcd_compare_rest(struct wp_etcd_compare *c, const char *prefix, size_t len);
+
 struct wp_etcd_batch_size {
     size_t added, changed, removed;
 };
@@ -74,6 +93,8 @@ size_t wp_etcd_tree_reap(struct wp_etcd_tree *t);
 size_t wp_etcd_tree_keys(const struct wp_etcd_tree *t);
 size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t);
 size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t);
+/* Of these, what goes when the batch is shown and readers have passed. */
+size_t wp_etcd_tree_octets_dead(const struct wp_etcd_tree *t);
 /* The newest record of a key, or NULL; and the records in order. Writer's thread. */
 const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len);
 const struct wp_etcd_rec *wp_etcd_tree_after(const struct wp_etcd_tree *t,

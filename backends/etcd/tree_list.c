@@ -29,17 +29,10 @@ static void set_next_at(struct wp_etcd_rec *r, unsigned level, struct wp_etcd_re
         *upper(r, level) = next;
 }
 
-static int compare(const struct wp_etcd_rec *r, const char *key, size_t len)
-{
-    size_t n = r->key_len < len ? r->key_len : len;
-    int c = memcmp(wp_etcd_rec_key(r), key, n);
-
-    return c != 0 ? c : (r->key_len > len) - (r->key_len < len);
-}
-
 struct wp_etcd_rec *wp_etcd_tree_seek(struct wp_etcd_tree *t, const char *key, size_t len)
 {
-    bool after = t->finger_set && (t->finger[0] == t->head || compare(t->finger[0], key, len) < 0);
+    bool after = t->finger_set &&
+                 (t->finger[0] == t->head || wp_etcd_rec_compare(t->finger[0], key, len) < 0);
     struct wp_etcd_rec *r = t->head;
     bool moved = false;
 
@@ -48,7 +41,7 @@ struct wp_etcd_rec *wp_etcd_tree_seek(struct wp_etcd_tree *t, const char *key, s
         /* once past the finger on one level, what it points at below is behind */
         if (after && !moved)
             r = t->finger[level];
-        while ((next = next_at(r, level)) != NULL && compare(next, key, len) < 0) {
+        while ((next = next_at(r, level)) != NULL && wp_etcd_rec_compare(next, key, len) < 0) {
             r = next;
             moved = true;
         }

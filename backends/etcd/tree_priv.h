@@ -81,6 +81,19 @@ static inline bool wp_etcd_rec_is_below(const struct wp_etcd_rec *r, const char 
 
     return r->key_len > len && key[len] == '/' && memcmp(key, path, len) == 0;
 }
+static inline bool wp_etcd_rec_is_dying(const struct wp_etcd_rec *r)
+{
+    return atomic_load_explicit(&((struct wp_etcd_rec *)(uintptr_t)r)->death,
+                                memory_order_relaxed) != 0;
+}
+/* Key bytes as memcmp has them; a key comes before those that it begins. */
+static inline int wp_etcd_rec_compare(const struct wp_etcd_rec *r, const char *key, size_t len)
+{
+    size_t n = r->key_len < len ? r->key_len : len;
+    int c = memcmp(wp_etcd_rec_key(r), key, n);
+
+    return c != 0 ? c : (r->key_len > len) - (r->key_len < len);
+}
 static inline struct wp_etcd_rec *wp_etcd_rec_next(const struct wp_etcd_rec *r)
 {
     return atomic_load_explicit(&((struct wp_etcd_rec *)(uintptr_t)r)->next, memory_order_acquire);

@@ -173,6 +173,38 @@ int wp_etcd_tree_list_end(struct wp_etcd_tree *t)
     return 0;
 }
 
+/* Born in the batch: dies with it. Killed by it: lives. Room for all of the first kind is made
+ * before anything is touched. */
+int wp_etcd_tree_discard(struct wp_etcd_tree *t)
+{
+    uint64_t next = wp_etcd_tree_next_epoch(t);
+    struct wp_etcd_dead *d;
+    size_t n = 0;
+
+    for (struct wp_etcd_rec *r = wp_etcd_rec_next(t->head); r != NULL; r = wp_etcd_rec_next(r))
+        n += r->birth == next;
+    d = calloc(1, sizeof(*d) + n * sizeof(d->recs[0]));
+    if (d == NULL)
+        return -ENOMEM;
+    d->cap = n;
+    free(t->dying);
+    t->dying = d;
+    for (struct wp_etcd_rec *r = wp_etcd_rec_next(t->head); r != NULL; r = wp_etcd_rec_next(r)) {
+        bool dies = atomic_load_explicit(&r->death, memory_order_relaxed) == next;
+        if (r->birth != next && dies) {
+            atomic_store_explicit(&r->death, 0, memory_order_relaxed);
+            count(t, r, true);
+        } else if (r->birth == next && dies) {
+            d->recs[d->n++] = r; /* it was replaced by another of the batch */
+        } else if (r->birth == next) {
+            kill(t, r);
+        }
+    }
+    t->n_born = 0;
+    t->pending = (struct wp_etcd_batch_size){0};
+    return 0;
+}
+
 static void on_passed(struct wp_grace_item *item)
 {
     struct wp_etcd_dead *d = (struct wp_etcd_dead *)(void *)item; /* its first member */
@@ -276,6 +308,24 @@ size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t)
 {
     return atomic_load_explicit(&((struct wp_etcd_tree *)(uintptr_t)t)->octets,
                                 memory_order_relaxed);
+}
+
+static size_t octets_of(const struct wp_etcd_dead *d)
+{
+    size_t octets = 0;
+
+    for (size_t i = 0; d != NULL && i < d->n; i++)
+        octets += wp_etcd_rec_size(d->recs[i]);
+    return octets;
+}
+
+size_t wp_etcd_tree_octets_dead(const struct wp_etcd_tree *t)
+{
+    size_t octets = octets_of(t->dying);
+
+    for (const struct wp_etcd_dead *d = t->waiting; d != NULL; d = d->next)
+        octets += octets_of(d);
+    return octets;
 }
 
 const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len)

@@ -157,10 +157,13 @@ int wp_etcd_value_read(const char *text, size_t len, struct wp_etcd_scratch *scr
     struct wp_json_error e;
     const char *field = "", *why = NULL;
     json_t *json = NULL;
-    int r = wp_json_load(text, len, &json, &e);
+    int r;
 
     scratch->json = NULL;
     *ret = v;
+    if (len > WP_ETCD_VALUE_MAX)
+        return flaw_at(ret_flaw, ret, WP_ETCD_VALUE_MAX, "", "the value is longer than 2 MB");
+    r = wp_json_load(text, len, &json, &e);
     if (r == -ENOMEM)
         return r;
     if (r < 0)

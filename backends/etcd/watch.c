@@ -78,13 +78,22 @@ static void created(struct wp_etcd_mirror *m, struct wp_etcd_part *p, const Etcd
 static void load_again(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
                        const Etcd__WatchResponse *w)
 {
+    uint64_t now = m->g->now();
+
     wp_log(WP_WARNING, "etcd",
            "%s: history compacted up to revision %lld, was at %lld: loading again",
            wp_etcd_endpoint_text(m), (long long)w->compact_revision, (long long)m->revision);
     wp_etcd_watch_cancel(m, r);
     r->needs_load = true;
     r->reason = WP_ETCD_LOAD_COMPACTED;
-    wp_etcd_step(m);
+    if (now - m->compacted_ns > wp_etcd_ms(WP_ETCD_COMPACTIONS_MS)) {
+        m->compactions = 0;
+        m->compacted_ns = now;
+    }
+    if (++m->compactions > WP_ETCD_COMPACTIONS)
+        wp_etcd_fail(m, WP_GRPC_OUT_OF_RANGE, "history is compacted again and again", "watch");
+    else
+        wp_etcd_step(m);
 }
 
 /* How a refusal reads as a status: the stream goes on, only its text tells. */
@@ -144,15 +153,18 @@ static void take_events(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
     int64_t last = 0;
 
     for (size_t i = 0; i < w->n_events; i++) {
-        if (wp_etcd_apply_event(m, r, w->events[i]) < 0) {
+        int ret = wp_etcd_apply_event(m, r, w->events[i]);
+        if (ret < 0) {
             wp_etcd_watch_cancel(m, r);
             r->needs_load = true;
-            wp_etcd_fail(m, WP_GRPC_RESOURCE_EXHAUSTED, "out of memory", "watch");
+            wp_etcd_fail(m, ret == WP_EMALFORMED ? WP_GRPC_DATA_LOSS : WP_GRPC_RESOURCE_EXHAUSTED,
+                         ret == WP_EMALFORMED ? "malformed event" : "out of memory", "watch");
             return;
         }
-        if (w->events[i]->kv != NULL)
-            last = w->events[i]->kv->mod_revision;
+        last = w->events[i]->kv->mod_revision;
     }
+    if (wp_etcd_apply_is_full(m, r, !w->fragment))
+        return;
     p->in_fragment = w->fragment;
     if (w->fragment)
         return;
@@ -172,7 +184,8 @@ static void on_message(void *arg, const uint8_t *data, size_t len)
     struct wp_etcd_range_own *r = NULL;
     struct wp_etcd_part *p;
 
-    if (w == NULL) {
+    if (w == NULL || (w->header != NULL && w->header->revision != 0 &&
+                      !wp_etcd_is_revision(w->header->revision))) {
         wp_etcd_fail(m, WP_GRPC_DATA_LOSS, "malformed message", "watch");
         return;
     }

@@ -169,6 +169,22 @@ def test_ready_after_the_first_load():
         m.close()
 
 
+def test_ready_after_a_while():
+    """Data that never comes: other zones need not wait for it."""
+    conf = ".:{dns} {\n ready 127.0.0.1:{ready}\n etcd way.test {\n endpoint http://127.0.0.1:%d\n ready-after %s\n }\n}\n"
+
+    def status(w):
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{w.port['ready']}/ready", timeout=3).status
+        except urllib.error.HTTPError as e:
+            return e.code
+    with Waypost(conf % (free_port(), "2s")) as w:
+        assert status(w) == 503
+        wait_for(lambda: status(w) == 200, 10)
+    with Waypost(conf % (free_port(), "0")) as w:
+        assert status(w) == 200
+
+
 # --- away and back --------------------------------------------------------------------------------
 
 
@@ -482,6 +498,37 @@ def test_reload_keeps_the_mirror(_):
             wait_for(lambda: a(w, "after.way.test") == ("NOERROR", ["192.0.2.3"]), 2)
 
 
+@pytest.mark.parametrize("_", ["F37"])
+def test_reload_with_other_endpoints(_):
+    """The old ones are followed until the new ones have given their data."""
+    with etcd.Member() as old:
+        new = etcd.Member()
+        try:
+            old.client.put("/skydns/test/way/x", GOOD % 1)
+            with synced(Waypost(corefile(old.url))) as w:
+                with Watcher(w, "x.way.test", lambda r: r in (("NOERROR", ["192.0.2.1"]), ("NOERROR", ["192.0.2.2"]))):
+                    w.write(corefile(new.url))
+                    w.kill(signal.SIGUSR1)
+                    wait_for(lambda: f"plugin/etcd: {new.url}: " in w.output())
+                    old.client.put("/skydns/test/way/y", GOOD % 3)
+                    wait_for(lambda: a(w, "y.way.test") == ("NOERROR", ["192.0.2.3"]), 5)
+                    assert "Reloading complete" not in w.output()
+                    new.start()
+                    new.client.put("/skydns/test/way/x", GOOD % 2)
+                    wait_for(lambda: "Reloading complete" in w.output())
+                    wait_for(lambda: a(w, "x.way.test") == ("NOERROR", ["192.0.2.2"]), 5)
+                assert a(w, "y.way.test") == ("NXDOMAIN", [])
+                assert metric(w, "coredns_etcd_reloads_total", reason="config") == 1
+                # the end is not held up
+                w.write(corefile(f"http://127.0.0.1:{free_port()}"))
+                w.kill(signal.SIGUSR1)
+                wait_for(lambda: w.output().count("UNAVAILABLE") > 2)
+                t0 = time.monotonic()
+                assert w.stop() == 0 and time.monotonic() - t0 < 10
+        finally:
+            new.close()
+
+
 def test_zones_come_and_go_with_reloads():
     with etcd.Member() as m:
         for z in ("one", "two", "three"):
@@ -509,6 +556,20 @@ def test_one_mirror_for_all_blocks():
             for port in ("dns", "pa", "pb", "pc"):
                 r = etcd_rows.parse(wire.udp(w.port[port], wire.query("x.way.test")))
                 assert r.answer[0][0].address == "192.0.2.1"
+
+
+def test_memory_limit():
+    """Beyond `max-memory` nothing is taken over: what was there stays, and becomes stale."""
+    with etcd.Member() as m:
+        m.client.put("/skydns/test/way/x", GOOD % 1)
+        with synced(Waypost(corefile(m.url, "max-memory 2"))) as w:
+            m.client.load(((f"/skydns/test/way/many/{i}", GOOD % (i % 250)) for i in range(30000)), 100)
+            wait_for(lambda: "would be larger than max-memory" in w.output())
+            assert "the mirror takes 1 MB; at max-memory (2 MB)" in w.output()
+            assert a(w, "x.way.test") == ("NOERROR", ["192.0.2.1"])
+            assert metric(w, "waypost_etcd_mirror_bytes") < 5 << 20
+            assert metric(w, "coredns_etcd_endpoint_errors_total", code="RESOURCE_EXHAUSTED") == 1
+            assert metric(w, "coredns_etcd_synced") == 0
 
 
 @pytest.mark.parametrize("_", ["F40"])
