@@ -7,7 +7,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-ROW = re.compile(r"\[(?:.*?[-_])?((?:[A-Z]{1,2}\d{2,3}[a-z]?)|(?:\d{3}-\d{1,3})|(?:X\d))(?=[\]_\- ])")
+ROW = re.compile(r"\[(?:.*?[-_])??((?:[A-Z]{1,2}\d{2,3}[a-z]?)|(?:\d{3}-\d{1,3})|(?:X\d))(?=[\]_\- ])")
 
 
 def pytest_configure(config):

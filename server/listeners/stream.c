@@ -13,7 +13,7 @@
 
 /* --- the worker's pool --------------------------------------------------------------------- */
 
-static int pool_join(struct wp_worker *w)
+static int pool_join(struct wp_worker *w, struct wp_stream *l)
 {
     struct wp_stream_pool *p = w->stream;
 
@@ -24,19 +24,21 @@ static int pool_join(struct wp_worker *w)
         p->worker = w;
         p->task.fn = wp_conn_run_touched;
         p->next_turn.fn = wp_conn_tls_next_turn;
+        wp_link_init(&p->listeners);
         wp_link_init(&p->touched);
         wp_link_init(&p->half_open);
         w->stream = p;
     }
-    p->users++;
+    wp_link_append(&p->listeners, &l->in_pool);
     return 0;
 }
 
-static void pool_leave(struct wp_worker *w)
+static void pool_leave(struct wp_worker *w, struct wp_stream *l)
 {
     struct wp_stream_pool *p = w->stream;
 
-    if (--p->users > 0)
+    wp_link_remove(&l->in_pool);
+    if (wp_link_is_in(&p->listeners))
         return;
     wp_task_cancel(w->loop, &p->task);
     wp_task_cancel(w->loop, &p->next_turn);
@@ -86,6 +88,22 @@ static bool evict(struct wp_stream *l)
         }
     }
     return false;
+}
+
+/* The worker's listener with the most connections. Descriptors are everybody's: a flood of one
+ * listener must not take those in use from another. */
+static struct wp_stream *most_crowded(struct wp_stream *l)
+{
+    const struct wp_link *all = &l->l.worker->stream->listeners;
+    struct wp_stream *most = l;
+
+    for (struct wp_link *at = all->next; at != all; at = at->next) {
+        struct wp_stream *other = WP_CONTAINER(at, struct wp_stream, in_pool);
+
+        if (other->n_conns > most->n_conns)
+            most = other;
+    }
+    return most;
 }
 
 /* A connection on fd, or the fd closed. */
@@ -138,6 +156,7 @@ static bool accept_one(struct wp_stream *l)
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof(ss);
+    struct wp_stream *most;
     int fd;
 
     if (l->proto->wait_when_full && wp_guard_is_full(l->l.group)) {
@@ -157,7 +176,9 @@ static bool accept_one(struct wp_stream *l)
             return false;
         /* Level-triggered: without the pause the loop would spin until a descriptor is free. */
         wp_guard_refused(l->l.group, l->l.worker->index, WP_LIMIT_DESCRIPTORS);
-        evict(l);
+        most = most_crowded(l);
+        if (evict(most) && most != l)
+            return true; /* now, or the other one takes the place */
         pause_accept(l, WP_STREAM_ACCEPT_PAUSE_MS);
         return false;
     }
@@ -218,14 +239,14 @@ int wp_stream_open(struct wp_worker *w, struct wp_group *g, int fd,
     /* Inherited by what is accepted: one call here instead of one for each connection. A reply
      * is one write, so Nagle's algorithm could only delay it. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    r = pool_join(w);
+    r = pool_join(w, l);
     if (r < 0) {
         free(l);
         return r;
     }
     r = wp_io_add(w->loop, &l->io, WP_IO_READ);
     if (r < 0) {
-        pool_leave(w);
+        pool_leave(w, l);
         free(l);
         return r;
     }
@@ -291,6 +312,6 @@ void wp_stream_close(struct wp_listener *listener)
         wp_conn_end(WP_CONTAINER(l->conns.next, struct wp_stream_conn, all));
     stop_accepting(l);
     wp_task_cancel(l->l.worker->loop, &l->closed_task);
-    pool_leave(l->l.worker);
+    pool_leave(l->l.worker, l);
     free(l);
 }

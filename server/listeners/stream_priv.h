@@ -68,7 +68,7 @@ struct wp_out_chunk {
 /* What the connections of one worker share: an idle one owns no buffer. */
 struct wp_stream_pool {
     struct wp_worker *worker;
-    unsigned users;           /* listeners */
+    struct wp_link listeners;
     struct wp_task task;      /* end of the turn */
     struct wp_task next_turn; /* counts handshakes anew */
     unsigned handshakes;
@@ -117,6 +117,7 @@ struct wp_stream {
     struct wp_listener l; /* first */
     const struct wp_conn_proto *proto;
     struct wp_stream_pool *pool;
+    struct wp_link in_pool;
     struct wp_io io;
     struct wp_timer retry; /* accept is paused until then */
     struct wp_link conns;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/process/process_priv.h"
+#include "waypost/base/text.h"
 
 enum { BACKLOG = 4096, RECEIVE_BUFFER = 4 << 20 };
 
@@ -124,12 +125,16 @@ static int add(struct opening *o, struct wp_group *g, const struct wp_listener_o
     if (find(o->have, s) == NULL)
         r = open_one(s, addr);
     if (r < 0) {
+        const char *why = wp_strerror(r);
+
         free(s);
         if (optional && no_such_family(r))
             return 0;
-        return wp_conf_report_add(o->report, WP_CONF_PLAIN, NULL, NULL, 0, "%s: listen %s %s: bind: %s",
+        return wp_conf_report_add(o->report, WP_CONF_PLAIN, NULL, NULL, 0,
+                                  "%s: listen %s %s: bind: %c%s",
                                   ops->datagram ? "ListenPacket" : "Listen",
-                                  ops->datagram ? "udp" : "tcp", g->address, wp_strerror(r));
+                                  ops->datagram ? "udp" : "tcp", g->address,
+                                  wp_lower((uint8_t)why[0]), why + 1); /* Go's texts begin so */
     }
     s->next = o->made;
     o->made = s;

@@ -329,8 +329,7 @@ import blocks/*
     ]
 
 
-@pytest.mark.parametrize("row", ["003-25"])
-def test_every_directive_of_coredns_is_known(row, folder):
+def test_every_directive_of_coredns_is_known(folder):
     names = """root metadata geoip cancel proxyproto quic grpc_server https https3 timeouts multisocket reload nsid
         bufsize bind debug trace ready health pprof shed prometheus errors log dnstap local dns64 siit any chaos
         loadbalance tsig rewrite autopath acl cache header dnssec tls minimal template transfer dynupdate hosts route53

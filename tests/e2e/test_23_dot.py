@@ -1,5 +1,5 @@
 """TLS and DoT: the transports table 17.3, row by row. Rows left out, with the unit test that stands for them where there is
-one: S17 (python's ssl cannot renegotiate), S19 (keys rotate every 12 hours) and S20: tests/unit/tls/test_tls.c."""
+one: S19 (keys rotate every 12 hours) and S20: tests/unit/tls/test_tls.c."""
 import shutil
 import signal
 import socket
@@ -12,7 +12,7 @@ import fixture
 import pki
 import pytest
 import wire
-from server import Waypost, wait_for
+from server import Process, Waypost, wait_for
 
 FILES = fixture.FILES
 WWW = {"www.waypost.test. A 192.0.2.1"}
@@ -294,6 +294,20 @@ def test_resumed(w, version, row):
             assert s.session_reused
             assert wire.sections(ask(s))[0] == WWW
             session = s.session
+
+
+@pytest.mark.parametrize("row", ["S17"])
+def test_renegotiation(w, row):
+    """python's ssl cannot ask for it; openssl(1) does on a line "R"."""
+    argv = ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{w.port['tls']}"]
+    with Process(argv, stdin=subprocess.PIPE) as p:
+        wait_for(lambda: "Verify return code" in p.output())
+        p.proc.stdin.write(b"R\n")
+        p.proc.stdin.flush()
+        wait_for(lambda: not p.alive())
+        p.proc.stdin.close()
+        assert "RENEGOTIATING" in p.output() and ":no renegotiation:" in p.output()
+    assert answered(w)
 
 
 @pytest.mark.parametrize("row", ["S21"])

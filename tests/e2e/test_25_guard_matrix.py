@@ -22,32 +22,48 @@ def head(qd=1, an=0, ns=0, ar=0, flags=0x0100):
     return struct.pack(">6H", 7, flags, qd, an, ns, ar)
 
 
-
 def tsig():
     rdata = wire.name("hmac-sha256") + bytes(6) + struct.pack(">HH", 300, 16) + bytes(16) + struct.pack(">HHH", 7, 0, 0)
     return wire.name("key.test") + struct.pack(">HHIH", 250, 255, 0, len(rdata)) + rdata
 
 
 # guard: (message, outcome) with the outcome in DNS words: an rcode, "silence" (nothing may be sent)
+X = wire.name("x") + struct.pack(">HHIH", 1, 1, 0, 4) + bytes(4)
+TOO_LONG = (b"\x3f" + b"a" * 63) * 4 + b"\0"
 MESSAGES = {
-    "short": (wire.A[:11], "silence"),
-    "response": (wire.A[:2] + b"\x81\0" + wire.A[4:], "silence"),
-    "opcode": (wire.query("www.waypost.test", flags=2 << 11), 4),
-    "update": (wire.query("waypost.test", "SOA", flags=5 << 11), 4),
-    "no question": (head(qd=0), 1),
-    "two questions": (head(qd=2) + Q + Q, 1),
-    "answers in a query": (head(an=2) + Q + (wire.name("x") + struct.pack(">HHIH", 1, 1, 0, 4) + bytes(4)) * 2, 1),
-    "counts that lie": (head(ar=1) + Q, 1),
-    "pointer loop": (head() + b"\xc0\x0c\0\1\0\1", 1),
-    "class": (wire.query("www.waypost.test", qclass=3), 5),
+    "I01-short": (wire.A[:11], "silence"),
+    "I02-response": (wire.A[:2] + b"\x81\0" + wire.A[4:], "silence"),
+    "I03-opcode": (wire.query("www.waypost.test", flags=2 << 11), 4),
+    "I03-update": (wire.query("waypost.test", "SOA", flags=5 << 11), 4),
+    "I04-no-question": (head(qd=0), 1),
+    "I06-two-questions": (head(qd=2) + Q + Q, 1),
+    "I07-answers": (head(an=2) + Q + X + X, 1),
+    "I07-answer": (head(an=1) + Q + X, 1),
+    "I08-authority": (head(ns=2) + Q + X + X, 1),
+    "I09-additional": (head(ar=3) + Q + X + X + X, 1),
+    "I10-counts-that-lie": (head(ar=1) + Q, 1),
+    "I11-label": (head() + b"\x40" + b"a" * 64 + b"\0\0\1\0\1", 1),
+    "I11-name": (head() + TOO_LONG + b"\0\1\0\1", 1),
+    "I11-reserved": (head() + b"\x80\0\0\1\0\1", 1),
+    "I12-pointer-to-itself": (head() + b"\xc0\x0c\0\1\0\1", 1),
+    "I12-pointer-forward": (head() + b"\xc0\x12\0\1\0\1\0", 1),
+    "I12-loop": (head() + b"\1a\xc0\x10\xc0\x0c\0\1\0\1", 1),
+    "I13-question-cut": (head() + Q[:-1], 1),
+    "I14-octets-behind": (wire.A + bytes(9), 0),
+    "I15-class": (wire.query("www.waypost.test", qclass=3), 5),
+    "I15-class-any": (wire.query("www.waypost.test", qclass=255), 5),
     "edns version": (wire.query("www.waypost.test", extra=wire.opt(version=1)), 16),
     "two opt": (head(ar=2) + Q + wire.opt() + wire.opt(), 1),
     "tsig unchecked": (head(ar=1) + Q + tsig(), 0),
-    "no zone": (wire.query("other.test"), 5),
+    "I16-no-zone": (wire.query("other.test"), 5),
+    "I18-axfr": (wire.query("waypost.test", "AXFR"), 5),
+    "I18-ixfr": (wire.query("waypost.test", "IXFR"), 5),
+    "I20-odd-bits": (wire.query("www.waypost.test", flags=0x03e5), 0),
+    "I21-type-0": (wire.query("www.waypost.test", 0), 0),
+    "I21-type-65535": (wire.query("nx.waypost.test", 65535), 3),
 }
 # Rejected by the gate: an error of the transport for DoH (400) and gRPC (INVALID_ARGUMENT).
-GATE = {"short", "response", "opcode", "update", "no question", "two questions", "answers in a query", "counts that lie",
-        "pointer loop", "two opt"}
+GATE = {g for g in MESSAGES if g[:3] in ("I01", "I02", "I03", "I04", "I06", "I07", "I08", "I09", "I10", "I11", "I12", "I13")} | {"two opt"}
 
 
 @pytest.fixture(scope="module")

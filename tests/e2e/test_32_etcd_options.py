@@ -114,12 +114,12 @@ ROWS = [
      [("huge.s.way.test", "SRV", "NOERROR", ["huge.s.way.test. 300 SRV 10 100 1 a.huge.s.way.test."],
        ["a.huge.s.way.test. 300 A 192.0.2.44"], [])]),
     # a host that is no name, or a key that is none, hides itself only
-    ("E200x", [("/skydns/test/way/n/a", '{"host":"a..b"}'), ("/skydns/test/way/n/b", '{"host":"192.0.2.1","port":5}'),
+    ("hosts-that-are-no-names", [("/skydns/test/way/n/a", '{"host":"a..b"}'), ("/skydns/test/way/n/b", '{"host":"192.0.2.1","port":5}'),
                ("/skydns/test/way/n//c", '{"host":"192.0.2.2","port":6}')], ".", ZONES, "",
      [("n.way.test", "A", "NOERROR", ["n.way.test. 300 A 192.0.2.2", "n.way.test. 300 A 192.0.2.1"], [], []),
       ("n.way.test", "SRV", "NOERROR", ["n.way.test. 300 SRV 10 50 5 b.n.way.test."], ["b.n.way.test. 300 A 192.0.2.1"], [])]),
     # names in presentation form, escapes in TXT as CoreDNS 1.15.0 packs them
-    ("E098x", [("/skydns/test/way/e", r'{"text":"a\\065b\\400c\\q \\"}'), ("/skydns/test/way/x\\.y/i", '{"host":"192.0.2.3"}'),
+    ("escapes-as-packed", [("/skydns/test/way/e", r'{"text":"a\\065b\\400c\\q \\"}'), ("/skydns/test/way/x\\.y/i", '{"host":"192.0.2.3"}'),
                ("/skydns/test/way/sl/ash", '{"host":"192.0.2.4"}')], ".", ZONES, "",
      [("ash/sl.way.test", "A", "NXDOMAIN", [], [], ["way.test."]), ("sl/ash.way.test", "A", "NOERROR", ["sl/ash.way.test. 300 A 192.0.2.4"], [], [])]),
 ]

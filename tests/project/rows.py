@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """rows.py RESULTS: acceptance rows (tests/rows/*.tsv) with the tests that show them and how those went last time.
 
-A row's tests are: e2e tests whose parameter id begins with the row's id; unit tests with a table row or a check so
-named; and what tests/rows/where.tsv says for rows that many-sided tests show. RESULTS holds what tests/run left:
-unit.xml (ctest), SUITE.xml and SUITE.rows (pytest). A row without a test needs its reason in
-tests/rows/exceptions.tsv. The exit code is 0 when every row has passed or has a reason."""
+A row's tests are: pytest's tests whose parameter id begins with the row's id; unit tests with a table row or a check
+so named; and what tests/rows/where.tsv says for rows that many-sided tests show: tests/FILE.py::TEST, a unit
+PROGRAM::TEST, or fuzz/TARGET. RESULTS holds what tests/run left: SUITE.xml (ctest and pytest), SUITE.rows (pytest),
+fuzz.targets. A row without a test needs its reason in tests/rows/exceptions.tsv. An id of a test that is no row's is an
+error. The exit code is 0 when every row has passed or has a reason."""
 import glob
 import os
 import re
@@ -16,6 +17,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 ROWS = os.path.join(TOP, "tests/rows")
 ID = r"(?:[A-Z]{1,2}\d{2,3}[a-z]?|\d{3}-\d{1,3}|X[1-3])"
 # A literal that begins with ids: "U09", "U13 1 octet", "S36/S37 require", "H26-case"
+TYPES = {"L32", "L64", "X25"}  # record types that look like ids
 LITERAL = re.compile(rf'"({ID}(?:/{ID})*)(?=["\s_-])')
 
 
@@ -67,11 +69,19 @@ def unit_sources():
 
 
 def unit_results(results):
-    path = os.path.join(results, "unit.xml")
-    if not os.path.exists(path):
-        return {}
-    return {c.get("name").removesuffix(".c"): "passed" if c.get("status") == "run" and c.find("failure") is None else "failed"
-            for c in et.parse(path).iter("testcase")}
+    """Program, or fuzz/TARGET -> how it went, in every build it was run in."""
+    found = {}
+    for suite in ("unit", "clang", "asan", "tsan"):
+        path = os.path.join(results, suite + ".xml")
+        for c in et.parse(path).iter("testcase") if os.path.exists(path) else ():
+            good = c.get("status") == "run" and c.find("failure") is None
+            name = c.get("name").removesuffix(".c").replace("fuzz/fuzz_", "fuzz/")  # the replay of its corpus
+            found[name] = "passed" if good and found.get(name) != "failed" else "failed"
+    path = os.path.join(results, "fuzz.targets")
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            found.update({"fuzz/" + name: result for name, result in (line.split() for line in f)})
+    return found
 
 
 def pytest_results(results):
@@ -100,7 +110,7 @@ def evidence(results, known):
         found[row] += tests
     for program, text in programs.items():
         for ids in set(LITERAL.findall(text)):
-            for row in ids.split("/"):
+            for row in set(ids.split("/")) - TYPES:
                 found[row].append((program, unit.get(program, "not run")))
     for row, tests in table("where.tsv"):
         assert row in known, f"where.tsv: no row {row}"
@@ -110,6 +120,9 @@ def evidence(results, known):
                 with open(os.path.join(TOP, path), encoding="utf-8") as f:
                     assert f"def {name}(" in f.read(), f"where.tsv: {row}: no test {test}"
                 found[row].append((test, by_test.get(test, "not run")))
+            elif test.startswith("fuzz/"):
+                assert os.path.exists(os.path.join(TOP, f"tests/fuzz/fuzz_{test[5:]}.c")), f"where.tsv: {row}: no test {test}"
+                found[row].append((test, unit.get(test, "not run")))
             else:
                 program, _, name = test.partition("::")
                 assert program in programs and f"{name}(" in programs[program], f"where.tsv: {row}: no test {test}"
@@ -127,7 +140,7 @@ def main():
     known = rows()
     why = exceptions(known)
     found = evidence(results, known)
-    bad = without = 0
+    bad = without = unknown = 0
     for row in known:
         tests = sorted(set(found.get(row, [])))
         if tests:
@@ -148,10 +161,12 @@ def main():
         bad += 1
         print(f"{row:7} has a test: its reason in exceptions.tsv is out of date")
     for row in sorted(set(found) - set(known)):
-        print(f"{row:7} is the id of a test but of no row: {found[row][0][0]}", file=sys.stderr)
+        unknown += 1
+        print(f"{row:7} is the id of a test but of no row: {found[row][0][0]}")
     n = sum(1 for r in known if found.get(r))
-    print(f"\n{len(known)} rows: {n} with tests, {bad} of them not passed; {len(known) - n - without} with a reason; {without} with neither")
-    return 1 if bad or without else 0
+    print(f"\n{len(known)} rows: {n} with tests, {bad} of them not passed; {len(known) - n - without} with a reason; "
+          f"{without} with neither; {unknown} ids of no row")
+    return 1 if bad or without or unknown else 0
 
 
 if __name__ == "__main__":

@@ -125,24 +125,30 @@ def limited(tmp_path, n):
     return str(path)
 
 
-def test_descriptors_run_out(tmp_path):
-    """Connections beyond the limit wait or are closed; nothing spins; all is well when they go."""
+@pytest.mark.parametrize("row", ["L07"])
+def test_descriptors_run_out(tmp_path, row):
+    """Connections beyond the limit wait, or take the place of those idle longest; the ones in use are served; nothing
+    spins; all is well when the others go."""
     with gateway.gateway(tmp_path, options=SHORT, binary=limited(tmp_path, 100), env={"WAYPOST_WORKERS": "1"}) as w:
         assert gateway.descriptors(w.pid) < 90
-        held = []
+        held, there = [], [gateway.client(w, t) for t in ("tcp", "dot", "doh", "grpc")]
+        in_use = lambda: [wire.rcode(c.ask(WWW)) for c in there] == [0] * 4  # noqa: E731
         with gateway.watched(w, mb=32):
             for where in ("dns", "tls", "http", "grpc", "health", "prom"):
-                for _ in range(100):
+                for i in range(100):
+                    assert i % 5 or in_use()
                     s = socket.socket()
                     s.setblocking(False)
                     s.connect_ex(("127.0.0.1", w.port[where]))
                     held.append(s)
+            assert in_use()
             time.sleep(0.3)
             cpu = gateway.cpu_s(w.pid)
             time.sleep(0.5)
             assert gateway.cpu_s(w.pid) - cpu < 0.35
             for s in held:
                 s.close()
+        there[3].channel.close()
         assert gateway.serves(w)
         wait_for(lambda: answers(w), 10)
 

@@ -367,15 +367,32 @@ static void test_tickets_and_clients(void)
     wp_tls_ctx_unref(loose);
 }
 
-/* S20 */
+/* S20: a ticket permits none; what a client sends all the same is thrown away, and the handshake
+ * goes on. */
 static void test_no_early_data(void)
 {
     struct wp_tls_ctx *ctx = server_ctx("dot", WP_TLS_AUTH_NONE, NULL);
+    struct wp_tls_conn *c;
     struct outcome o;
+    struct peer p;
+    size_t n;
+    char buf[8];
 
     talk(ctx, &(struct peer_setup){0}, 0, &o);
     assert_int_equal(SSL_SESSION_get_max_early_data(o.session), 0);
+    assert_int_equal(SSL_SESSION_set_max_early_data(o.session, 1000), 1);
+    assert_int_equal(wp_tls_conn_new(ctx, NULL, &c), 0);
+    peer_new(&p, &(struct peer_setup){.session = o.session});
+    assert_int_equal(SSL_write_early_data(p.ssl, "early", 5, &n), 1);
+    assert_int_equal(pump(&p, c, 0), 1);
+    assert_int_equal(SSL_get_early_data_status(p.ssl), SSL_EARLY_DATA_REJECTED);
+    assert_int_equal(SSL_write(p.ssl, "ping", 4), 4);
+    pump(&p, c, 0);
+    assert_int_equal(wp_tls_read(c, buf, sizeof(buf)), 4);
+    assert_memory_equal(buf, "ping", 4);
     SSL_SESSION_free(o.session);
+    wp_tls_conn_free(c);
+    peer_free(&p);
     wp_tls_ctx_unref(ctx);
 }
 
