@@ -12,7 +12,6 @@ void wp_tls_conn_free(struct wp_tls_conn *c)
     wp_tls_material_unref(c->material);
     wp_octets_clear(&c->in);
     wp_octets_clear(&c->out);
-    free(c->names);
     free(c->asked);
     free(c);
 }
@@ -85,10 +84,7 @@ const char *wp_tls_error(const struct wp_tls_conn *c)
     return c->error;
 }
 
-const char *wp_tls_peer_name(struct wp_tls_conn *c, bool *ret_verified)
+struct wp_peer *wp_tls_peer(const struct wp_tls_conn *c)
 {
-    if (c->names == NULL)
-        c->names = c->material->provider->peer_name(c);
-    *ret_verified = c->peer_verified;
-    return c->names;
+    return c->material->provider->peer(c);
 }

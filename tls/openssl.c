@@ -209,6 +209,6 @@ const struct wp_tls_provider wp_tls_openssl = {
     .is_resumed = wp_openssl_is_resumed,
     .alpn = wp_openssl_alpn,
     .server_name = wp_openssl_server_name,
-    .peer_name = wp_openssl_peer_name,
+    .peer = wp_openssl_peer,
     .rotate = wp_openssl_rotate,
 };

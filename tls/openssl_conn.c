@@ -219,22 +219,3 @@ const char *wp_openssl_server_name(const struct wp_tls_conn *c)
 {
     return SSL_get_servername(ssl_of(c), TLSEXT_NAMETYPE_host_name);
 }
-
-char *wp_openssl_peer_name(const struct wp_tls_conn *c)
-{
-    X509 *x = SSL_get0_peer_certificate(ssl_of(c));
-    X509_NAME *subject = x != NULL ? X509_get_subject_name(x) : NULL;
-    int at = subject != NULL ? X509_NAME_get_index_by_NID(subject, NID_commonName, -1) : -1;
-    unsigned char *utf8 = NULL;
-    char *name = NULL;
-    int len;
-
-    if (at < 0)
-        return NULL;
-    len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-    /* a NUL inside would make a name that compares equal to a shorter one */
-    if (len > 0 && memchr(utf8, '\0', (size_t)len) == NULL)
-        name = strndup((char *)utf8, (size_t)len);
-    OPENSSL_free(utf8);
-    return name;
-}

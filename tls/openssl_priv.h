@@ -64,4 +64,5 @@ void wp_openssl_close(struct wp_tls_conn *c);
 bool wp_openssl_is_resumed(const struct wp_tls_conn *c);
 const char *wp_openssl_alpn(struct wp_tls_conn *c);
 const char *wp_openssl_server_name(const struct wp_tls_conn *c);
-char *wp_openssl_peer_name(const struct wp_tls_conn *c);
+/* openssl_peer.c */
+struct wp_peer *wp_openssl_peer(const struct wp_tls_conn *c);

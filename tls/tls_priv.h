@@ -61,7 +61,6 @@ struct wp_tls_conn {
     void *impl;
     struct wp_octets in, out; /* ciphertext */
     const char *error;        /* static text */
-    char *names;              /* server: the peer's CN, made when asked for */
     char *asked;              /* client: the name to verify, "" for none */
     bool ready, peer_verified, short_of_memory;
 };
@@ -83,7 +82,7 @@ struct wp_tls_provider {
     bool (*is_resumed)(const struct wp_tls_conn *c);
     const char *(*alpn)(struct wp_tls_conn *c);
     const char *(*server_name)(const struct wp_tls_conn *c);
-    char *(*peer_name)(const struct wp_tls_conn *c); /* malloc'ed, or NULL */
+    struct wp_peer *(*peer)(const struct wp_tls_conn *c); /* malloc'ed, or NULL */
     void (*rotate)(void);
 };
 extern const struct wp_tls_provider wp_tls_openssl;

@@ -27,7 +27,8 @@ void wp_conn_unref(struct wp_conn *c)
     if (--s->refs > 0)
         return;
     free(s->tlv);
-    free(s->names);
+    free(s->name);
+    free(s->c.tls_peer);
     free(s);
 }
 

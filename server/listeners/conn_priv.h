@@ -46,8 +46,8 @@ struct wp_conn {
     uint16_t proxy_tlv_len;
     const char *server_name;      /* SNI or NULL */
     const char *alpn;             /* negotiated, "" if none */
-    const char *peer_name;        /* client certificate's CN, or NULL */
-    bool peer_verified, encrypted;
+    struct wp_peer *tls_peer;     /* the client's certificate, or NULL; as long as its memory */
+    bool encrypted;
     bool draining;                /* tell the client to go: keepalive 0, GOAWAY */
     bool closed;                  /* nothing more is read, nothing more can be written */
 };

@@ -67,20 +67,13 @@ static void failed(struct wp_stream_conn *s)
 static int copy_names(struct wp_stream_conn *s)
 {
     const char *sni = wp_tls_server_name(s->tls);
-    const char *peer = wp_tls_peer_name(s->tls, &s->c.peer_verified);
-    size_t sni_len = sni != NULL ? strlen(sni) + 1 : 0;
-    size_t peer_len = peer != NULL ? strlen(peer) + 1 : 0;
 
-    if (sni_len + peer_len == 0)
+    s->c.tls_peer = wp_tls_peer(s->tls);
+    if (sni == NULL)
         return 0;
-    s->names = malloc(sni_len + peer_len);
-    if (s->names == NULL)
-        return -ENOMEM;
-    if (sni != NULL)
-        s->c.server_name = memcpy(s->names, sni, sni_len);
-    if (peer != NULL)
-        s->c.peer_name = memcpy(s->names + sni_len, peer, peer_len);
-    return 0;
+    s->name = strdup(sni);
+    s->c.server_name = s->name;
+    return s->name != NULL ? 0 : -ENOMEM;
 }
 
 static void ready(struct wp_stream_conn *s)

@@ -154,8 +154,7 @@ static void fill(struct wp_query *q, struct wp_exchange *x, const uint8_t *wire,
     q->local = c->local;
     q->peer = c->peer;
     q->tls_server_name = c->server_name;
-    q->tls_client = c->peer_name;
-    q->tls_verified = c->peer_verified;
+    q->tls_peer = c->tls_peer;
     q->proxy_tlv = c->proxy_tlv;
     q->proxy_tlv_len = c->proxy_tlv_len;
     q->route = wp_conn_group(c)->route;

@@ -104,7 +104,7 @@ struct wp_stream_conn {
     struct wp_octets unsent; /* cleartext only; ciphertext waits in tls */
     struct wp_out_chunk *chunk;
     uint8_t *tlv;      /* behind c.proxy_tlv; queries in flight point at it */
-    char *names;       /* behind c.server_name and c.peer_name, likewise */
+    char *name;        /* behind c.server_name, likewise */
     uint32_t want;     /* input() needs that many octets */
     uint32_t lingered; /* octets thrown away */
     uint32_t refs;

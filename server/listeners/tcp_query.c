@@ -134,8 +134,7 @@ static void describe(struct wp_conn *c, struct wp_query *q)
     q->local = c->local;
     q->peer = c->peer;
     q->tls_server_name = c->server_name;
-    q->tls_client = c->peer_name;
-    q->tls_verified = c->peer_verified;
+    q->tls_peer = c->tls_peer;
     q->proxy_tlv = c->proxy_tlv;
     q->proxy_tlv_len = c->proxy_tlv_len;
     q->route = wp_conn_group(c)->route;

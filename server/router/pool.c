@@ -76,8 +76,8 @@ void wp_query_reset(struct wp_query *q)
         wp_worker_big_put(p->worker, p->big);
         p->big = NULL;
     }
-    q->tls_server_name = q->tls_client = NULL;
-    q->tls_verified = false;
+    q->tls_server_name = NULL;
+    q->tls_peer = NULL;
     q->proxy_tlv = NULL;
     q->proxy_tlv_len = 0;
     q->encrypted = q->draining = false;

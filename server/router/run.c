@@ -398,8 +398,7 @@ static struct wp_query *derive(const struct wp_query *from, const uint8_t *name,
     c->local = from->local;
     c->peer = from->peer;
     c->tls_server_name = from->tls_server_name;
-    c->tls_client = from->tls_client;
-    c->tls_verified = from->tls_verified;
+    c->tls_peer = from->tls_peer;
     c->route = from->route;
     c->start_ns = from->start_ns;
     c->deadline_ns = from->deadline_ns;
@@ -497,7 +496,8 @@ int wp_query_spawn(const struct wp_query *from, wp_lookup_fn *fn, void *arg)
     c->wire_len = 0;
     c->msg.edns.options = NULL;
     c->msg.edns.options_len = 0;
-    c->tls_server_name = c->tls_client = NULL;
+    c->tls_server_name = NULL;
+    c->tls_peer = NULL;
     c->transport = WP_TCP;
     c->client = c->peer = (struct wp_addr){0};
     c->start_ns = wp_loop_now(c->loop);

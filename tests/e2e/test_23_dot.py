@@ -480,6 +480,18 @@ def test_identity_is_logged(mode, who, want):
         wait_for(lambda: f"SAW ns.waypost.test {want}" in w.output(), 5)
 
 
+@pytest.mark.parametrize("row", ["S38-names"])
+def test_all_of_the_identity(row):
+    cert, key = pki.cert("names.client", usage="clientAuth", san="DNS:n.example,URI:spiffe://a.example/b?c,email:d@e.example")
+    spki = subprocess.run(f"openssl x509 -in {cert} -noout -pubkey | openssl pkey -pubin -outform DER | openssl sha256 -r",
+                          shell=True, check=True, capture_output=True, text=True).stdout.split()[0]
+    line = tls_line(*pki.cert("ns.waypost.test"), pki.ca(), "require_and_verify")
+    files = {**FILES, "log.conf": 'log . "SAW {/tls/client_san} {/tls/client_issuer} {/tls/client_key}"\n'}
+    with Waypost(corefile(line, options="metadata\n import {dir}/log.conf"), files=files) as w:
+        assert answered(w, context(cert=(cert, key)))
+        wait_for(lambda: f"SAW DNS:n.example,URI:spiffe://a.example/b?c,email:d@e.example CN=ca {spki}" in w.output(), 5)
+
+
 ALERTS = [
     ("S32", "require", NONE, ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")),
     ("S35", "verify_if_given", STRANGER, ("UNKNOWN_CA", "BAD_CERTIFICATE")),

@@ -37,7 +37,7 @@ def _ca(name):
 
 
 @functools.lru_cache(maxsize=None)
-def cert(name, issuer="ca", usage="serverAuth", days=30, rsa=False):
+def cert(name, issuer="ca", usage="serverAuth", days=30, rsa=False, san=None):
     """(certificate, key) signed by the CA; the key is of P-256 unless said."""
     ca(issuer)
     subject = name
@@ -45,7 +45,7 @@ def cert(name, issuer="ca", usage="serverAuth", days=30, rsa=False):
     _key(name, rsa)
     _openssl("req", "-new", "-key", path(name + ".key"), "-subj", f"/CN={subject}", "-out", path(name + ".csr"))
     with open(path(name + ".ext"), "w") as f:
-        f.write(f"basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\nsubjectAltName=DNS:{subject},IP:127.0.0.1\n")
+        f.write(f"basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\nsubjectAltName={san or f'DNS:{subject},IP:127.0.0.1'}\n")
     dates = ["-days", str(days)] if days > 0 else ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"]
     if days > 0:
         _openssl("x509", "-req", "-in", path(name + ".csr"), "-CA", path(issuer + ".pem"), "-CAkey",

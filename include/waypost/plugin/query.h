@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include "waypost/base/addr.h"
 #include "waypost/base/arena.h"
+#include "waypost/base/peer.h"
 #include "waypost/dns/msg.h"
 #include "waypost/dns/rr.h"
 
@@ -77,8 +78,7 @@ struct wp_query {
     struct wp_addr local;        /* the address asked */
     struct wp_addr peer;         /* the socket's peer: the proxy, when there is one */
     const char *tls_server_name; /* SNI, or NULL */
-    const char *tls_client;      /* CN of the client's certificate, or NULL */
-    bool tls_verified;           /* that certificate chained to the listener's CA */
+    const struct wp_peer *tls_peer; /* the client's certificate (waypost/base/peer.h), or NULL */
     const uint8_t *proxy_tlv;    /* PROXY v2 TLVs, or NULL */
     uint16_t proxy_tlv_len;
     const struct wp_route *route; /* the group's table of zones: waypost/server/router.h */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "waypost/base/err.h"
+#include "waypost/base/peer.h"
 
 struct wp_tls_ctx;
 struct wp_tls_conn;
@@ -87,5 +88,5 @@ bool wp_tls_is_resumed(const struct wp_tls_conn *c);
 const char *wp_tls_alpn(const struct wp_tls_conn *c);        /* "" when none */
 const char *wp_tls_server_name(const struct wp_tls_conn *c); /* SNI or NULL */
 const char *wp_tls_error(const struct wp_tls_conn *c);       /* text of the last failure */
-/* Subject CN of a client certificate, or NULL; *ret_verified tells whether it chained. */
-const char *wp_tls_peer_name(struct wp_tls_conn *c, bool *ret_verified);
+/* The client's certificate, the caller's to free; NULL: it showed none, or memory is short. */
+struct wp_peer *wp_tls_peer(const struct wp_tls_conn *c);

@@ -146,13 +146,20 @@ static int check(void *self, struct wp_setup *s)
 /* Who is asking, for `view`, `log` and what else reads metadata. */
 static void metadata(void *self, struct wp_query *q)
 {
+    const struct wp_peer *p = q->tls_peer;
+
     (void)self;
     if (q->tls_server_name != NULL)
         wp_query_meta_set(q, "tls/server_name", q->tls_server_name);
-    if (q->tls_client == NULL)
+    if (p == NULL)
         return;
-    wp_query_meta_set(q, "tls/client", q->tls_client);
-    wp_query_meta_set(q, "tls/verified", q->tls_verified ? "true" : "false");
+    if (p->name != NULL)
+        wp_query_meta_set(q, "tls/client", p->name);
+    if (p->san != NULL)
+        wp_query_meta_set(q, "tls/client_san", p->san);
+    wp_query_meta_set(q, "tls/client_issuer", p->issuer);
+    wp_query_meta_set(q, "tls/client_key", p->key);
+    wp_query_meta_set(q, "tls/verified", p->verified ? "true" : "false");
 }
 
 static const struct wp_option tls_options[] = {

@@ -98,12 +98,15 @@ static inline void copy_text(char *to, size_t cap, const char *from)
 static inline void describe(struct peer *p, struct wp_tls_conn *c, struct outcome *o)
 {
     X509 *x = SSL_get0_peer_certificate(p->ssl);
+    struct wp_peer *client = wp_tls_peer(c);
 
     o->resumed = wp_tls_is_resumed(c);
     o->version = SSL_version(p->ssl);
     copy_text(o->alpn, sizeof(o->alpn), wp_tls_alpn(c));
     copy_text(o->sni, sizeof(o->sni), wp_tls_server_name(c));
-    copy_text(o->peer, sizeof(o->peer), wp_tls_peer_name(c, &o->verified));
+    copy_text(o->peer, sizeof(o->peer), client != NULL ? client->name : NULL);
+    o->verified = client != NULL && client->verified;
+    free(client);
     if (x != NULL)
         X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, o->server_cn,
                                   sizeof(o->server_cn));
