@@ -26,13 +26,11 @@ static int last_answer(void *arg, uint8_t *buf, const struct wp_rr_at *rr, enum 
 /* The sections stand one behind the other and pointers lead backwards: cutting the tail is all. */
 static int minimal_reply(void *self, struct wp_query *q)
 {
-    struct ends e = {0};
+    struct ends e = {.answer = WP_HEADER_LEN + (size_t)q->question_len};
 
     (void)self;
-    if (!q->reply.begun || q->reply.count[WP_ANSWER] == 0 ||
-        wp_reply_kind(q) != WP_REPLY_NOERROR)
-        return WP_STEP_NEXT;
-    if (wp_reply_each(q, last_answer, &e) < 0 || e.answer == 0)
+    if (!q->reply.begun || wp_reply_kind(q) != WP_REPLY_NOERROR ||
+        wp_reply_each(q, last_answer, &e) < 0)
         return WP_STEP_NEXT;
     q->reply.len = (uint32_t)e.answer;
     q->reply.count[WP_AUTHORITY] = q->reply.count[WP_ADDITIONAL] = 0;

@@ -5,12 +5,15 @@
 
 static void on_lookup(void *arg, struct wp_query *child);
 
-/* The rule that matches the record, with the new target; NULL: none. */
+/* The last rule that matches the record, with the new target; NULL: none. Rules that a `stop` kept
+ * from being reached are none. */
 static const struct rw_rule *rule_for(struct rw_state *st, struct wp_query *q, const struct wp_rr *rr,
                                       struct wp_name *ret_target)
 {
     char text[WP_NAME_TEXT_MAX], out[RW_TEXT_MAX];
+    const struct rw_rule *found = NULL;
     uint8_t lower[WP_NAME_MAX];
+    struct wp_name target;
     int len = wp_name_len(rr->rdata, rr->rdlen);
 
     if (len < 0)
@@ -20,10 +23,14 @@ static const struct rw_rule *rule_for(struct rw_state *st, struct wp_query *q, c
     wp_name_text(lower, text);
     for (const struct rw_rule *r = st->p->rules; r != NULL; r = r->next) {
         if (r->kind == RW_CNAME && rw_match_replace(r, q, text, out) &&
-            wp_name_parse(out, ret_target) == 0)
-            return r;
+            wp_name_parse(out, &target) == 0) {
+            found = r;
+            *ret_target = target;
+        }
+        if (r == st->stopped)
+            break;
     }
-    return NULL;
+    return found;
 }
 
 /* Keep the answers up to the record, with its new target, then the child's answers; the other

@@ -99,7 +99,7 @@ static int apply(struct rw_state *st, struct wp_query *q, const struct rw_rule *
         st->revert |= r->revert;
         return 1;
     case RW_CNAME:
-        return 0; /* looks at replies only, whatever the question */
+        return 1; /* whatever the question: it looks at replies */
     }
     return 0;
 }
@@ -121,8 +121,10 @@ static int rewrite_serve(void *self, struct wp_query *q)
 
         if (e < 0)
             return q->reply.unwritten ? WP_STEP_DONE : e;
-        if (e > 0 && r->stop)
+        if (e > 0 && r->stop) {
+            st->stopped = r;
             break;
+        }
     }
     if (st->renamed || st->edns_changed || st->responses != NULL || p->has_cname || p->has_local) {
         wp_query_state_set(q, st);

@@ -70,8 +70,8 @@ struct rw_state {
     struct rw_response *responses;
     struct wp_edns edns; /* the original OPT */
     bool renamed, edns_changed, revert;
-    const struct rw_rule *cname; /* whose target is being looked up */
-    struct wp_view view;         /* the reply while that runs */
+    const struct rw_rule *stopped; /* the rule after which no other was reached, or NULL */
+    struct wp_view view; /* the reply while a target is looked up */
     size_t at;
 };
 
