@@ -7,7 +7,7 @@ import time
 
 import pytest
 import wire
-from server import Waypost, free_port, wait_for
+from server import Waypost, free_port, own_address, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fake"))
 from resolver import CLOSE, Resolver, address, name, record  # noqa: E402
@@ -513,14 +513,15 @@ def test_hundreds_of_slow_ones_do_not_hold_up_others():
 # --- upstreams from files and names ----------------------------------------------------------
 
 def test_resolv_conf_is_followed():  # 002-17
-    with Resolver(lambda q: q.reply(address(1)), host="127.0.0.61", port=53) as a, \
-            Resolver(lambda q: q.reply(address(2)), host="127.0.0.62", port=53) as b, \
-            waypost("forward . {dir}/resolv.conf", files={"resolv.conf": "search x\nnameserver 127.0.0.61\noptions ndots:5\n"}) as w:
+    one, two = own_address(1), own_address(2)
+    with Resolver(lambda q: q.reply(address(1)), host=one, port=53) as a, \
+            Resolver(lambda q: q.reply(address(2)), host=two, port=53) as b, \
+            waypost("forward . {dir}/resolv.conf", files={"resolv.conf": f"search x\nnameserver {one}\noptions ndots:5\n"}) as w:
         def last():
             return wire.parse(ask(w, "q.example")).answer[0][0].to_text()
         assert last() == "192.0.2.1"
         with open(w.path("resolv.conf.new"), "w") as f:
-            f.write("# new\nnameserver 127.0.0.62\nnameserver bogus\n")
+            f.write(f"# new\nnameserver {two}\nnameserver bogus\n")
         os.rename(w.path("resolv.conf.new"), w.path("resolv.conf"))
         wait_for(lambda: last() == "192.0.2.2", 6)
         open(w.path("resolv.conf"), "w").close()  # no servers: the known ones stay
@@ -530,7 +531,7 @@ def test_resolv_conf_is_followed():  # 002-17
         time.sleep(1.5)
         assert last() == "192.0.2.2"
         with open(w.path("resolv.conf"), "w") as f:
-            f.write("nameserver 127.0.0.61\nnameserver 127.0.0.62\n")
+            f.write(f"nameserver {one}\nnameserver {two}\n")
         wait_for(lambda: last() == "192.0.2.1", 10, 0.1)
 
 

@@ -11,7 +11,7 @@ import time
 
 import wire
 from clients import certificate
-from server import Waypost, free_port, wait_for
+from server import Waypost, free_port, own_address, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fake"))
 from resolver import CLOSE, Resolver, address  # noqa: E402
@@ -90,20 +90,20 @@ class Clients:
 
 def test_everything_at_once(tmp_path):
     cert = certificate(str(tmp_path), "dns.example")
-    with Resolver(on, host="127.0.0.61", port=53) as a, Resolver(on, host="127.0.0.62", port=53) as b, \
+    with Resolver(on, host=own_address(1), port=53) as a, Resolver(on, host=own_address(2), port=53) as b, \
             Resolver(on, tls=cert) as c:
         assert a.port == b.port == 53
         body = (".:{dns} {\n errors\n prometheus localhost:{xmetrics}\n"
                 " forward a0.example 127.0.0.1:%d {\n  next NOERROR\n  max_concurrent 5\n }\n"
                 " forward . {dir}/servers tls://127.0.0.1:%d https://127.0.0.1:%d 127.0.0.1:%d {\n  prefer_udp\n  expire 200ms\n  max_age 500ms\n"
                 "  health_check 20ms\n  failover SERVFAIL\n  tls %s\n }\n}\n" % (c.port, c.tls_port, c.https_port, free_port(), cert[0]))
-        with Waypost(body, files={"servers": "nameserver 127.0.0.61\n"}, env={"WAYPOST_WORKERS": "4"}) as w:
+        with Waypost(body, files={"servers": f"nameserver {own_address(1)}\n"}, env={"WAYPOST_WORKERS": "4"}) as w:
             clients = Clients(w.port["dns"])
             end, n = time.monotonic() + SECONDS, 0
             while time.monotonic() < end:
                 n += 1
                 with open(w.path("servers.new"), "w") as f:
-                    f.write("".join("nameserver 127.0.0.6%d\n" % i for i in random.sample([1, 2, 3], random.randrange(1, 4))))
+                    f.write("".join(f"nameserver {own_address(i)}\n" for i in random.sample([1, 2, 3], random.randrange(1, 4))))
                 os.rename(w.path("servers.new"), w.path("servers"))
                 if n % 3 == 0:
                     w.kill(signal.SIGUSR1)

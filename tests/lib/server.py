@@ -1,4 +1,7 @@
 """Servers under test: each on free ports, in a folder of its own, stopped by its own pid."""
+import fcntl
+import functools
+import itertools
 import os
 import re
 import signal
@@ -12,22 +15,46 @@ WAYPOST = os.environ.get("WAYPOST") or os.path.join(TOP, "build/release/waypost"
 START_S = 20
 
 
-_given = set()
+class Block:
+    """Addresses and ports that only this process's tests use: ports come from below the system's own range, so
+    that neither an outgoing connection nor a test beside this one takes one between its choice and its use."""
+
+    FIRST, SIZE, COUNT = 10000, 500, 44
+
+    def __init__(self):
+        for self.number in range(self.COUNT):
+            self.lock = open(os.path.join(tempfile.gettempdir(), f"waypost-ports-{os.getuid()}-{self.number}"), "w")
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends
+                break
+            except BlockingIOError:
+                self.lock.close()
+        else:
+            raise RuntimeError("no free block of ports")
+        first = self.FIRST + self.number * self.SIZE
+        self.ports = itertools.cycle(range(first, first + self.SIZE))
+
+
+@functools.lru_cache(maxsize=None)
+def block():
+    return Block()
+
+
+def own_address(n):
+    """The n-th loopback address of this process: any port there is free."""
+    return f"127.1.{block().number}.{n}"
 
 
 def free_port():
-    """A port that is free on 127.0.0.1 for TCP and UDP, and not given out before."""
-    for _ in range(200):
+    """A port that is free on 127.0.0.1 for TCP and UDP, and not given out lately."""
+    for port in itertools.islice(block().ports, Block.SIZE):
         with socket.socket() as t, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
-            t.bind(("127.0.0.1", 0))
-            port = t.getsockname()[1]
             try:
+                t.bind(("127.0.0.1", port))
                 u.bind(("127.0.0.1", port))
+                return port
             except OSError:
                 continue
-            if port not in _given:
-                _given.add(port)
-                return port
     raise RuntimeError("no free port")
 
 
