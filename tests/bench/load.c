@@ -1,0 +1,158 @@
+/* load TRANSPORT -p PORT [-P PID] [-l SECONDS] [-c CONNECTIONS] [-q DEPTH] [-n NAMES] [-1]
+ * Asks 127.0.0.1 for hNNNNNNN.bench.test A over udp, tcp, dot, doh, get (DoH by GET) or grpc
+ * (without TLS), and prints one line of JSON: answers per second and, with PID, the CPU time that
+ * the server spent for each. -1: a connection for each question. tests/bench/run is what people
+ * call. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/bench/load.h"
+
+enum { WARM_MS = 300 };
+
+_Noreturn void load_die(const char *what)
+{
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+void load_question(struct load *l, uint8_t to[LOAD_QUESTION])
+{
+    static const uint8_t form[LOAD_QUESTION + 1] = "\0\0\1\0\0\1\0\0\0\0\0\0"
+                                                   "\10h0000000\5bench\4test\0\0\1\0\1";
+    uint32_t n;
+
+    /* A stride that shares no factor with any size in use visits every name, in no order that a
+     * server's memory would like. */
+    l->next = (uint32_t)(((uint64_t)l->next + 7919) % l->names);
+    memcpy(to, form, LOAD_QUESTION);
+    n = l->next;
+    for (unsigned i = 20; n != 0; i--, n /= 10)
+        to[i] = (uint8_t)('0' + n % 10);
+}
+
+void load_reply(struct load *l, const uint8_t *msg, size_t len)
+{
+    if (len > LOAD_QUESTION && (msg[2] & 0x80) != 0 && (msg[3] & 15) == 0 && (msg[6] | msg[7]) != 0)
+        l->right++;
+    else
+        l->wrong++;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Seconds of CPU that a process and its children (NSD's) have had, 0 without a pid. */
+static double cpu_of(long pid)
+{
+    char path[64], line[1024], *p;
+    unsigned long user = 0, sys = 0;
+    double sum = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+    if (pid <= 0 || (f = fopen(path, "re")) == NULL)
+        return 0;
+    if (fgets(line, sizeof(line), f) != NULL && (p = strrchr(line, ')')) != NULL &&
+        sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) == 2)
+        sum = (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
+    fclose(f);
+    snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", pid, pid);
+    if ((f = fopen(path, "re")) == NULL)
+        return sum;
+    for (long child; fscanf(f, "%ld", &child) == 1;)
+        sum += cpu_of(child);
+    fclose(f);
+    return sum;
+}
+
+static enum load_transport transport(const char *word)
+{
+    static const char *const words[] = {"udp", "tcp", "dot", "doh", "get", "grpc"};
+
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (word != NULL && strcmp(word, words[i]) == 0)
+            return (enum load_transport)i;
+    fprintf(stderr, "load: a transport: udp, tcp, dot, doh, get, grpc\n");
+    exit(2);
+}
+
+static void measure(struct load *l, double seconds, long pid)
+{
+    void (*turn)(struct load *) = l->transport == LOAD_UDP ? load_udp_turn : load_stream_turn;
+    uint64_t start = now_ns() + WARM_MS * 1000000u, end;
+    double cpu, took;
+
+    while (now_ns() < start)
+        turn(l);
+    l->right = l->wrong = l->lost = 0;
+    cpu = cpu_of(pid);
+    start = now_ns();
+    end = start + (uint64_t)(seconds * 1e9);
+    while (now_ns() < end)
+        turn(l);
+    cpu = cpu_of(pid) - cpu;
+    took = (double)(now_ns() - start) / 1e9;
+    printf("{\"answers\": %lu, \"per_s\": %.0f, \"wrong\": %lu, \"lost\": %lu, \"busy\": %.3f, "
+           "\"us\": %.3f}\n",
+           (unsigned long)l->right, (double)l->right / took, (unsigned long)l->wrong,
+           (unsigned long)l->lost, cpu / took, l->right != 0 ? cpu * 1e6 / (double)l->right : 0);
+}
+
+int main(int argc, char **argv)
+{
+    struct load l = {.conns = 8, .depth = 32, .names = 10000};
+    double seconds = 2;
+    long pid = 0;
+
+    for (int c; (c = getopt(argc, argv, "p:P:l:c:q:n:1")) != -1;)
+        switch (c) {
+        case 'p':
+            l.port = (uint16_t)atoi(optarg);
+            break;
+        case 'P':
+            pid = atol(optarg);
+            break;
+        case 'l':
+            seconds = atof(optarg);
+            break;
+        case 'c':
+            l.conns = (unsigned)atoi(optarg);
+            break;
+        case 'q':
+            l.depth = (unsigned)atoi(optarg);
+            break;
+        case 'n':
+            l.names = (uint32_t)atol(optarg);
+            break;
+        case '1':
+            l.once = true;
+            break;
+        default:
+            return 2;
+        }
+    l.transport = transport(argv[optind]);
+    if (l.once)
+        l.depth = 1;
+    if (l.port == 0 || seconds <= 0 || l.conns - 1 >= LOAD_CONNS_MAX ||
+        l.depth - 1 >= LOAD_DEPTH_MAX || l.names - 1 >= 9999999) {
+        fprintf(stderr, "load: see its source for the options and their ranges\n");
+        return 2;
+    }
+    if (l.transport == LOAD_UDP)
+        load_udp_open(&l);
+    else
+        load_stream_open(&l);
+    measure(&l, seconds, pid);
+    return l.right != 0 ? 0 : 1;
+}
