@@ -16,6 +16,7 @@ static void policy_done(struct wp_tls_policy *p)
     free(p->alpn);
     free(p->keylog_file);
     free(p->ocsp_file);
+    free(p->tickets_file);
     for (unsigned i = 0; i < p->n_more; i++) {
         free(p->more[i][0]);
         free(p->more[i][1]);
@@ -67,6 +68,7 @@ static void files_of(const struct wp_tls_policy *p, struct wp_tls_files *ret)
         .key.path = p->key_file,
         .ca.path = p->ca_file,
         .ocsp.path = p->ocsp_file,
+        .tickets.path = p->tickets_file,
         .n_more = p->n_more,
     };
     for (unsigned i = 0; i < p->n_more; i++) {
@@ -160,6 +162,8 @@ int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[WP_TLS_E
         r = copy(c->keylog_file, &p.keylog_file);
     if (r == 0)
         r = copy(c->ocsp_file, &p.ocsp_file);
+    if (r == 0)
+        r = copy(c->tickets_file, &p.tickets_file);
     for (unsigned i = 0; r == 0 && i < c->n_more; i++) {
         p.n_more = i + 1;
         r = copy(c->more[i].cert_file, &p.more[i][0]);
@@ -253,6 +257,8 @@ const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_c
         return "server certificates differ";
     if (a->policy.strict_sni != b->policy.strict_sni)
         return "server name policies differ";
+    if (a->material->tickets_id != b->material->tickets_id)
+        return "session ticket policies differ";
     return NULL;
 }
 

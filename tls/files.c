@@ -96,8 +96,11 @@ int wp_tls_files_read(struct wp_tls_files *f, char errbuf[WP_TLS_ERR_MAX])
         r = read_file(&f->ca, ca_words, errbuf);
     if (r == 0)
         r = read_file(&f->ocsp, "could not load OCSP response: ", errbuf);
+    if (r == 0)
+        r = read_file(&f->tickets, "could not load ticket keys: ", errbuf);
     f->hash = wp_hash_mix(wp_hash_mix(hash_of(&f->cert), hash_of(&f->key)),
                           wp_hash_mix(hash_of(&f->ca), hash_of(&f->ocsp)));
+    f->hash = wp_hash_mix(f->hash, hash_of(&f->tickets));
     for (unsigned i = 0; i < f->n_more; i++) {
         if (r == 0)
             r = read_file(&f->more[i].cert, "could not load TLS cert: ", errbuf);
@@ -124,6 +127,7 @@ void wp_tls_files_done(struct wp_tls_files *f)
     file_done(&f->key);
     file_done(&f->ca);
     file_done(&f->ocsp);
+    file_done(&f->tickets);
     for (unsigned i = 0; i < f->n_more; i++) {
         file_done(&f->more[i].cert);
         file_done(&f->more[i].key);

@@ -120,10 +120,8 @@ static int set_server(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct 
 
     set_client_auth(ctx, p->client_auth);
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, m);
-    if (wp_openssl_tickets(ctx, p, m) < 0) {
-        snprintf(errbuf, WP_TLS_ERR_MAX, "session tickets: %s", wp_openssl_reason());
+    if (wp_openssl_tickets(p, f, m, errbuf) < 0)
         return WP_ETLS;
-    }
     if (wp_openssl_select(o, p->strict_sni) < 0) {
         snprintf(errbuf, WP_TLS_ERR_MAX, "could not load TLS cert: %s", wp_openssl_reason());
         return WP_ETLS;
@@ -156,6 +154,7 @@ static void material_free(struct wp_tls_material *m)
     if (o->keylog_fd >= 0)
         close(o->keylog_fd);
     free(o->ocsp);
+    OPENSSL_cleanse(o->tickets, sizeof(o->tickets));
     for (unsigned i = 0; i < o->n_pairs; i++)
         wp_openssl_pair_done(&o->pairs[i]);
     free(o);

@@ -8,6 +8,11 @@ struct wp_openssl_session {
     char *name;
     SSL_SESSION *session;
 };
+struct wp_openssl_ticket_key {
+    uint8_t name[16], aes[32], mac[32];
+};
+enum { WP_OPENSSL_TICKET_KEYS = 8 }; /* of a file */
+
 /* One certificate with its chain and key. */
 struct wp_openssl_pair {
     X509 *leaf;
@@ -24,6 +29,8 @@ struct wp_openssl_material {
     const char *ocsp_lacks; /* why the response is not stapled, or NULL */
     enum wp_tls_auth client_auth;
     int keylog_fd; /* -1: none */
+    struct wp_openssl_ticket_key tickets[WP_OPENSSL_TICKET_KEYS]; /* from a file */
+    unsigned n_tickets;
     uint8_t *ocsp; /* DER to staple, or NULL */
     size_t ocsp_len;
     int64_t ocsp_until;           /* Unix time */
@@ -42,8 +49,8 @@ void wp_openssl_pair_done(struct wp_openssl_pair *p);
 /* openssl_select.c: which pair for whom. After wp_openssl_load. */
 int wp_openssl_select(struct wp_openssl_material *o, bool strict_sni) WP_MUSTCHECK;
 /* openssl_ticket.c */
-int wp_openssl_tickets(SSL_CTX *ctx, const struct wp_tls_policy *p,
-                       const struct wp_tls_material *m);
+int wp_openssl_tickets(const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                       struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
 void wp_openssl_rotate(void);
 /* openssl_ocsp.c: an unusable response is not stapled, which is never fatal; `lacks` says why. */
 const char *wp_openssl_warning(const struct wp_tls_material *m);

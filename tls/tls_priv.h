@@ -16,7 +16,7 @@ struct wp_tls_pair_files {
     struct wp_tls_file cert, key;
 };
 struct wp_tls_files {
-    struct wp_tls_file cert, key, ca, ocsp;
+    struct wp_tls_file cert, key, ca, ocsp, tickets;
     struct wp_tls_pair_files more[WP_TLS_MORE];
     unsigned n_more;
     uint64_t hash; /* of all contents: tells whether anything changed */
@@ -29,7 +29,7 @@ void wp_tls_files_done(struct wp_tls_files *f);
 struct wp_tls_policy {
     bool server, insecure, strict_sni;
     enum wp_tls_auth client_auth;
-    char *cert_file, *key_file, *ca_file, *alpn, *keylog_file, *ocsp_file;
+    char *cert_file, *key_file, *ca_file, *alpn, *keylog_file, *ocsp_file, *tickets_file;
     char *more[WP_TLS_MORE][2]; /* certificate, key */
     unsigned n_more;
 };
@@ -41,6 +41,7 @@ struct wp_tls_material {
     void *impl;
     uint64_t file_hash;
     uint64_t chain_id, ca_id; /* of the certificates' DER: for wp_tls_ctx_differs */
+    uint64_t tickets_id;      /* of the keys from a file, likewise */
     uint8_t alpn[64]; /* wire form: length, name, ...; server's order */
     size_t alpn_len;
     char alpn_names[64]; /* entry i of the wire form as text, at the same offset */

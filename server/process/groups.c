@@ -231,6 +231,7 @@ static int tls_of(const struct wp_group *g, const struct wp_block *b, struct wp_
         .alpn = alpn_of(g->scheme),
         .keylog_file = t->keylog,
         .ocsp_file = t->ocsp,
+        .tickets_file = t->tickets,
         .n_more = t->n_more,
         .strict_sni = t->strict_sni,
     };

@@ -186,6 +186,8 @@ MORE_BAD = [
     ("strict", "strict_sni yes", "Wrong argument count or unexpected line ending after 'yes'"),
     ("ocsp", "ocsp", "Wrong argument count or unexpected line ending after 'ocsp'"),
     ("file", "certificate /none.pem /none.key", "could not load TLS cert: open /none.pem: no such file or directory"),
+    ("keys", "ticket_keys /none.keys", "could not load ticket keys: open /none.keys: no such file or directory"),
+    ("no keys", "ticket_keys /dev/null", "could not load ticket keys: /dev/null: not one to 8 keys of 80 octets"),
     ("response", "ocsp /none.der", "could not load OCSP response: open /none.der: no such file or directory"),
 ]
 
@@ -308,6 +310,24 @@ def test_renegotiation(w, row):
         p.proc.stdin.close()
         assert "RENEGOTIATING" in p.output() and ":no renegotiation:" in p.output()
     assert answered(w)
+
+
+@pytest.mark.parametrize("row", ["S19-file"])
+def test_resumed_at_another_server(row, tmp_path):
+    """Two processes with the same keys; the second already has a newer one in front."""
+    (tmp_path / "one").write_bytes(bytes(range(80)))
+    (tmp_path / "two").write_bytes(bytes(80) + bytes(range(80)))
+    text = corefile("tls %s %s {\n ticket_keys %s\n }" % (*pki.cert("ns.waypost.test"), "%s"))
+    with Waypost(text % (tmp_path / "one"), files=FILES) as one, Waypost(text % (tmp_path / "two"), files=FILES) as two:
+        ctx = context()
+        with connect(one, ctx) as s:
+            ask(s)
+            session = s.session
+        with connect(two, ctx, session=session) as s:
+            assert s.session_reused and wire.sections(ask(s))[0] == WWW
+            session = s.session
+        with connect(one, ctx, session=session) as s:
+            assert not s.session_reused and wire.sections(ask(s))[0] == WWW
 
 
 @pytest.mark.parametrize("row", ["S21"])

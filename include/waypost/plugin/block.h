@@ -27,7 +27,7 @@ struct wp_tls_settings {
     bool set, strict_sni;
     const char *cert, *key, *ca; /* paths; ca may be NULL */
     enum wp_client_auth client_auth;
-    const char *keylog, *ocsp;   /* paths or NULL */
+    const char *keylog, *ocsp, *tickets; /* paths or NULL */
     unsigned n_more;
     const char *more[WP_TLS_CERTIFICATES][2]; /* paths of certificate and key */
 };

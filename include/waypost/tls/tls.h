@@ -25,6 +25,8 @@ struct wp_tls_server_config {
     const char *alpn;    /* server's order, comma separated: "h2,http/1.1"; NULL: no ALPN.
                             A client that offers only others gets alert 120 */
     const char *keylog_file; /* NSS key log, appended, mode 0600 */
+    const char *tickets_file; /* keys of session tickets, 80 octets each, instead of our own: name
+                                 (16), AES-256 (32), HMAC-SHA256 (32); the first one encrypts */
     const char *ocsp_file;   /* DER response to staple to the first certificate while it is fresh */
     /* Further certificates: those for the name that the client asks for (SNI) are offered, of each
      * kind of key the first. Other names, and none, get those for the first one's name. */
@@ -58,7 +60,7 @@ const char *wp_tls_ctx_warning(struct wp_tls_ctx *ctx);
 /* Same material and policy? why: static text of the first difference (the REASON texts of
  * the Corefile rules 4.2), or NULL when equal. */
 const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_ctx *b);
-/* Ticket keys are one ring for the process: shared by workers, kept over reloads; a ticket is
+/* Ticket keys, but those from files, are one ring for the process: shared by workers, kept over reloads; a ticket is
  * good only where the listener's policy is the one it was made under. A new key encrypts from
  * now on, two older ones still decrypt: call it every WP_TLS_ROTATE_S. Any thread. */
 enum { WP_TLS_ROTATE_S = 12 * 3600 };

@@ -96,13 +96,16 @@ static int parse_strict(void *self, struct wp_setup *s, const struct wp_line *li
     return 0;
 }
 
-static int parse_ocsp(void *self, struct wp_setup *s, const struct wp_line *line)
+static int parse_file(void *self, struct wp_setup *s, const struct wp_line *line)
 {
+    struct wp_tls_settings *t = &s->block->set.tls;
+    const char **to = strcmp(line->words[0], "ocsp") == 0 ? &t->ocsp : &t->tickets;
+
     (void)self;
     if (line->n_words != 2)
         return wp_setup_arg_error(s, line);
-    s->block->set.tls.ocsp = wp_setup_path(s, line->words[1]);
-    return s->block->set.tls.ocsp != NULL ? 0 : -ENOMEM;
+    *to = wp_setup_path(s, line->words[1]);
+    return *to != NULL ? 0 : -ENOMEM;
 }
 
 static bool has_listener(const struct wp_block *b)
@@ -140,6 +143,8 @@ static int check(void *self, struct wp_setup *s)
         r = check_file(s, t->more[i / 2][i % 2], no_cert);
     if (r == 0)
         r = check_file(s, t->ocsp, "could not load OCSP response");
+    if (r == 0)
+        r = check_file(s, t->tickets, "could not load ticket keys");
     return r;
 }
 
@@ -178,8 +183,12 @@ static const struct wp_option tls_options[] = {
      .help = "refuse clients that ask for a name of no certificate"},
     {.name = "ocsp",
      .kind = WP_OPT_CALL,
-     .parse = parse_ocsp,
+     .parse = parse_file,
      .help = "file of the OCSP response to staple to the first certificate"},
+    {.name = "ticket_keys",
+     .kind = WP_OPT_CALL,
+     .parse = parse_file,
+     .help = "file of the keys of session tickets, 80 octets each; keys of its own"},
     {.name = "keylog",
      .kind = WP_OPT_CALL,
      .parse = parse_keylog,

@@ -336,6 +336,70 @@ static void test_tickets(void)
     wp_tls_ctx_unref(h2);
 }
 
+static void write_keys(const char *name, const char *keys)
+{
+    FILE *f = fopen(cert_path(name), "we");
+
+    assert_non_null(f);
+    for (; *keys != '\0'; keys++)
+        for (unsigned i = 0; i < 80; i++)
+            assert_int_equal(fputc(*keys, f), *keys);
+    fclose(f);
+}
+
+static struct wp_tls_ctx *ctx_with_keys(const char *file)
+{
+    struct wp_tls_server_config c = {
+        .cert_file = cert_path("cert.pem"),
+        .key_file = cert_path("key.pem"),
+        .tickets_file = cert_path(file),
+    };
+    struct wp_tls_ctx *ctx;
+    char why[WP_TLS_ERR_MAX];
+
+    assert_int_equal(wp_tls_server_new(&c, why, &ctx), 0);
+    return ctx;
+}
+
+/* Two servers with the same file know each other's tickets, whatever their own keys do; the file
+ * changes at one of them first. */
+static void test_tickets_of_a_file(void)
+{
+    struct peer_setup s = {0};
+    struct wp_tls_ctx *one, *two, *own = server_ctx("dot", WP_TLS_AUTH_NONE, NULL);
+    char why[WP_TLS_ERR_MAX];
+
+    write_keys("one.keys", "a");
+    write_keys("two.keys", "a");
+    one = ctx_with_keys("one.keys");
+    two = ctx_with_keys("two.keys");
+    assert_null(wp_tls_ctx_differs(one, two));
+    assert_string_equal(wp_tls_ctx_differs(one, own), "session ticket policies differ");
+    assert_true(resumes(one, two, s, 3));
+    write_keys("two.keys", "ba");
+    assert_int_equal(wp_tls_ctx_refresh(two, why), 1);
+    assert_true(resumes(one, two, s, 0));
+    assert_false(resumes(two, one, s, 0)); /* does not have the new one yet */
+    write_keys("one.keys", "ab");
+    assert_int_equal(wp_tls_ctx_refresh(one, why), 1);
+    assert_true(resumes(two, one, s, 0));
+    write_keys("one.keys", "b");
+    assert_int_equal(wp_tls_ctx_refresh(one, why), 1);
+    assert_true(resumes(one, two, s, 0));
+    write_keys("one.keys", "c");
+    assert_int_equal(wp_tls_ctx_refresh(one, why), 1);
+    assert_false(resumes(one, two, s, 0));
+    write_keys("one.keys", "");
+    assert_int_equal(wp_tls_ctx_refresh(one, why), WP_ETLS);
+    assert_non_null(strstr(why, "one.keys: not one to 8 keys of 80 octets"));
+    write_keys("one.keys", "123456789");
+    assert_int_equal(wp_tls_ctx_refresh(one, why), WP_ETLS);
+    assert_true(resumes(one, one, s, 0)); /* as before */
+    wp_tls_ctx_unref(one);
+    wp_tls_ctx_unref(two);
+    wp_tls_ctx_unref(own);
+}
+
 /* S42: a session never outlives what made its client acceptable. */
 static void test_tickets_and_clients(void)
 {
@@ -398,5 +462,5 @@ static void test_no_early_data(void)
 
 RUN_TESTS_WITH(setup, teardown, TEST(test_hellos), TEST(test_alpn_order), TEST(test_pieces),
                TEST(test_not_tls), TEST(test_octets), TEST(test_renegotiation),
-               TEST(test_client_auth), TEST(test_system_roots), TEST(test_tickets),
+               TEST(test_client_auth), TEST(test_system_roots), TEST(test_tickets), TEST(test_tickets_of_a_file),
                TEST(test_tickets_and_clients), TEST(test_no_early_data))
