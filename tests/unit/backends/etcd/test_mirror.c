@@ -247,6 +247,12 @@ static void compacted_page(struct world *w, const Etcd__RangeRequest *q, Etcd__R
         *status = WP_GRPC_OUT_OF_RANGE;
 }
 
+static void corrupt(struct world *w, const Etcd__RangeRequest *q, Etcd__RangeResponse *r, int *status)
+{
+    (void)w, (void)q, (void)r;
+    *status = WP_GRPC_DATA_LOSS;
+}
+
 static void too_large_page(struct world *w, const Etcd__RangeRequest *q, Etcd__RangeResponse *r, int *status)
 {
     (void)w, (void)r;
@@ -355,6 +361,7 @@ static const struct {
     bool loads;
 } lies[] = {
     {"F09 compacted at each page", compacted_page, false},
+    {"F28 corrupt cluster", corrupt, false},
     {"F17 larger than may be received", too_large_page, true},
     {"AV086 the same page again and again", same_page, false},
     {"AV086 pages without end", endless_pages, false},
