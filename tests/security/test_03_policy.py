@@ -74,19 +74,31 @@ def test_extended_error_in_a_small_reply(size):
 # --- cache ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("row", ["AV018"])
-def test_cache_key_has_cd_do_and_class(row):
-    """An answer for a client that checks itself is not given to one that does not."""
+def test_cache_key_has_cd_do_class_and_subnet(row):
+    """An answer for a client that checks itself is not given to one that does not; nor is that of another class, or
+    for another subnet."""
     def on(q):
+        at = q.rest.find(b"\0\x08\0\x07")
+        if at >= 0:  # an answer for 10.0.N.0/24
+            n = q.rest[at + 10]
+            return q.reply(address(n), additional=[wire.opt(options=wire.option(8, b"\0\1\x18\x18" + bytes([10, 0, n])))])
         return q.reply(address(1 + (q.flags >> 4 & 1)))
     with Resolver(on) as up, Waypost(f".:{{dns}} {{\n cache\n forward . 127.0.0.1:{up.port}\n}}\n") as w:
         def ask(flags, **kw):
             return wire.udp(w.port["dns"], wire.query("www.example", flags=flags, **kw))
+
+        def subnet(n):
+            return wire.opt(options=wire.option(8, b"\0\1\x18\0" + bytes([10, 0, n])))
+
+        for n in (10, 20, 10):
+            assert wire.sections(ask(0x0100, extra=subnet(n)))[0] == {f"www.example. A 192.0.2.{n}"}
         for _ in range(2):
             assert ask(0x0110)[-4:] == b"\xc0\0\2\2"
             assert ask(0x0100)[-4:] == b"\xc0\0\2\1"
-        n = len(up.queries())
-        ask(0x0100, extra=wire.opt(do=True))
-        assert len(up.queries()) == n + 1
+        for more in ({"extra": wire.opt(do=True)}, {"qclass": 3}):
+            n = len(up.queries())
+            ask(0x0100, **more)
+            assert len(up.queries()) == n + 1
 
 
 @pytest.mark.parametrize("row", ["AV098"])

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "waypost/dns/edns.h"
 #include "waypost/plugin/block.h"
 #include "waypost/plugin/loop.h"
 
@@ -73,6 +74,16 @@ static void pass_on(const struct cache *c, struct wp_query *q)
         cache_set_ttls(q, (uint32_t)ttl_for(c, &c->limits[CACHE_SUCCESS_AT], q));
 }
 
+/* Made for the asker's network (RFC 7871 s7.3): nobody else is to have it. */
+static bool is_for_a_subnet(const struct wp_query *q)
+{
+    const struct wp_edns e = {.options = q->reply.options, .options_len = q->reply.options_len};
+    uint16_t len = 0;
+    const uint8_t *ecs = e.options_len > 0 ? wp_edns_option_find(&e, WP_EDNS_ECS, &len) : NULL;
+
+    return ecs != NULL && len >= 4 && ecs[3] > 0; /* SCOPE PREFIX-LENGTH */
+}
+
 int64_t cache_keep(struct cache *c, struct wp_query *q, bool miss)
 {
     struct cache_limits *m;
@@ -85,7 +96,7 @@ int64_t cache_keep(struct cache *c, struct wp_query *q, bool miss)
         keep_failure(c, q);
         return -1;
     }
-    if (!q->reply.begun || q->reply.dropped || !q->cacheable)
+    if (!q->reply.begun || q->reply.dropped || !q->cacheable || is_for_a_subnet(q))
         return -1;
     kind = cache_judge(q, wp_loop_unix_time(q->loop), &answers);
     if (kind == CACHE_NONE) {
