@@ -49,3 +49,17 @@ def test_example_loads(path, text, tmp_path, certificate):
     r = subprocess.run([WAYPOST, "check", "-conf", "Corefile"], cwd=tmp_path, capture_output=True, text=True,
                        env={**os.environ, "HOME": str(tmp_path)}, timeout=20)
     assert r.returncode == 0, f"{path}:\n{text}\n{r.stdout}{r.stderr}"
+
+
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+
+
+def links():
+    for path in source.files(".md"):
+        for to in LINK.findall(source.read(path)):
+            yield pytest.param(path, to, id=f"{path}-{to}")
+
+
+@pytest.mark.parametrize("path, to", links())
+def test_link_leads_somewhere(path, to):
+    assert os.path.exists(os.path.join(source.TOP, os.path.dirname(path), to)), f"{path}: {to}"
