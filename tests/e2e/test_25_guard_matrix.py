@@ -138,9 +138,9 @@ def test_message(w, guard, transport):
 PORT = {"tcp": "tcp", "dot": "dot", "doh": "doh", "grpc": "grpc"}
 
 
-def connect(w, transport, kind):
+def connect(w, transport, kind, source="127.0.0.1"):
     """A connection that has been accepted and has done its handshake, or None."""
-    s = socket.create_connection(("127.0.0.1", w.port[transport + kind]), 3)
+    s = socket.create_connection(("127.0.0.1", w.port[transport + kind]), 3, source_address=(source, 0))
     s.settimeout(3)
     try:
         if transport == "dot":
@@ -287,6 +287,21 @@ def test_idle_time_near_the_limit(transport):
         assert select.select(held, [], [], 20)[0]  # the end of one
         assert sum(works(s, transport, 10) for s in held) >= 12
         for s in held:
+            s.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("row", ["L09"])
+def test_one_client_with_most_of_the_connections(transport, row):
+    """Nine tenths of what the listener may have, all in use: another client is served all the same."""
+    if transport == "udp":
+        return  # no connections
+    with limited(transport, "idle 60s", connections=20) as server:
+        held = [connect(server, transport, "x") for _ in range(18)]
+        assert all(works(s, transport, 10) for s in held)
+        other = connect(server, transport, "x", source="127.0.0.9")
+        assert works(other, transport, 10)
+        for s in held + [other]:
             s.close()
 
 
