@@ -8,8 +8,10 @@
 
 struct wp_etcd_rec;
 
-/* Special values of `ends`: asked for but not yet answered, or refused; known to be gone. */
+/* Special values of `ends`: not yet answered; never answered, for etcd refuses; known to be gone.
+ */
 #define WP_ETCD_LEASE_UNKNOWN UINT64_C(0)
+#define WP_ETCD_LEASE_REFUSED UINT64_C(1)
 #define WP_ETCD_LEASE_GONE UINT64_MAX
 
 struct wp_etcd_lease {

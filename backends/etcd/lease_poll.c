@@ -30,6 +30,15 @@ static void take(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
     wp_etcd_lease_due(m, lease, now + again_in_ns(lease->granted_s));
 }
 
+/* An estimate from before goes on. */
+static void refused(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease)
+{
+    uint64_t unknown = WP_ETCD_LEASE_UNKNOWN;
+
+    atomic_compare_exchange_strong(&lease->ends, &unknown, WP_ETCD_LEASE_REFUSED);
+    wp_etcd_lease_due(m, lease, m->g->now() + wp_etcd_ms(1000 * REFUSED_S));
+}
+
 static void answered(void *arg, int status, const char *message, const uint8_t *data, size_t len)
 {
     struct wp_etcd_lease_question *q = arg;
@@ -43,7 +52,7 @@ static void answered(void *arg, int status, const char *message, const uint8_t *
     if (lease != NULL && r != NULL)
         take(m, lease, r);
     else if (lease != NULL)
-        wp_etcd_lease_due(m, lease, m->g->now() + wp_etcd_ms(1000 * REFUSED_S));
+        refused(m, lease);
     if (r == NULL && !m->leases.refused_logged) {
         m->leases.refused_logged = true;
         wp_log(WP_WARNING, "etcd",

@@ -9,8 +9,10 @@ static uint32_t lease_ttl(uint64_t ends, const struct wp_etcd_lease_bounds *b, u
 {
     uint64_t left;
 
-    if (ends == WP_ETCD_LEASE_GONE || ends == WP_ETCD_LEASE_UNKNOWN)
+    if (ends == WP_ETCD_LEASE_GONE || ends == WP_ETCD_LEASE_REFUSED)
         return 0;
+    if (ends == WP_ETCD_LEASE_UNKNOWN)
+        return b->min_s; /* it may be a short one: no more than the least of all */
     left = ends > now_ns ? (ends - now_ns + 999999999u) / 1000000000u : 0;
     if (left < b->min_s)
         return b->min_s;
@@ -29,6 +31,6 @@ uint32_t wp_etcd_rec_ttl(const struct wp_etcd_rec *r, const struct wp_etcd_lease
     ends = atomic_load_explicit(&lease->ends, memory_order_relaxed);
     ttl = lease_ttl(ends, b, now_ns);
     if (ttl == 0) /* a lease that cannot be asked about may end soon: not above the default */
-        return ends == WP_ETCD_LEASE_UNKNOWN && own > TTL_DEFAULT ? TTL_DEFAULT : own;
+        return ends == WP_ETCD_LEASE_REFUSED && own > TTL_DEFAULT ? TTL_DEFAULT : own;
     return r->ttl != 0 && r->ttl < ttl ? r->ttl : ttl;
 }

@@ -5,9 +5,10 @@ import ssl
 import struct
 import subprocess
 
+import etcd
 import pytest
 import wire
-from server import Waypost
+from server import Waypost, wait_for
 
 ZONE = "$ORIGIN a.test.\n$TTL 300\n@ SOA ns host 1 3600 600 86400 60\n@ NS ns\n" + \
     "".join(f"n{i} A 192.0.2.{i % 250}\n" for i in range(200))
@@ -81,3 +82,31 @@ def test_no_allocation(over, body, tmp_path):
         # takes its record buffers for each burst and gives them back, so that idle connections are small
         most = N / 4 if over == "dot" else 5
         assert made <= most, f"{made} allocations for {N} answers"
+
+
+@pytest.mark.timing
+def test_no_allocation_for_names_from_etcd(tmp_path):
+    """Addresses, services, what does not exist; with and without a lease: all from the mirror, on the worker's own."""
+    from server import WAYPOST
+    path = str(tmp_path / "count")
+    with etcd.Member() as m:
+        lease = m.client.grant(1000)
+        for i in range(200):
+            m.client.put(f"/skydns/test/a/n{i}/1", '{"host":"192.0.2.%d","port":80}' % (i % 250), lease if i % 2 else 0)
+        conf = "a.test:{dns} {\n etcd {\n endpoint %s\n }\n}\n" % m.url
+        with Waypost(conf, env={"LD_PRELOAD": library(WAYPOST), "COUNT_MALLOC": path, "WAYPOST_WORKERS": "1"}) as w:
+            wait_for(lambda: "watching" in w.output())
+
+            def run(rtype, rcode):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                    s.settimeout(5)
+                    for i in range(N):
+                        s.sendto(wire.query(f"{'n' if rcode == 0 else 'x'}{i % 200}.a.test", rtype, qid=i), ("127.0.0.1", w.port["dns"]))
+                        assert wire.rcode(s.recv(2048)) == rcode
+            for rtype, rcode in (("A", 0), ("SRV", 0), ("A", 3)):
+                run(rtype, rcode)
+                before = count(path)
+                run(rtype, rcode)
+                made = count(path) - before
+                # the library of gRPC has timers of its own
+                assert made <= 50, f"{made} allocations for {N} answers {rtype}"

@@ -146,8 +146,9 @@ class Client:
     def compact(self, revision):
         self.call("KV/Compact", field(1, revision) + field(2, True))
 
-    def grant(self, ttl):
-        return self.call("Lease/LeaseGrant", field(1, ttl))[2][0]
+    def grant(self, ttl, lease=0):
+        """Its id, which may be chosen."""
+        return self.call("Lease/LeaseGrant", field(1, ttl) + field(2, lease))[2][0]
 
     def revoke(self, lease):
         self.call("Lease/LeaseRevoke", field(1, lease))

@@ -135,6 +135,32 @@ def test_conformance_data(member, coredns):
     assert not bad, f"{len(bad)} of {n} differ\n" + "\n".join(bad[:8])
 
 
+# --- leases ---------------------------------------------------------------------------------------
+
+LEASES = [5, 29, 31, 100, 3600, 90000, 200000]
+IDS = [(7 << 32) | 0xfffffff0, (1 << 62) | 0x80000000, (9 << 32) | 1, 4711]
+
+
+@pytest.mark.parametrize("options", ["", "min-lease-ttl 10\nmax-lease-ttl 50s", "min-lease-ttl 2h\nmax-lease-ttl 1h", "max-lease-ttl 0"])
+def test_leases(member, coredns, options):
+    """What is left of a lease is the TTL, between bounds, whatever the lease's number and the TTL beside it."""
+    c = member.client
+    c.delete_prefix("/skydns/")
+    names, leases = [], []
+    for n, (left, own) in enumerate(itertools.product(LEASES, (0, 20, 400))):
+        leases.append(c.grant(left + 1, IDS[n % len(IDS)] + (n << 40) if n < 12 else 0))
+        c.put(f"/skydns/test/way/l{n}/i", json.dumps({"host": "192.0.2.9", "port": 1, **({"ttl": own} if own else {})}), leases[-1])
+        names.append(f"l{n}.way.test")
+    bad = []
+    for w, cd in run(member, coredns, options=options):
+        wait_for(lambda: all("300" not in str(view(ask(w, n, "A"))["answer"]) for n in names[:1]))
+        wait_for(lambda: difference(names[-1], "A", w, cd) is None)  # the last one was asked for
+        bad = [difference(name, rtype, w, cd) for name in names for rtype in ("A", "SRV", "MX")]
+    for lease in leases:
+        c.revoke(lease)
+    assert not any(bad), "\n".join(b for b in bad if b)
+
+
 # --- made up ----------------------------------------------------------------------------------------
 
 LABELS = ["a", "b", "a-b", "c", "x1", "x10", "x2", "dns", "apex", "ns", "_tcp", "_a", "*"]

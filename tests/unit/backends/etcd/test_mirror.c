@@ -501,6 +501,31 @@ static void test_max_memory(void)
 
 /* --- leases ------------------------------------------------------------------------------------- */
 
+/* Each is asked about a bounded number of times, all of them at a bounded rate. */
+static void test_many_leases(void)
+{
+    begin();
+    for (int64_t i = 0; i < 400; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "/p/z/l%03d", (int)i);
+        world_put(key, "{\"host\":\"192.0.2.9\"}", (i << 32) | 0xffffffff);
+    }
+    CHECK(world_follow(&range) == 0);
+    world_run(100);
+    CHECK(wp_etcd_range_is_loaded(range) && world.n_lease > 20 && world.n_lease <= 60);
+    for (size_t i = 0, known = 0; i < world.n_keys; i++) {
+        if (world.keys[i].lease == 0)
+            continue;
+        known += ttl_of(world.keys[i].key) == 100; /* the others may be short ones */
+        CHECK(known <= world.n_lease && (ttl_of(world.keys[i].key) == 100 || ttl_of(world.keys[i].key) == 30));
+    }
+    world_run(1000);
+    CHECK(world.n_lease == 400 && ttl_of("/p/z/l399") >= 98);
+    world_run(59000);
+    CHECK(world.n_lease <= 3 * 400);
+    end();
+}
+
 static void test_leases(void)
 {
     begin();
@@ -618,5 +643,5 @@ static void test_verify_amid_changes(void)
 
 RUN_TESTS(TEST(test_follow), TEST(test_away), TEST(test_silence), TEST(test_held), TEST(test_restored),
           TEST(test_restored_to_after_our_last_event), TEST(test_compacted), TEST(test_compacted_for_ever), TEST(test_lies),
-          TEST(test_events), TEST(test_endless_fragment), TEST(test_max_memory), TEST(test_leases), TEST(test_verify),
+          TEST(test_events), TEST(test_endless_fragment), TEST(test_max_memory), TEST(test_leases), TEST(test_many_leases), TEST(test_verify),
           TEST(test_verify_after_a_reconnection), TEST(test_verify_amid_changes))
