@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import clients
 import fixture
 import pki
 import pytest
+import wall
 import wire
 from server import WAYPOST, Waypost, free_port, wait_for
 
@@ -107,19 +107,6 @@ def test_address_is_taken(row, kind, name, tmp_path):
 
 # --- the clock on the wall ---------------------------------------------------------------------------
 
-class Wall:
-    """The time of day of a process, set forwards and back."""
-
-    def __init__(self, folder):
-        self.path = str(folder / "step")
-        self.set(0)
-        self.env = {"LD_PRELOAD": os.path.join(os.path.dirname(os.path.abspath(WAYPOST)), "fake/clock.so"), "STEP_CLOCK": self.path}
-
-    def set(self, seconds):
-        with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as f:
-            f.write(struct.pack("q", seconds))
-
-
 def cookie_of(reply):
     return next(o.to_wire() for o in wire.parse(reply).options if o.otype == 10)
 
@@ -130,11 +117,11 @@ def cookie_of(reply):
 def test_clock_is_set(row, step, tmp_path):
     def on(q):
         return None if q.name.startswith("dead") else [(0.6, q.reply(address(ttl=40)))]
-    wall = Wall(tmp_path)
+    clock = wall.Wall(tmp_path)
     with Resolver(on) as up:
         conf = (f".:{{dns}} {{\n cache\n log\n forward . 127.0.0.1:{up.port} {{\n read_timeout 1s\n max_connect_attempts 1\n max_fails 0\n }}\n}}\n"
                 ".:{cookie} {\n cookie {\n enforce\n }\n whoami\n}\n")
-        with Waypost(conf, env=wall.env) as w:
+        with Waypost(conf, env=clock.env) as w:
             port, strict = w.port["dns"], w.port["cookie"]
 
             def with_cookie(data):
@@ -151,7 +138,7 @@ def test_clock_is_set(row, step, tmp_path):
             c.s.sendall(wire.framed(wire.query("b.test", qid=2)) + wire.framed(wire.query("dead.test", qid=3)))
             t0 = time.monotonic()
             wait_for(lambda: len(up.queries()) == 3)
-            wall.set(step)
+            clock.set(step)
             got = [wire.read_message(c.s) for _ in range(2)]
             assert [(r[1], wire.rcode(r)) for r in got] == [(2, 0), (3, 2)]
             assert 0.9 < time.monotonic() - t0 < 4
