@@ -1,5 +1,7 @@
 """DNS cookies: rows U37 to U42 of the transports table, on every transport."""
+import re
 import struct
+import subprocess
 import time
 
 import clients
@@ -170,6 +172,18 @@ def test_upstreams_do_not_see_it(w):
         w.up.slow.later = later
     assert got[0] == 0 and len(got[2]) == 24
     assert [(o.otype, o.to_wire()) for o in wire.parse(seen[0]).options] == [(65001, b"kept")]
+
+
+CLIENTS = [("U40-dig", ["dig", "+cookie", "+badcookie", "+tries=1", "+time=5"], r"COOKIE: [0-9a-f]{48} \(good\)"),
+           ("U40-kdig", ["kdig", "+cookie", "+badcookie", "+retry=1", "+time=5"], r"NOERROR(?s:.*)COOKIE: [0-9A-F]{48}\n")]
+
+
+@pytest.mark.parametrize("row, client, says", CLIENTS, ids=[c[0] for c in CLIENTS])
+def test_clients_of_others(w, row, client, says):
+    """They are told BADCOOKIE and ask again with the cookie that came with it."""
+    out = subprocess.run([*client, "@127.0.0.1", "-p", str(w.port["enforce"]), "www.waypost.test"], capture_output=True,
+                         text=True, timeout=20).stdout
+    assert "192.0.2.1" in out and re.search(says, out), out
 
 
 def test_truncated_answers_carry_it(w):
