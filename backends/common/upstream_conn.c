@@ -1,4 +1,4 @@
-/* Connections to upstreams: kept, shared by many queries, opened when none is free. */
+/* A connection to an upstream: from its dial to its end, and the queries on it. */
 #include "backends/common/upstream_conn.h"
 
 #include <errno.h>
@@ -10,18 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "waypost/plugin/metric.h"
 #include "waypost/tls/tls.h"
 
 #define SECOND 1000000000ll
-enum {
-    CONNS_USUAL = 8, /* opened as long as no idle one is there; then queries share them */
-    CONNS_MAX = 64,  /* for upstreams that do not take several queries at a time */
-    READS = 4,       /* of one connection in one turn */
-    DOH_S = 2,       /* a DoH try, from its start */
-};
-
-static void conn_close(struct wp_up_conn *c);
+enum { DOH_S = 2 }; /* a DoH try, from its start */
 
 /* --- dial timeout -------------------------------------------------------------------------- */
 
@@ -56,19 +48,19 @@ static void conn_free(struct wp_up_conn *c)
     free(c);
 }
 
-static void hold(struct wp_up_conn *c)
+void wp_up_conn_hold(struct wp_up_conn *c)
 {
     c->busy++;
 }
 
-static void release(struct wp_up_conn *c)
+void wp_up_conn_release(struct wp_up_conn *c)
 {
     if (--c->busy == 0 && c->phase == WP_UP_CLOSED)
         conn_free(c);
 }
 
 /* Nothing is open on it. */
-static void conn_close(struct wp_up_conn *c)
+void wp_up_conn_close(struct wp_up_conn *c)
 {
     struct wp_up_local *l = c->local;
 
@@ -110,7 +102,7 @@ static void note_hang_up(struct wp_up_conn *c)
 }
 
 /* The connection is of no use: everything on it fails. */
-static void conn_broken(struct wp_up_conn *c, int err, const char *why)
+void wp_up_conn_broken(struct wp_up_conn *c, int err, const char *why)
 {
     bool again = c->phase == WP_UP_OPEN && c->replies > 0;
     char text[WP_UP_WHY_MAX]; /* done() may make another one where `why` lies */
@@ -123,7 +115,7 @@ static void conn_broken(struct wp_up_conn *c, int err, const char *why)
         note_hang_up(c);
     else
         dial_took(c);
-    hold(c);
+    wp_up_conn_hold(c);
     c->draining = true; /* what is asked from done() goes elsewhere */
     while (c->waiting != NULL)
         wp_up_try_end(c->waiting, &o);
@@ -131,118 +123,37 @@ static void conn_broken(struct wp_up_conn *c, int err, const char *why)
         while (c->bucket[i] != NULL)
             wp_up_try_end(c->bucket[i], &o);
     }
-    conn_close(c);
-    release(c);
+    wp_up_conn_close(c);
+    wp_up_conn_release(c);
 }
 
 static void dial_failed(struct wp_up_conn *c, int err)
 {
-    conn_broken(c, err, wp_up_why(c->local->up, "dial", "tcp", -1, err));
+    wp_up_conn_broken(c, err, wp_up_why(c->local->up, "dial", "tcp", -1, err));
 }
 
-static void read_failed(struct wp_up_conn *c, int err)
+void wp_up_conn_read_failed(struct wp_up_conn *c, int err)
 {
     if (err == WP_ECLOSED)
-        conn_broken(c, err, "EOF");
+        wp_up_conn_broken(c, err, "EOF");
     else
-        conn_broken(c, err, wp_up_why(c->local->up, "read", "tcp", c->io.fd, err));
+        wp_up_conn_broken(c, err, wp_up_why(c->local->up, "read", "tcp", c->io.fd, err));
 }
 
-static void tls_failed(struct wp_up_conn *c)
+void wp_up_conn_tls_failed(struct wp_up_conn *c)
 {
     static _Thread_local char why[200];
 
     snprintf(why, sizeof(why), "tls: %s", wp_tls_error(c->tls));
-    conn_broken(c, WP_ETLS, why);
+    wp_up_conn_broken(c, WP_ETLS, why);
 }
 
-/* --- output -------------------------------------------------------------------------------- */
-
-size_t wp_up_conn_backlog(const struct wp_up_conn *c)
-{
-    size_t cipher = 0;
-
-    if (c->tls != NULL)
-        (void)wp_tls_pending(c->tls, &cipher);
-    return c->out.len + cipher;
-}
-
-static int send_octets(struct wp_up_conn *c, const uint8_t *data, size_t len)
-{
-    ssize_t n;
-
-    do
-        n = send(c->io.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return errno == EAGAIN ? 0 : -errno;
-    return (int)n;
-}
-
-/* Ciphertext, or the plain octets. 1: all gone, 0: the socket is full. */
-static int write_out(struct wp_up_conn *c)
-{
-    for (;;) {
-        size_t len = c->out.len;
-        const uint8_t *data =
-            c->tls != NULL ? wp_tls_pending(c->tls, &len) : wp_octets_view(&c->out);
-        int n;
-
-        if (len == 0)
-            return 1;
-        n = send_octets(c, data, len);
-        if (n <= 0)
-            return n;
-        if (c->tls != NULL)
-            wp_tls_sent(c->tls, (size_t)n);
-        else
-            wp_octets_drop(&c->out, (size_t)n);
-    }
-}
-
-static void flush_now(struct wp_up_conn *c)
-{
-    int r = 0;
-
-    if (c->phase == WP_UP_OPEN && c->proto->output != NULL)
-        r = c->proto->output(c);
-    if (r == 0 && c->phase == WP_UP_OPEN && c->tls != NULL && c->out.len > 0) {
-        r = wp_tls_write(c->tls, wp_octets_view(&c->out), c->out.len);
-        if (r < 0) {
-            tls_failed(c);
-            return;
-        }
-        wp_octets_clear(&c->out);
-    }
-    if (r >= 0)
-        r = write_out(c);
-    if (r < 0)
-        read_failed(c, r);
-    else
-        wp_io_set(&c->io, r > 0 ? WP_IO_READ : WP_IO_READ | WP_IO_WRITE);
-}
-
-static void on_flush(struct wp_task *task)
-{
-    struct wp_up_conn *c = (struct wp_up_conn *)((char *)task - offsetof(struct wp_up_conn, flush));
-
-    hold(c);
-    flush_now(c);
-    release(c);
-}
-
-void wp_up_conn_flush_later(struct wp_up_conn *c)
-{
-    c->flush.fn = on_flush;
-    wp_loop_defer(c->local->here->loop, &c->flush);
-}
-
-/* --- tries on it ----------------------------------------------------------------------- */
+/* --- tries on it --------------------------------------------------------------------------- */
 
 static void on_try_timer(struct wp_timer *t);
 
 /* The query goes out: now its reply is waited for. */
-static int send_query(struct wp_up_conn *c, struct wp_up_try *x)
+int wp_up_conn_send(struct wp_up_conn *c, struct wp_up_try *x)
 {
     uint64_t now_ns = wp_loop_now(x->loop);
     int r = c->proto->send(c, x);
@@ -264,7 +175,7 @@ static int send_query(struct wp_up_conn *c, struct wp_up_try *x)
     return 0;
 }
 
-static void wait_for_open(struct wp_up_conn *c, struct wp_up_try *x)
+void wp_up_conn_wait(struct wp_up_conn *c, struct wp_up_try *x)
 {
     x->next = NULL;
     x->prev = c->waiting_end;
@@ -290,25 +201,6 @@ static void on_try_timer(struct wp_timer *t)
         wp_up_why(x->up, setup ? "dial" : "read", "tcp", setup ? -1 : c->io.fd, WP_ETIMEOUT));
 }
 
-static unsigned idle_conns(const struct wp_up_local *l)
-{
-    unsigned n = 0;
-
-    for (const struct wp_up_conn *c = l->conns; c != NULL; c = c->next)
-        n += c->phase == WP_UP_OPEN && c->open == 0;
-    return n;
-}
-
-/* How many idle ones this loop may keep of the bound for all. */
-static unsigned idle_max(const struct wp_up_local *l)
-{
-    int64_t max = l->up->profile->max_idle, workers = l->up->set->n_loops - 1;
-
-    if (max == 0)
-        return UINT32_MAX;
-    return (unsigned)(max > workers ? max / workers : 1);
-}
-
 void wp_up_conn_cancel(struct wp_up_try *x)
 {
     struct wp_up_conn *c = x->via;
@@ -323,8 +215,8 @@ void wp_up_conn_cancel(struct wp_up_try *x)
     if (--c->open > 0 || c->phase == WP_UP_CLOSED)
         return;
     /* Nobody waits for it to open, it is worn out, or there are enough like it. */
-    if (c->phase != WP_UP_OPEN || c->draining || idle_conns(c->local) > idle_max(c->local))
-        conn_close(c);
+    if (c->phase != WP_UP_OPEN || c->draining || wp_up_conn_has_spare(c->local))
+        wp_up_conn_close(c);
 }
 
 /* --- opening ------------------------------------------------------------------------------- */
@@ -344,21 +236,21 @@ static void opened(struct wp_up_conn *c)
         if (c->waiting_end == &x->next)
             c->waiting_end = x->prev;
         wp_up_try_unlink(x);
-        r = send_query(c, x);
+        r = wp_up_conn_send(c, x);
         if (r < 0) /* back where the clean-up finds it */
             wp_up_try_link(&c->bucket[0], x);
     }
     if (r < 0)
-        conn_broken(c, r, r == WP_EUNSUPPORTED ? "upstream does not speak HTTP/2" : wp_strerror(r));
+        wp_up_conn_broken(c, r, r == WP_EUNSUPPORTED ? "upstream does not speak HTTP/2" : wp_strerror(r));
 }
 
-static void handshake(struct wp_up_conn *c)
+void wp_up_conn_handshake(struct wp_up_conn *c)
 {
     int r = wp_tls_handshake(c->tls);
 
     if (r < 0) {
-        (void)write_out(c); /* the alert */
-        tls_failed(c);
+        (void)wp_up_conn_write_out(c); /* the alert */
+        wp_up_conn_tls_failed(c);
         return;
     }
     wp_up_conn_flush_later(c);
@@ -366,7 +258,7 @@ static void handshake(struct wp_up_conn *c)
         opened(c);
 }
 
-static void connected(struct wp_up_conn *c)
+void wp_up_conn_connected(struct wp_up_conn *c)
 {
     struct wp_upstream *u = c->local->up;
     struct wp_tls_ctx *ctx = u->kind == WP_UPSTREAM_HTTPS ? u->profile->https : u->profile->tls;
@@ -387,11 +279,11 @@ static void connected(struct wp_up_conn *c)
     }
     r = wp_tls_conn_new(ctx, u->verify, &c->tls);
     if (r < 0) {
-        conn_broken(c, r, "tls: no connection object");
+        wp_up_conn_broken(c, r, "tls: no connection object");
         return;
     }
     c->phase = WP_UP_HANDSHAKE;
-    handshake(c);
+    wp_up_conn_handshake(c);
 }
 
 static void on_dial_timer(struct wp_timer *t)
@@ -399,62 +291,6 @@ static void on_dial_timer(struct wp_timer *t)
     struct wp_up_conn *c = (struct wp_up_conn *)((char *)t - offsetof(struct wp_up_conn, timer));
 
     dial_failed(c, WP_ETIMEOUT);
-}
-
-/* --- input --------------------------------------------------------------------------------- */
-
-static void deliver(struct wp_up_conn *c, const uint8_t *data, size_t len)
-{
-    const char *why = "malformed";
-    bool kept = c->in.len > 0;
-    int r;
-
-    c->heard_ns = wp_loop_now(c->local->here->loop);
-    if (kept) {
-        r = wp_octets_append(&c->in, data, len);
-        if (r < 0) {
-            conn_broken(c, r, "out of memory");
-            return;
-        }
-        data = wp_octets_view(&c->in);
-        len = c->in.len;
-    }
-    r = c->proto->input(c, data, len, &why);
-    if (c->phase == WP_UP_CLOSED)
-        return;
-    if (r >= 0 && kept)
-        wp_octets_drop(&c->in, (size_t)r);
-    else if (r >= 0 && (size_t)r < len)
-        r = wp_octets_append(&c->in, data + r, len - (size_t)r);
-    if (r < 0)
-        conn_broken(c, r, why);
-}
-
-static void deliver_tls(struct wp_up_conn *c, const uint8_t *data, size_t len)
-{
-    struct wp_up_here *h = c->local->here;
-    int r = wp_tls_feed(c->tls, data, len);
-
-    if (r < 0) {
-        conn_broken(c, r, "out of memory");
-        return;
-    }
-    if (c->phase == WP_UP_HANDSHAKE)
-        handshake(c);
-    while (c->phase == WP_UP_OPEN) {
-        r = wp_tls_read(c->tls, h->plain, WP_UP_STREAM_READ);
-        if (r <= 0)
-            break;
-        deliver(c, h->plain, (size_t)r);
-    }
-    if (c->phase != WP_UP_OPEN)
-        return;
-    if (r == WP_ECLOSED)
-        read_failed(c, r);
-    else if (r < 0)
-        tls_failed(c);
-    else
-        wp_up_conn_flush_later(c); /* what TLS itself wants to say */
 }
 
 static bool make_buffers(struct wp_up_here *h)
@@ -466,47 +302,7 @@ static bool make_buffers(struct wp_up_here *h)
     return h->read != NULL && h->plain != NULL;
 }
 
-static void readable(struct wp_up_conn *c)
-{
-    uint8_t *buf = c->local->here->read;
-
-    for (int i = 0; i < READS && c->phase != WP_UP_CLOSED; i++) {
-        ssize_t n = recv(c->io.fd, buf, WP_UP_STREAM_READ, MSG_DONTWAIT);
-
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (n < 0)
-            read_failed(c, -errno);
-        else if (n == 0)
-            read_failed(c, WP_ECLOSED);
-        else if (c->tls != NULL)
-            deliver_tls(c, buf, (size_t)n);
-        else
-            deliver(c, buf, (size_t)n);
-        if (n < WP_UP_STREAM_READ)
-            return;
-    }
-}
-
-static void on_event(struct wp_io *io, uint32_t events)
-{
-    struct wp_up_conn *c = (struct wp_up_conn *)((char *)io - offsetof(struct wp_up_conn, io));
-
-    hold(c);
-    if (c->phase == WP_UP_DIALING) {
-        connected(c);
-    } else {
-        if (events & (WP_IO_READ | WP_IO_ERROR | WP_IO_HANGUP))
-            readable(c);
-        if (c->phase != WP_UP_CLOSED && (events & WP_IO_WRITE))
-            flush_now(c);
-    }
-    release(c);
-}
-
-/* --- choosing ------------------------------------------------------------------------------ */
-
-static int conn_new(struct wp_up_local *l, struct wp_up_conn **ret)
+int wp_up_conn_new(struct wp_up_local *l, struct wp_up_conn **ret)
 {
     struct wp_up_conn *c = make_buffers(l->here) ? calloc(1, sizeof(*c)) : NULL;
     struct wp_up_conn **at = &l->conns;
@@ -514,7 +310,7 @@ static int conn_new(struct wp_up_local *l, struct wp_up_conn **ret)
 
     if (c == NULL)
         return -ENOMEM;
-    c->io = (struct wp_io){.fd = wp_up_connect(l->up, SOCK_STREAM), .fn = on_event};
+    c->io = (struct wp_io){.fd = wp_up_connect(l->up, SOCK_STREAM), .fn = wp_up_conn_on_event};
     r = c->io.fd < 0 ? c->io.fd : wp_io_add(l->here->loop, &c->io, WP_IO_READ | WP_IO_WRITE);
     if (r < 0) {
         if (c->io.fd >= 0)
@@ -537,100 +333,4 @@ static int conn_new(struct wp_up_local *l, struct wp_up_conn **ret)
     wp_up_sweep_later(l);
     *ret = c;
     return 0;
-}
-
-static bool is_worn(const struct wp_up_conn *c, uint64_t now_ns)
-{
-    const struct wp_upstream_profile *p = c->local->up->profile;
-
-    return (c->open == 0 && c->phase == WP_UP_OPEN &&
-            now_ns - c->used_ns > (uint64_t)p->expire_ns) ||
-           (p->max_age_ns > 0 && now_ns - c->born_ns > (uint64_t)p->max_age_ns);
-}
-
-/* Worn ones take no more queries; NULL: open another one. */
-static struct wp_up_conn *choose(struct wp_up_local *l)
-{
-    uint64_t now_ns = wp_loop_now(l->here->loop);
-    bool h2 = l->up->kind == WP_UPSTREAM_HTTPS;
-    struct wp_up_conn *best = NULL, *next;
-
-    for (struct wp_up_conn *c = l->conns; c != NULL; c = next) {
-        next = c->next;
-        if (is_worn(c, now_ns)) {
-            c->draining = true;
-            if (c->open == 0)
-                conn_close(c);
-            continue;
-        }
-        if (c->draining || wp_up_conn_backlog(c) > WP_UP_OUT_MAX ||
-            (c->proto->room != NULL && c->phase == WP_UP_OPEN && c->open >= c->proto->room(c)))
-            continue;
-        if (best == NULL || c->open < best->open)
-            best = c;
-    }
-    if (best == NULL || best->open == 0 || l->n_conns >= CONNS_MAX)
-        return best;
-    if (h2)
-        return best;
-    return l->n_conns < CONNS_USUAL || best->open >= l->depth ? NULL : best;
-}
-
-int wp_up_conn_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_why)
-{
-    struct wp_up_conn *c = choose(l);
-    bool worker = l->here->index < l->up->set->n_loops - 1;
-    enum wp_up_proto proto = l->up->kind == WP_UPSTREAM_DNS ? WP_UP_TCP : WP_UP_TLS;
-    int r = 0;
-
-    if (worker)
-        wp_metric_add(c != NULL ? l->up->hits[proto] : l->up->misses[proto], l->here->index, 1);
-    if (c == NULL)
-        r = l->n_conns < CONNS_MAX ? conn_new(l, &c) : WP_ELIMIT;
-    if (r == 0) {
-        x->via = c;
-        c->open++;
-        if (c->phase != WP_UP_OPEN)
-            wait_for_open(c, x);
-        else
-            r = send_query(c, x);
-        if (r < 0)
-            c->open--;
-    }
-    if (r < 0)
-        *ret_why = r == WP_ELIMIT ? "too many connections to the upstream"
-                                  : wp_up_why(l->up, "dial", "tcp", -1, r);
-    return r;
-}
-
-/* --- looking after ------------------------------------------------------------------------- */
-
-bool wp_up_conn_sweep(struct wp_up_local *l, uint64_t now_ns)
-{
-    struct wp_up_conn *next;
-
-    for (struct wp_up_conn *c = l->conns; c != NULL; c = next) {
-        next = c->next;
-        if (!is_worn(c, now_ns))
-            continue;
-        c->draining = true;
-        if (c->open == 0)
-            conn_close(c);
-    }
-    return l->conns != NULL;
-}
-
-bool wp_up_conn_is_open(const struct wp_up_local *l)
-{
-    for (const struct wp_up_conn *c = l->conns; c != NULL; c = c->next) {
-        if (c->open > 0)
-            return true;
-    }
-    return false;
-}
-
-void wp_up_conn_close_all(struct wp_up_local *l)
-{
-    while (l->conns != NULL)
-        conn_close(l->conns);
 }

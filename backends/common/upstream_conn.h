@@ -52,3 +52,28 @@ enum { WP_UP_OUT_MAX = 256 * 1024 };
 size_t wp_up_conn_backlog(const struct wp_up_conn *c);
 /* Something is to be written at the end of the turn. */
 void wp_up_conn_flush_later(struct wp_up_conn *c);
+
+/* --- among upstream_conn.c, upstream_conn_io.c and upstream_pool.c ------------------------- */
+
+/* A connection that dials, with its place among those of l. */
+int wp_up_conn_new(struct wp_up_local *l, struct wp_up_conn **ret) WP_MUSTCHECK;
+/* Nothing is open on it. Frees it, unless it is held. */
+void wp_up_conn_close(struct wp_up_conn *c);
+/* While its functions are on the stack. */
+void wp_up_conn_hold(struct wp_up_conn *c);
+void wp_up_conn_release(struct wp_up_conn *c);
+/* It is of no use: everything on it fails. */
+void wp_up_conn_broken(struct wp_up_conn *c, int err, const char *why);
+void wp_up_conn_read_failed(struct wp_up_conn *c, int err);
+void wp_up_conn_tls_failed(struct wp_up_conn *c);
+/* The query goes out, or waits until the connection is open; x->via is c. */
+int wp_up_conn_send(struct wp_up_conn *c, struct wp_up_try *x) WP_MUSTCHECK;
+void wp_up_conn_wait(struct wp_up_conn *c, struct wp_up_try *x);
+/* Its socket has connected, or failed to; a step of its TLS handshake. */
+void wp_up_conn_connected(struct wp_up_conn *c);
+void wp_up_conn_handshake(struct wp_up_conn *c);
+/* Ciphertext, or the plain octets. 1: all gone, 0: the socket is full. */
+int wp_up_conn_write_out(struct wp_up_conn *c);
+void wp_up_conn_on_event(struct wp_io *io, uint32_t events);
+/* More idle ones than this loop may keep. */
+bool wp_up_conn_has_spare(const struct wp_up_local *l);

@@ -133,7 +133,7 @@ bool wp_up_udp_is_open(const struct wp_up_local *l);          /* tries wait */
 void wp_up_udp_close(struct wp_up_local *l);
 void wp_up_udp_done(struct wp_up_here *h);
 
-/* --- upstream_conn.c ----------------------------------------------------------------------- */
+/* --- upstream_pool.c ----------------------------------------------------------------------- */
 int wp_up_conn_ask(struct wp_up_local *l, struct wp_up_try *x, const char **ret_why);
 void wp_up_conn_cancel(struct wp_up_try *x);
 bool wp_up_conn_sweep(struct wp_up_local *l, uint64_t now_ns);
