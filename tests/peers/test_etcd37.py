@@ -8,7 +8,7 @@ import pytest
 from server import TOP
 
 sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
-for module in ("test_31_etcd_answers", "test_32_etcd_options", "test_33_etcd_faults"):
+for module in ("test_31_etcd_answers", "test_32_etcd_options", "test_33_etcd_faults", "test_35_etcd_trouble"):
     pytest.register_assert_rewrite(module)
 from test_31_etcd_answers import test_outside_all_zones_is_the_next_directive, test_questions_make_no_calls, world  # noqa: E402, F401
 from test_31_etcd_answers import test_row as test_answer  # noqa: E402, F401
@@ -18,6 +18,10 @@ from test_33_etcd_faults import (  # noqa: E402, F401
     test_a_transaction_is_seen_whole, test_another_cluster, test_everything_is_deleted_on_purpose,
     test_events_missed_meanwhile_are_replayed, test_history_is_compacted, test_restored_from_an_older_state,
     test_start_without_etcd, test_the_end_of_a_lease_takes_all_its_keys_at_once, test_wiped)
+
+from test_35_etcd_trouble import (  # noqa: E402, F401
+    test_circle_of_aliases_across_zones, test_leader_changes, test_learner_is_passed_over, test_no_space,
+    test_nothing_is_ever_written, test_one_key_becomes_malformed, test_upstream_of_aliases_is_down)
 
 
 @pytest.fixture(scope="module", autouse=True)
