@@ -5,14 +5,13 @@ import socket
 import struct
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import etcd
 import gateway
-import grpc
 import http2
 import pytest
 import wire
+from etcd_server import Etcd, event
 from http2 import CONTINUATION, DATA, END_HEADERS, HEADERS, SETTINGS, frame
 from server import Waypost, wait_for
 
@@ -120,56 +119,6 @@ def test_rogue_etcd(say):
 
 # --- a store whose messages are well made, and what is in them is not --------------------------------------------
 
-class Store(grpc.GenericRpcHandler):
-    """Answers Status, Range and Watch as etcd does; `keys`: {key: value}, `events(next)`: watch messages in the end."""
-
-    def __init__(self, keys, events=None):
-        self.keys, self.events, self.sent = keys, events, 0
-        self.server = grpc.server(ThreadPoolExecutor(4), handlers=[self], options=[("grpc.max_send_message_length", -1)])
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
-
-    @staticmethod
-    def header(revision=10):
-        return etcd.field(1, etcd.field(1, 7) + etcd.field(2, 8) + etcd.field(3, revision) + etcd.field(4, 2))
-
-    @staticmethod
-    def pair(key, value, revision=5, version=1):
-        return etcd.field(1, key) + etcd.field(2, 5) + etcd.field(3, revision) + etcd.field(4, version) + etcd.field(5, value)
-
-    def service(self, call):
-        name = call.method.rsplit("/", 1)[1]
-        if name == "Watch":
-            return grpc.stream_stream_rpc_method_handler(self.watch)
-        return grpc.unary_unary_rpc_method_handler({"Status": self.status, "Range": self.range}[name])
-
-    def status(self, request, context):
-        return self.header() + etcd.field(2, "3.5.0") + etcd.field(4, 8)
-
-    def range(self, request, context):
-        asked = etcd.parse(request)
-        first, last = asked[1][0], asked.get(2, [b""])[0]
-        limit = asked.get(3, [0])[0] or len(self.keys)
-        found = sorted(k for k in self.keys if (first <= k.encode() < last if last else first == k.encode()))
-        return (self.header() + b"".join(etcd.field(2, self.pair(k, self.keys[k])) for k in found[:limit]) +
-                etcd.field(3, len(found) > limit) + etcd.field(4, len(found)))
-
-    def watch(self, requests, context):
-        watch = etcd.field(2, etcd.parse(etcd.parse(next(requests))[1][0]).get(7, [0])[0])
-        yield self.header() + watch + etcd.field(3, 1)
-        for message in self.events() if self.events else ():
-            self.sent += 1
-            yield message + watch
-        for _ in requests:  # until the client goes
-            pass
-
-    def __enter__(self):
-        self.server.start()
-        return self
-
-    def __exit__(self, *exc):
-        self.server.stop(0)
-
-
 DEEP = {
     "AV086-arrays": "[" * 1_000_000, "AV086-arrays-closed": "[" * 500_000 + "]" * 500_000, "AV086-objects": '{"a":' * 200_000,
     "AV086-in-a-field": '{"host":"192.0.2.7","x":' + "[" * 900_000, "AV086-one-string": '{"text":"' + "\\u0041" * 160_000 + '"}',
@@ -179,8 +128,9 @@ DEEP = {
 @pytest.mark.parametrize("value", DEEP.values(), ids=DEEP)
 def test_deep_json(value):
     """The value hides its key; the stack is not the measure of what JSON may hold."""
-    with Store({"/skydns/test/way/deep": value, "/skydns/test/way/ok": '{"host":"192.0.2.8"}'}) as r, \
-            Waypost(ETCD % r.port, files={"db.waypost.test": gateway.fixture.ZONE}) as w, gateway.bounded(w, mb=48):
+    with Etcd() as r, Waypost(ETCD % r.port, files={"db.waypost.test": gateway.fixture.ZONE}) as w, gateway.bounded(w, mb=48):
+        r.put("/skydns/test/way/deep", value)
+        r.put("/skydns/test/way/ok", '{"host":"192.0.2.8"}')
         def answer(name):
             return wire.udp(w.port["dns"], wire.query(name))
         wait_for(lambda: wire.sections(answer("ok.way.test"))[0] == {"ok.way.test. A 192.0.2.8"})
@@ -188,25 +138,33 @@ def test_deep_json(value):
         assert len(w.output()) < 20000
 
 
-def flood(messages, events):
+def flood(r, messages, events):
     """Every message changes each of `events` keys once."""
     revision = 10
     for n in range(messages):
         body = b""
         for i in range(events):
             revision += 1
-            pair = Store.pair(f"/skydns/test/way/n{i}", '{"host":"10.0.%d.%d"}' % (n >> 8, n & 255), revision, n + 2)
-            body += etcd.field(11, etcd.field(2, pair))
-        yield Store.header(revision) + body
+            body += etcd.field(11, event(f"/skydns/test/way/n{i}", '{"host":"10.0.%d.%d"}' % (n >> 8, n & 255), revision))
+        yield etcd.field(1, r.header(revision)) + etcd.field(2, 1) + body
 
 
 @pytest.mark.parametrize("row", ["AV086-events"])
 def test_flood_of_events(row):
     """As many changes as a store can send: names are answered meanwhile, and in the end with the last."""
-    messages = list(flood(300, 400))
-    with Store({}, lambda: messages) as r, Waypost(ETCD % r.port, files={"db.waypost.test": gateway.fixture.ZONE}) as w:
-        with gateway.watched(w, mb=64):
-            wait_for(lambda: r.sent == len(messages), 60)
+    with Etcd() as r:
+        messages, sent = list(flood(r, 300, 400)), []
+
+        def said(q):
+            for _ in range(2):  # both watches stand
+                yield q.get()
+            for m in messages:
+                sent.append(m)
+                yield m
+            yield from iter(q.get, None)
+        r.watch_said = said
+        with Waypost(ETCD % r.port, files={"db.waypost.test": gateway.fixture.ZONE}) as w, gateway.watched(w, mb=64):
+            wait_for(lambda: len(sent) == len(messages), 60)
             wait_for(lambda: wire.sections(wire.udp(w.port["dns"], wire.query("n399.way.test")))[0] == {"n399.way.test. A 10.0.1.43"}, 60)
 
 
