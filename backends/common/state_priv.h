@@ -50,6 +50,9 @@ static inline uint8_t *wp_state_payload(struct wp_state_block *b)
     return b->data + WP_STATE_BLOCK_HEAD;
 }
 
+/* The checksum of what `crc` is of, followed by these octets. */
+uint32_t wp_state_crc(uint32_t crc, const void *octets, size_t len);
+
 /* --- state_write.c: the temporary file; the writing thread's --------------------------------- */
 
 struct wp_state_file {

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "backends/common/state_priv.h"
 #include "waypost/base/rd.h"
@@ -89,14 +88,14 @@ static int read_block(struct wp_state_reader *r, uint8_t *ret_kind, size_t *ret_
     if (ret < 0)
         return ret;
     r->n_blocks++;
-    r->crc = (uint32_t)crc32(r->crc, head, sizeof(head));
-    r->crc = (uint32_t)crc32(r->crc, r->buf, (uInt)len);
+    r->crc = wp_state_crc(r->crc, head, sizeof(head));
+    r->crc = wp_state_crc(r->crc, r->buf, len);
     if (wp_be32(r->buf + len) != r->crc) {
         snprintf(r->why, sizeof(r->why), "the checksum of block %llu does not match",
                  (unsigned long long)r->n_blocks);
         return WP_EMALFORMED;
     }
-    r->crc = (uint32_t)crc32(r->crc, r->buf + len, WP_STATE_CRC);
+    r->crc = wp_state_crc(r->crc, r->buf + len, WP_STATE_CRC);
     *ret_kind = head[4];
     *ret_len = len;
     return 0;
@@ -149,7 +148,7 @@ static int read_start(struct wp_state_reader *r)
                  wp_be32(start + 8), WP_STATE_VERSION);
         return WP_EMALFORMED;
     }
-    r->crc = (uint32_t)crc32(0, start, sizeof(start));
+    r->crc = wp_state_crc(0, start, sizeof(start));
     return 0;
 }
 

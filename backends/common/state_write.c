@@ -12,6 +12,11 @@
 
 enum { LOCK_TRIES = 3 };
 
+uint32_t wp_state_crc(uint32_t crc, const void *octets, size_t len)
+{
+    return (uint32_t)crc32(crc, octets, (uInt)len);
+}
+
 struct wp_state_block *wp_state_block_new(enum wp_state_kind kind, size_t cap)
 {
     struct wp_state_block *b = malloc(sizeof(*b) + WP_STATE_BLOCK_HEAD + cap +
@@ -78,7 +83,7 @@ int wp_state_file_open(struct wp_state_file *f)
     f->octets = 0;
     memcpy(start, WP_STATE_MAGIC, 8);
     wp_put32(start + 8, WP_STATE_VERSION);
-    f->crc = (uint32_t)crc32(0, start, sizeof(start));
+    f->crc = wp_state_crc(0, start, sizeof(start));
     r = ftruncate(f->fd, 0) < 0 || fchmod(f->fd, 0600) < 0 ? -errno : 0;
     return r < 0 ? r : write_all(f, start, sizeof(start));
 }
@@ -89,9 +94,9 @@ int wp_state_file_block(struct wp_state_file *f, struct wp_state_block *b)
 
     wp_put32(b->data, (uint32_t)b->len);
     b->data[4] = (uint8_t)b->kind;
-    f->crc = (uint32_t)crc32(f->crc, b->data, (uInt)len);
+    f->crc = wp_state_crc(f->crc, b->data, len);
     wp_put32(b->data + len, f->crc);
-    f->crc = (uint32_t)crc32(f->crc, b->data + len, WP_STATE_CRC);
+    f->crc = wp_state_crc(f->crc, b->data + len, WP_STATE_CRC);
     return write_all(f, b->data, len + WP_STATE_CRC);
 }
 

@@ -112,8 +112,10 @@ static void reap(struct wp_grpc_timer *t)
         m->g->timer_set(t, m->g->now() + wp_etcd_ms(WP_ETCD_REAP_MS));
 }
 
-static void reap_later(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r)
+void wp_etcd_apply_reap(struct wp_etcd_range_own *r)
 {
+    struct wp_etcd_mirror *m = r->r.mirror;
+
     r->reap.fn = reap;
     if (wp_etcd_tree_reap(r->r.tree) > 0 && !r->reap.is_set)
         m->g->timer_set(&r->reap, m->g->now() + wp_etcd_ms(WP_ETCD_REAP_MS));
@@ -135,8 +137,10 @@ static void publish(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
     if (!wp_etcd_range_is_loaded(&r->r)) {
         atomic_store_explicit(&r->r.loaded, true, memory_order_release);
         wp_changed(wp_etcd_range_state_key(&r->r));
+        wp_etcd_restore_over(r);
     }
-    reap_later(m, r);
+    wp_etcd_keep_changed(r);
+    wp_etcd_apply_reap(r);
     wp_etcd_stats_update(m);
 }
 
@@ -165,7 +169,7 @@ bool wp_etcd_apply_is_full(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r
         return false;
     if (!r->held && wp_etcd_tree_discard(r->r.tree) == 0) {
         wp_etcd_tree_publish(r->r.tree, true, &size); /* nothing: only so that it can be freed */
-        reap_later(m, r);
+        wp_etcd_apply_reap(r);
     }
     wp_etcd_watch_cancel(m, r);
     r->needs_load = true;

@@ -53,6 +53,24 @@ static unsigned outermost(const struct etcd *p, unsigned i)
     return best;
 }
 
+static const char *state_dir(const struct etcd *p, const struct wp_env *env)
+{
+    if (p->state != NULL)
+        return *p->state != '\0' ? p->state : NULL;
+    return env->state_dir;
+}
+
+static void tell_off(const struct etcd *p, const struct wp_env *env)
+{
+    static bool told;
+
+    if (told || p->state != NULL || env->state_why == NULL)
+        return;
+    told = true;
+    wp_log(WP_INFO, "etcd", "saved state is off: %s (`state DIRECTORY` names another place)",
+           env->state_why);
+}
+
 static int get_range(struct etcd *p, struct wp_env *env, unsigned i)
 {
     const uint8_t *zone = p->zones.zone[outermost(p, i)];
@@ -63,6 +81,7 @@ static int get_range(struct etcd *p, struct wp_env *env, unsigned i)
     int r;
 
     etcd_source(p, &src);
+    src.state_dir = state_dir(p, env);
     if (wp_qname_set(&q, zone, wp_name_size(zone)) < 0)
         return wp_env_fail(env, "bad zone");
     wp_etcd_path_set(&path, &q);
@@ -93,6 +112,7 @@ static int etcd_start(void *self, struct wp_env *env)
         if (r < 0)
             return r;
     }
+    tell_off(p, env);
     p->started_ms = now_ms();
     for (unsigned i = 0; i < p->zones.n; i++) {
         uint64_t most = p->range[i]->replaces ? WP_ETCD_REPLACE_WAIT_MS : WP_ETCD_START_WAIT_MS;
@@ -120,7 +140,7 @@ static bool etcd_is_ready(void *self)
     if (now_ms() - p->started_ms >= 1000 * (uint64_t)p->ready_after_s)
         return true;
     for (unsigned i = 0; i < p->zones.n; i++)
-        if (p->range[i] == NULL || !wp_etcd_range_is_loaded(p->range[i]))
+        if (p->range[i] == NULL || !wp_etcd_range_has_data(p->range[i]))
             return false;
     return true;
 }

@@ -17,6 +17,8 @@ struct etcd {
     const char *user, *password;
     bool no_apex_fallback;
     struct wp_client_tls tls;
+    const char *state; /* directory, "": off, NULL: what the server says */
+    int64_t max_stale_ns; /* 0: data is never too old */
     int64_t min_s, max_s; /* 0: the default */
     int64_t ready_after_s;
     uint64_t max_octets; /* of the mirror; 0: no limit */

@@ -25,9 +25,9 @@ struct wp_etcd_lease {
     uint32_t heap_at;           /* place in the queue of what is due */
 };
 
-/* Bounds from the configuration, in seconds. */
+/* Bounds from the configuration, in seconds; cap_s: of every TTL, 0: none. */
 struct wp_etcd_lease_bounds {
-    uint32_t min_s, max_s;
+    uint32_t min_s, max_s, cap_s;
 };
 
 /* The TTL of a record made from the entry. */

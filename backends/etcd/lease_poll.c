@@ -25,6 +25,8 @@ static void take(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
         uint64_t left_s = (uint64_t)r->ttl > UINT32_MAX ? UINT32_MAX : (uint64_t)r->ttl;
         ends = now + wp_etcd_ms(1000 * left_s);
     }
+    if (ends != WP_ETCD_LEASE_GONE)
+        wp_etcd_keep_aged(m);
     lease->granted_s = r->granted_ttl > INT32_MAX ? INT32_MAX : (int32_t)r->granted_ttl;
     atomic_store_explicit(&lease->ends, ends, memory_order_relaxed);
     wp_etcd_lease_due(m, lease, now + again_in_ns(lease->granted_s));

@@ -214,6 +214,7 @@ static void page_came(void *arg, int status, const char *message, const uint8_t 
     if (l->revision == 0) {
         l->revision = page->header->revision;
         m->cluster_id = page->header->cluster_id;
+        wp_etcd_restore_compare(m, l->range, page->header);
     }
     more = page->more;
     r = more ? wp_etcd_page_next(page, &l->from, &l->from_len) : 0;

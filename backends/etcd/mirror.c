@@ -24,8 +24,8 @@ static uint64_t last_id;                /* by lock */
 /* Every word that makes a difference, with its length, so that no two sources read alike. */
 static char *key_of(const struct wp_etcd_source *src)
 {
-    const char *words[7] = {src->prefix, src->ca_file,  src->cert_file,       src->key_file,
-                            src->user,   src->password, src->tls ? "tls" : ""};
+    const char *words[8] = {src->prefix, src->ca_file,  src->cert_file,        src->key_file,
+                            src->user,   src->password, src->tls ? "tls" : "", src->state_dir};
     size_t cap = 64, n = 0;
     char *key;
 
@@ -95,6 +95,7 @@ static void range_free(struct wp_etcd_range_own *r)
         free(r->parts[i].key);
         free(r->parts[i].end);
     }
+    wp_etcd_keep_done(r);
     free(r->base);
     free(r);
 }
@@ -116,6 +117,7 @@ static struct wp_etcd_range_own *range_new(struct wp_etcd_mirror *m, const char 
         range_free(r);
         return NULL;
     }
+    wp_etcd_keep_init(r);
     return r;
 }
 
@@ -130,6 +132,7 @@ static void join(struct wp_grpc_post *post)
         wp_etcd_session_start(m);
     r->next = m->ranges;
     m->ranges = r;
+    wp_etcd_restore(r);
     wp_etcd_step(m);
 }
 
@@ -183,7 +186,8 @@ static void leave(struct wp_grpc_post *post)
         wp_etcd_step(m);
     wp_etcd_stats_update(m);
     r->reap.fn = finish_leaving;
-    finish_leaving(&r->reap);
+    if (!wp_etcd_keep_last(r))
+        finish_leaving(&r->reap);
 }
 
 /* --- mirrors -------------------------------------------------------------------------------------
@@ -224,6 +228,7 @@ static int copy_source(struct wp_etcd_mirror *m, const struct wp_etcd_source *sr
     m->src.key_file = copy_word(m, src->key_file, &failed);
     m->src.user = copy_word(m, src->user, &failed);
     m->src.password = copy_word(m, src->password, &failed);
+    m->src.state_dir = copy_word(m, src->state_dir, &failed);
     for (unsigned i = 0; !failed && i < src->n_endpoints; i++) {
         e[i] = src->endpoints[i];
         e[i].text = copy_word(m, src->endpoints[i].text, &failed);
@@ -431,21 +436,34 @@ static bool is_told_to_end(void)
            sigismember(&waiting, SIGQUIT) == 1;
 }
 
+/* By the mirror's lock. */
+static bool is_settled(const struct wp_etcd_range *range, unsigned waited_ms)
+{
+    const struct wp_etcd_mirror *m = range->mirror;
+
+    if (wp_etcd_range_is_loaded(range))
+        return true;
+    if (range->replaces || atomic_load(&range->own->restoring))
+        return false;
+    return m->round_failed || (wp_etcd_range_has_data(range) && waited_ms >= WP_ETCD_SAVED_WAIT_MS);
+}
+
 void wp_etcd_range_wait(struct wp_etcd_range *range, unsigned timeout_ms)
 {
     struct wp_etcd_mirror *m = range->mirror;
     struct timespec until;
+    unsigned waited_ms = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     pthread_mutex_lock(&m->lock);
-    while (!wp_etcd_range_is_loaded(range) && (range->replaces || !m->round_failed) &&
-           timeout_ms > 0 && !is_told_to_end()) {
-        unsigned step_ms = timeout_ms < END_LOOK_MS ? timeout_ms : END_LOOK_MS;
-        timeout_ms -= step_ms;
+    while (!is_settled(range, waited_ms) && waited_ms < timeout_ms && !is_told_to_end()) {
+        unsigned left_ms = timeout_ms - waited_ms;
+        unsigned step_ms = left_ms < END_LOOK_MS ? left_ms : END_LOOK_MS;
+        waited_ms += step_ms;
         until.tv_nsec += (long)step_ms * 1000000;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
-        while (!wp_etcd_range_is_loaded(range) && (range->replaces || !m->round_failed))
+        while (!is_settled(range, waited_ms))
             if (pthread_cond_timedwait(&m->cond, &m->lock, &until) != 0)
                 break;
     }
@@ -461,6 +479,11 @@ uint64_t wp_etcd_range_behind_s(const struct wp_etcd_range *r, uint64_t now_ns)
 {
     uint64_t lost = atomic_load_explicit(&r->mirror->lost_ns, memory_order_relaxed);
 
+    if (!wp_etcd_range_is_loaded(r) && wp_etcd_range_has_data(r)) {
+        int64_t known = atomic_load_explicit(
+            &((struct wp_etcd_range *)(uintptr_t)r)->saved_known_ns, memory_order_relaxed);
+        return (int64_t)now_ns > known ? (uint64_t)((int64_t)now_ns - known) / 1000000000u + 1 : 1;
+    }
     if (lost == 0)
         return 0;
     return now_ns > lost ? (now_ns - lost) / 1000000000u + 1 : 1;

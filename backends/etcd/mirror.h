@@ -21,12 +21,15 @@ struct wp_etcd_source {
     bool tls;
     const char *ca_file, *cert_file, *key_file; /* NULL: system roots, none, none */
     const char *user, *password;                /* both or none */
+    const char *state_dir;                      /* NULL: nothing is saved */
     uint64_t max_octets; /* no difference: the last one named counts; 0: none */
 };
 
 enum {
     WP_ETCD_STALE_S = 30, /* out of step for longer: answers say so */
     WP_ETCD_START_WAIT_MS = 2000,
+    WP_ETCD_SAVED_WAIT_MS = 500, /* the same when there is saved data */
+    WP_ETCD_SAVED_TTL_S = 30,    /* of answers made from it, at most */
     WP_ETCD_REPLACE_WAIT_MS = 30000, /* while another mirror's data is served */
     WP_ETCD_MESSAGE_MAX = 64 << 20,
 };
@@ -34,6 +37,8 @@ enum {
 struct wp_etcd_range {
     struct wp_etcd_tree *tree;
     atomic_bool loaded; /* once true it stays */
+    atomic_bool saved;  /* data of an earlier run is there: served until `loaded` */
+    _Atomic int64_t saved_known_ns; /* when it was last known to be good, on the loops' clock */
     bool replaces;      /* when it was made, another mirror served this zone of the server */
     struct wp_etcd_mirror *mirror;
     struct wp_etcd_range_own *own; /* mirror_priv.h */
@@ -46,7 +51,8 @@ int wp_etcd_range_get(const struct wp_etcd_source *src, const char *base, const 
                       char errbuf[256], struct wp_etcd_range **ret) WP_MUSTCHECK;
 /* No query holds a view of it any more. Main thread; waits until it is gone. Accepts NULL. */
 void wp_etcd_range_put(struct wp_etcd_range *r);
-/* Wait until the range is loaded, or every endpoint has failed once (unless it replaces another:
+/* Wait until the range is loaded, or saved data is there and etcd takes longer than
+ * WP_ETCD_SAVED_WAIT_MS, or every endpoint has failed once (unless it replaces another:
  * the data of that one is served meanwhile), or the time is over, or the process is told to end.
  * Main thread. */
 void wp_etcd_range_wait(struct wp_etcd_range *r, unsigned timeout_ms);
@@ -58,5 +64,12 @@ static inline bool wp_etcd_range_is_loaded(const struct wp_etcd_range *r)
     return atomic_load_explicit(&((struct wp_etcd_range *)(uintptr_t)r)->loaded,
                                 memory_order_acquire);
 }
-/* Seconds since the mirror last was in step with etcd; 0 while it is. Any thread. */
+/* Loaded, or saved data is there. */
+static inline bool wp_etcd_range_has_data(const struct wp_etcd_range *r)
+{
+    return wp_etcd_range_is_loaded(r) ||
+           atomic_load_explicit(&((struct wp_etcd_range *)(uintptr_t)r)->saved,
+                                memory_order_acquire);
+}
+/* Seconds since the data was last in step with etcd; 0 while it is. Any thread. */
 uint64_t wp_etcd_range_behind_s(const struct wp_etcd_range *r, uint64_t now_ns);

@@ -1,9 +1,10 @@
 /* The parts of a mirror: session.c decides what is done next, request.c and auth.c make calls,
  * load.c lists, verify.c compares, watch.c follows, apply.c changes trees, lease.c and lease_poll.c
- * know leases, report.c tells. Everything is the engine thread's unless it says otherwise. */
+ * know leases, keep.c saves, restore.c reads what was saved, report.c tells. Everything is the engine thread's unless it says otherwise. */
 #pragma once
 #include <pthread.h>
 #include "backends/common/backoff.h"
+#include "backends/common/state.h"
 #include "backends/etcd/channel.h"
 #include "backends/etcd/lease.h"
 #include "backends/etcd/mirror.h"
@@ -28,6 +29,10 @@ enum {
     WP_ETCD_PAGE_KEYS_MAX = 200000,
     WP_ETCD_PAGE_OCTETS = 8 << 20,
     WP_ETCD_SERVERS_MAX = 32,
+    WP_ETCD_SAVE_MS = 30000,       /* a save that takes longer is given up */
+    WP_ETCD_SAVE_LAST_MS = 4000,   /* the one at the end */
+    WP_ETCD_SAVE_SLICE = 2000,     /* records at a time */
+    WP_ETCD_CONFIRM_MS = 10000,    /* how often the saved file's time moves on */
     WP_ETCD_LOAD_MS = 600000,        /* a listing that is not over by then never is */
     WP_ETCD_COMPACTIONS = 3,         /* so many in a row are bad luck, */
     WP_ETCD_COMPACTIONS_MS = 60000,  /* more within this time are a failure */
@@ -57,8 +62,30 @@ enum wp_etcd_reason { /* of a load */
                       WP_ETCD_LOAD_REASONS,
 };
 
+/* A range's file. */
+struct wp_etcd_keep {
+    struct wp_state *state;                /* NULL: nothing is saved */
+    struct wp_grpc_timer timer, confirm;   /* the next save, or the next slice of one */
+    const struct wp_etcd_rec *at;          /* saved last */
+    struct wp_etcd_snap snap;
+    bool saving, ending;                   /* ending: the range leaves after this save */
+    uint64_t give_up_ns;
+    /* reading */
+    struct wp_state_reader *reader;
+    struct wp_state_info info;
+    size_t n_lapsed;
+    struct wp_grpc_timer lapse;            /* when the next lease of saved data ends */
+    uint64_t next_end_ns, sweep_end_ns;    /* UINT64_MAX: none does */
+    const struct wp_etcd_rec *sweep_at;
+    bool sweeping;
+    uint64_t cluster_id;                   /* of the saved data */
+    int64_t revision;
+};
+
 struct wp_etcd_range_own {
     struct wp_etcd_range r;
+    struct wp_etcd_keep keep;
+    atomic_bool restoring; /* its file is being read */
     struct wp_etcd_range_own *next;       /* of the mirror */
     struct wp_etcd_range_own *next_known; /* by the registry's lock, like refs */
     unsigned refs;
@@ -253,6 +280,7 @@ int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
 int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
                         const Etcd__Event *e) WP_MUSTCHECK;
 /* Show the batch, or hold it back while a suspect data set looks emptied. */
+void wp_etcd_apply_reap(struct wp_etcd_range_own *r); /* free later what is not needed any more */
 void wp_etcd_apply_done(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, bool after_load,
                         struct wp_etcd_batch_size *ret);
 /* The mirror is larger than it may be, or would be with the batch that is `whole`: what was not
@@ -274,6 +302,30 @@ void wp_etcd_leases_done(struct wp_etcd_mirror *m);
 void wp_etcd_lease_poll(struct wp_etcd_mirror *m);
 /* The session is over: its questions are asked again in the next one. */
 void wp_etcd_lease_poll_stop(struct wp_etcd_mirror *m);
+
+/* --- keep.c -------------------------------------------------------------------------------- */
+/* The range's file; without memory it has none. Main thread. */
+void wp_etcd_keep_init(struct wp_etcd_range_own *r);
+void wp_etcd_keep_done(struct wp_etcd_range_own *r);
+/* What is published is another than before. */
+void wp_etcd_keep_changed(struct wp_etcd_range_own *r);
+/* The mirror is in step, or not any more. */
+void wp_etcd_keep_in_step(struct wp_etcd_mirror *m, bool in_step);
+/* Times of leases have moved on. */
+void wp_etcd_keep_aged(struct wp_etcd_mirror *m);
+/* The range leaves. True: its last state is being saved; r->reap fires when that is over. */
+bool wp_etcd_keep_last(struct wp_etcd_range_own *r);
+
+/* --- restore.c ----------------------------------------------------------------------------- */
+/* Read what an earlier run has saved, if there is something. */
+void wp_etcd_restore(struct wp_etcd_range_own *r);
+void wp_etcd_restore_stop(struct wp_etcd_range_own *r);
+/* A listing begins to come: is the store the one that the saved data is of, and not an older
+ * state of it? */
+void wp_etcd_restore_compare(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
+                             const Etcd__Header *h);
+/* The range has been loaded. */
+void wp_etcd_restore_over(struct wp_etcd_range_own *r);
 
 /* --- report.c ------------------------------------------------------------------------------ */
 void wp_etcd_stats_init(struct wp_etcd_mirror *m);

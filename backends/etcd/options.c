@@ -165,6 +165,16 @@ static int parse_max_memory(void *self, struct wp_setup *s, const struct wp_line
     return no_more_words(s, l, 2);
 }
 
+static int parse_state(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+
+    if (l->n_words != 2)
+        return wp_setup_arg_error(s, l);
+    p->state = strcmp(l->words[1], "off") == 0 ? "" : wp_setup_path(s, l->words[1]);
+    return p->state == NULL ? -ENOMEM : 0;
+}
+
 static int parse_no_apex_fallback(void *self, struct wp_setup *s, const struct wp_line *l)
 {
     struct etcd *p = self;
@@ -226,6 +236,16 @@ const struct wp_option etcd_options[] = {
      .kind = WP_OPT_CALL,
      .parse = parse_max_memory,
      .help = "megabytes of keys at most, 0: no limit"},
+    {.name = "state",
+     .kind = WP_OPT_CALL,
+     .parse = parse_state,
+     .help = "DIRECTORY for the last known data, or off"},
+    {.name = "max_stale",
+     .kind = WP_OPT_DURATION,
+     .offset = offsetof(struct etcd, max_stale_ns),
+     .min = 1000000000,
+     .max = INT64_MAX,
+     .help = "data out of step for longer is not served"},
     {.name = "no_apex_fallback",
      .kind = WP_OPT_CALL,
      .parse = parse_no_apex_fallback,

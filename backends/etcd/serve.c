@@ -65,14 +65,15 @@ static int write_negative(struct wp_query *q, const struct wp_etcd_view *v, uint
 static void mark_stale(struct etcd *p, struct wp_query *q, const struct wp_etcd_range *range,
                        uint64_t now_ns)
 {
-    uint64_t behind = wp_etcd_range_behind_s(range, now_ns);
+    bool is_saved = !wp_etcd_range_is_loaded(range) && wp_etcd_range_has_data(range);
 
-    if (WP_LIKELY(behind <= WP_ETCD_STALE_S))
+    if (WP_LIKELY(!is_saved && wp_etcd_range_behind_s(range, now_ns) <= WP_ETCD_STALE_S))
         return;
     /* a copy in the cache must not be marked for longer than the data is stale */
     wp_query_depends(q, wp_etcd_range_state_key(range));
     wp_reply_ede(q, q->reply.rcode == WP_RCODE_NXDOMAIN ? WP_EDE_STALE_NXDOMAIN : WP_EDE_STALE,
-                 "etcd cannot be reached");
+                 is_saved ? "saved data, etcd has not been reached since the start"
+                          : "etcd cannot be reached");
     wp_metric_add(p->stale_answers, q->worker, 1);
 }
 
@@ -82,9 +83,13 @@ static int write_not_ready(struct wp_query *q, const struct wp_etcd_view *v,
     int r;
 
     wp_query_depends(q, wp_etcd_range_state_key(range));
-    r = write_negative(q, v, WP_RCODE_SERVFAIL, "etcd: no data yet");
+    r = write_negative(q, v, WP_RCODE_SERVFAIL,
+                       wp_etcd_range_has_data(range) ? "etcd: data is too old"
+                                                     : "etcd: no data yet");
     q->reply.err = WP_ESTATE;
-    wp_reply_ede(q, WP_EDE_NOT_READY, "etcd has not been reached yet");
+    wp_reply_ede(q, WP_EDE_NOT_READY,
+                 wp_etcd_range_has_data(range) ? "etcd has not been reached for too long"
+                                               : "etcd has not been reached yet");
     return r;
 }
 
@@ -193,6 +198,14 @@ static int serve_slow(struct etcd *p, struct wp_query *q, const struct wp_etcd_v
     return a->n_lookups > 0 ? etcd_resolve(p, q, a) : etcd_write(p, q, a, NULL);
 }
 
+/* There is data, and it is not older than may be. */
+static bool is_servable(const struct etcd *p, const struct wp_etcd_range *range, uint64_t now_ns)
+{
+    return wp_etcd_range_has_data(range) &&
+           (p->max_stale_ns == 0 ||
+            wp_etcd_range_behind_s(range, now_ns) <= (uint64_t)p->max_stale_ns / 1000000000u);
+}
+
 int etcd_serve(void *self, struct wp_query *q)
 {
     struct etcd *p = self;
@@ -214,8 +227,12 @@ int etcd_serve(void *self, struct wp_query *q)
         .now_ns = wp_loop_now(q->loop),
         .serial = (uint32_t)wp_loop_unix_time(q->loop),
     };
-    if (WP_UNLIKELY(!wp_etcd_range_is_loaded(range)) && q->msg.qtype != WP_TYPE_SOA)
+    if (WP_UNLIKELY(!is_servable(p, range, v.now_ns)) && q->msg.qtype != WP_TYPE_SOA)
         return write_not_ready(q, &v, range);
+    if (WP_UNLIKELY(!wp_etcd_range_is_loaded(range))) {
+        wp_query_depends(q, wp_etcd_range_state_key(range)); /* before it is marked, or not */
+        v.bounds.cap_s = WP_ETCD_SAVED_TTL_S;
+    }
     t.name = &q->msg.qname;
     wp_etcd_path_set(&t.path, t.name);
     v.snap = wp_etcd_tree_snap(range->tree);

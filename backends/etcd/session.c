@@ -52,6 +52,7 @@ static void lose(struct wp_etcd_mirror *m)
     if (atomic_load(&m->lost_ns) != 0)
         return;
     atomic_store(&m->lost_ns, m->g->now());
+    wp_etcd_keep_in_step(m, false);
     if (m->was_synced) {
         m->stale.fn = became_stale;
         m->g->timer_set(&m->stale, m->g->now() + wp_etcd_ms(1000 * WP_ETCD_STALE_S));
@@ -70,6 +71,7 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
         return;
     wp_etcd_verify_later(m, m->was_synced);
     atomic_store(&m->lost_ns, 0);
+    wp_etcd_keep_in_step(m, true);
     m->g->timer_cancel(&m->stale);
     pthread_mutex_lock(&m->lock);
     m->round_failed = false;
@@ -246,6 +248,15 @@ static struct wp_etcd_range_own *find_range(struct wp_etcd_mirror *m, bool loade
     return NULL;
 }
 
+/* What is saved comes first: a listing is compared with it. */
+static bool is_restoring(const struct wp_etcd_mirror *m)
+{
+    for (struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next)
+        if (atomic_load(&r->restoring))
+            return true;
+    return false;
+}
+
 void wp_etcd_step(struct wp_etcd_mirror *m)
 {
     struct wp_etcd_range_own *r;
@@ -260,6 +271,8 @@ void wp_etcd_step(struct wp_etcd_mirror *m)
         wp_etcd_ask_status(m);
     else if (!m->checked && find_range(m, true) != NULL)
         wp_etcd_check_revision(m);
+    else if (is_restoring(m))
+        return;
     else if ((r = find_range(m, false)) != NULL)
         wp_etcd_load_begin(m, r);
     else

@@ -110,6 +110,15 @@ const struct wp_etcd_rec *wp_etcd_snap_key(const struct wp_etcd_snap *s, const c
     return r;
 }
 
+const struct wp_etcd_rec *wp_etcd_snap_after(const struct wp_etcd_snap *s,
+                                             const struct wp_etcd_rec *r)
+{
+    do
+        r = wp_etcd_rec_next(r != NULL ? r : s->tree->head);
+    while (r != NULL && !is_visible(r, s->epoch));
+    return r;
+}
+
 void wp_etcd_snap_walk(const struct wp_etcd_snap *s, const char *path, size_t len, uint64_t hash,
                        struct wp_etcd_walk *ret)
 {

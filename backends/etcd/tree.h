@@ -93,6 +93,9 @@ size_t wp_etcd_tree_reap(struct wp_etcd_tree *t);
 size_t wp_etcd_tree_keys(const struct wp_etcd_tree *t);
 size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t);
 size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t);
+/* While it is pinned no record leaves the list: a walk may go on after other work. */
+void wp_etcd_tree_pin(struct wp_etcd_tree *t);
+void wp_etcd_tree_unpin(struct wp_etcd_tree *t);
 /* Of these, what goes when the batch is shown and readers have passed. */
 size_t wp_etcd_tree_octets_dead(const struct wp_etcd_tree *t);
 /* The newest record of a key, or NULL; and the records in order. Writer's thread. */
@@ -112,6 +115,10 @@ uint64_t wp_etcd_tree_source(const struct wp_etcd_tree *t);
 /* The record whose key is the path, or NULL. */
 const struct wp_etcd_rec *wp_etcd_snap_key(const struct wp_etcd_snap *s, const char *path,
                                            size_t len, uint64_t hash);
+/* All records, in key order: the one after r, the first one after NULL. Writer's thread, or within
+ * one turn. */
+const struct wp_etcd_rec *wp_etcd_snap_after(const struct wp_etcd_snap *s,
+                                             const struct wp_etcd_rec *r);
 /* Walk the records below a path, in key order. */
 struct wp_etcd_walk {
     const struct wp_etcd_rec *at; /* next to look at */

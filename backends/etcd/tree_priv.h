@@ -44,6 +44,7 @@ struct wp_etcd_tree {
     struct wp_etcd_rec *head;                       /* sentinel before the first record */
     struct wp_etcd_rec *finger[WP_ETCD_LEVELS_MAX]; /* before the place of the last seek */
     bool finger_set;
+    unsigned pins;
     uint8_t listing; /* number of the listing that runs or ran last */
     uint64_t random;
     char *base;

@@ -262,12 +262,24 @@ static void free_dead(struct wp_etcd_tree *t, struct wp_etcd_dead *d)
     free(d);
 }
 
+void wp_etcd_tree_pin(struct wp_etcd_tree *t)
+{
+    t->pins++;
+}
+
+void wp_etcd_tree_unpin(struct wp_etcd_tree *t)
+{
+    t->pins--;
+}
+
 size_t wp_etcd_tree_reap(struct wp_etcd_tree *t)
 {
     size_t waiting = 0;
 
     if (t->waiting == NULL)
         return 0;
+    if (t->pins > 0)
+        return 1;
     wp_grace_reclaim();
     for (struct wp_etcd_dead **p = &t->waiting, *d; (d = *p) != NULL;) {
         if (!atomic_load_explicit(&d->passed, memory_order_acquire)) {

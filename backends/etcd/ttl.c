@@ -19,8 +19,8 @@ static uint32_t lease_ttl(uint64_t ends, const struct wp_etcd_lease_bounds *b, u
     return left > b->max_s ? b->max_s : (uint32_t)left;
 }
 
-uint32_t wp_etcd_rec_ttl(const struct wp_etcd_rec *r, const struct wp_etcd_lease_bounds *b,
-                         uint64_t now_ns)
+static uint32_t rec_ttl(const struct wp_etcd_rec *r, const struct wp_etcd_lease_bounds *b,
+                        uint64_t now_ns)
 {
     const struct wp_etcd_lease *lease = wp_etcd_rec_lease(r);
     uint64_t ends;
@@ -33,4 +33,12 @@ uint32_t wp_etcd_rec_ttl(const struct wp_etcd_rec *r, const struct wp_etcd_lease
     if (ttl == 0) /* a lease that cannot be asked about may end soon: not above the default */
         return ends == WP_ETCD_LEASE_REFUSED && own > TTL_DEFAULT ? TTL_DEFAULT : own;
     return r->ttl != 0 && r->ttl < ttl ? r->ttl : ttl;
+}
+
+uint32_t wp_etcd_rec_ttl(const struct wp_etcd_rec *r, const struct wp_etcd_lease_bounds *b,
+                         uint64_t now_ns)
+{
+    uint32_t ttl = rec_ttl(r, b, now_ns);
+
+    return b->cap_s != 0 && ttl > b->cap_s ? b->cap_s : ttl;
 }

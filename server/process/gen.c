@@ -98,6 +98,7 @@ static int start_one(struct wp_gen *gen, const struct wp_env *services,
     env->previous = counterpart(previous, b, n->plugin->name);
     env->report = report;
     env->look_again = wp_gen_look_again;
+    env->state_dir = wp_state_dir(gen->blocks, gen->n_blocks, b, &env->state_why);
     r = n->plugin->start(n->self, env);
     if (r < 0 && report->n == 0)
         wp_conf_report_add(report, WP_CONF_PLAIN, n->plugin->name, NULL, 0, "%s", wp_strerror(r));

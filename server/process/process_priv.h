@@ -28,3 +28,8 @@ int wp_sockets_open(struct wp_gen *gen, int n_workers, struct wp_socket *have,
                     struct wp_conf_report *report, struct wp_socket **ret) WP_MUSTCHECK;
 /* Close descriptors that were never handed to a worker; free the list. */
 void wp_sockets_free(struct wp_socket *list);
+
+/* state_dir.c: the directory of saved state for the backends of a block, NULL: off; then *ret_why
+ * says why, unless somebody said `off`. Main thread. */
+const char *wp_state_dir(const struct wp_block *blocks, unsigned n_blocks, const struct wp_block *b,
+                         const char **ret_why);

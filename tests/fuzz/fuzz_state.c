@@ -6,7 +6,6 @@
 
 #include <sys/mman.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "backends/common/state_priv.h"
 
@@ -83,7 +82,7 @@ static uint64_t make_file(struct wp_state_file *f, const uint8_t *data, size_t s
     put(f->fd, start, sizeof(start));
     CHECK(lseek(f->fd, 0, SEEK_END) == (off_t)sizeof(start));
     f->octets = sizeof(start);
-    f->crc = (uint32_t)crc32(0, start, sizeof(start));
+    f->crc = wp_state_crc(0, start, sizeof(start));
     put_block(f, WP_STATE_HEAD, head, sizeof(head) - 1);
     for (size_t at = 0; at < size; n++) {
         size_t len = data[at] + 1u < size - at ? data[at] + 1u : size - at;

@@ -13,6 +13,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WAYPOST = os.environ.get("WAYPOST") or os.path.join(TOP, "build/release/waypost")
 START_S = 20
+NOWHERE = "/nonexistent/waypost"  # no test meets what another one has saved
 
 
 class Block:
@@ -133,6 +134,7 @@ class Waypost(Process):
             with open(path, "wb") as f:
                 f.write(text if isinstance(text, bytes) else text.encode())
         self.write(corefile)
+        env = {"STATE_DIRECTORY": NOWHERE, **(env or {})}
         super().__init__([binary or WAYPOST, "-conf", self.conf, *args], cwd=self.home.name, env=env)
         if wait:
             self.wait_ready()

@@ -37,7 +37,7 @@ LIBRARIES = {
     "ldns/": r"proto/dns/rdata_ldns\.c",
     "jansson.h": r"backends/common/json\w*\.[ch]|backends/\w+/\w+\.c",
     "http_parser.h": r"server/listeners/http1_head\.[ch]|server/admin/http_priv\.h",
-    "zlib.h": r"server/admin/answer\.c",
+    "zlib.h": r"(server/admin/answer|backends/common/state_write)\.c",
     "yaml.h": r"server/plugins/prometheus/web_file\.c",
     "crypt.h": r"server/plugins/prometheus/\w+\.c",
     "curl/": r"backends/common/http_client\.c",

@@ -68,6 +68,7 @@ struct wp_settings {
     struct wp_tls_settings tls;
     struct wp_proxy_settings proxy;
     struct wp_cookie_settings cookie;
+    const char *state;       /* directory of saved state, "": off, NULL: not said */
     int64_t udp_cap;         /* server cap of UDP replies (bufsize), octets */
 };
 

@@ -139,6 +139,7 @@ struct wp_env {
     void *gen;                  /* the generation, opaque */
     void *report;               /* where wp_env_fail writes */
     const char *state_dir;      /* `state` directory, NULL when off */
+    const char *state_why;      /* why it is off though nobody said so, or NULL */
 };
 /* An error of start(): remembered as "plugin/NAME: text"; returns WP_ECONFIG. */
 int wp_env_fail(struct wp_env *env, const char *fmt, ...) WP_PRINTF(2, 3);

@@ -317,7 +317,7 @@ static void bounds_of(const char *options, struct wp_etcd_lease_bounds *b)
 {
     unsigned v;
 
-    *b = (struct wp_etcd_lease_bounds){30, 86400};
+    *b = (struct wp_etcd_lease_bounds){30, 86400, 0};
     if (sscanf(options, "min-lease-ttl %u", &v) == 1 && v > 0)
         b->min_s = v;
     if (sscanf(options, "max-lease-ttl %u", &v) == 1 && v > 0)

@@ -33,7 +33,7 @@ static void end(void)
 
 static uint32_t ttl_of(const char *key)
 {
-    static const struct wp_etcd_lease_bounds bounds = {30, 86400};
+    static const struct wp_etcd_lease_bounds bounds = {30, 86400, 0};
     const struct wp_etcd_rec *r = world_rec(range, key);
 
     return r != NULL ? wp_etcd_rec_ttl(r, &bounds, world.now) : 0;
