@@ -6,7 +6,6 @@ import etcd_rows
 import pytest
 import wire
 from server import Waypost, free_port, wait_for
-from test_12_life import Wall
 from test_33_etcd_faults import GOOD, Watcher, a, always, ask, corefile, metric, synced
 
 NOSPACE = 1
@@ -98,30 +97,6 @@ def test_no_space(member, _):
             wait_for(lambda: a(w, "x.way.test") == ("NOERROR", ["192.0.2.3"]), 5)
     finally:
         alarm(member, NOSPACE, False)
-
-
-@pytest.mark.timing  # preloads a library, which sanitizers do not take
-@pytest.mark.parametrize("_", ["F33"])
-@pytest.mark.parametrize("step", [90000, -90000], ids=["forwards", "back"])
-def test_wall_clock_jumps(member, _, step, tmp_path):
-    """Leases count down as before, nothing becomes stale, changes come; only the serial follows."""
-    c = member.client
-    c.put("/skydns/test/way/f33", '{"host":"192.0.2.1"}', c.grant(1000))
-    wall = Wall(tmp_path)
-    with synced(Waypost(corefile(member.url), env=wall.env)) as w:
-        def answer(name, rtype="A"):
-            return etcd_rows.parse(wire.udp(w.port["dns"], wire.query(name, rtype, extra=wire.opt())))
-
-        wait_for(lambda: 900 < answer("f33.way.test").answer[0].ttl <= 1000)
-        serial = answer("way.test", "SOA").answer[0][0].serial
-        wall.set(step)
-        wait_for(lambda: abs(answer("way.test", "SOA").answer[0][0].serial - serial - step) < 100)
-        m = answer("f33.way.test")
-        assert 900 < m.answer[0].ttl <= 1000 and not m.options
-        c.put("/skydns/test/way/f33/new", GOOD % 2)
-        wait_for(lambda: a(w, "new.f33.way.test") == ("NOERROR", ["192.0.2.2"]), 5)
-        assert metric(w, "coredns_etcd_synced") == 1 and metric(w, "coredns_etcd_reconnects_total", 0) == 0
-        c.delete("/skydns/test/way/f33/new")
 
 
 OUTSIDE = ".:{dns} {\n errors\n etcd za.test zb.test {\n endpoint %s\n }\n forward . 127.0.0.1:%d {\n max_fails 0\n }\n}\n"
