@@ -166,22 +166,21 @@ static int take(void *arg, const struct wp_zone_rr *rr)
     return wp_zone_maker_add(ld->maker, rr->owner->wire, rr->type, rr->ttl, rr->rdata, rr->rdlen);
 }
 
-/* The list of files, in the zone's own memory. */
-static int keep_files(struct wp_zone *z, const struct wp_zone_file *files)
+int wp_zone_files_copy(struct wp_arena *a, const struct wp_zone_file *files,
+                       const struct wp_zone_file **ret)
 {
-    const struct wp_zone_file **last = &z->files;
+    const struct wp_zone_file *first = NULL, **last = &first;
 
     for (const struct wp_zone_file *f = files; f != NULL; f = f->next) {
-        struct wp_zone_file *copy = wp_arena_dup(&z->arena, f, sizeof(*f));
+        struct wp_zone_file *copy = wp_arena_dup(a, f, sizeof(*f));
 
-        if (copy == NULL || (copy->path = wp_arena_strdup(&z->arena, f->path)) == NULL) {
-            z->files = NULL;
+        if (copy == NULL || (copy->path = wp_arena_strdup(a, f->path)) == NULL)
             return -ENOMEM;
-        }
         copy->next = NULL;
         *last = copy;
         last = (const struct wp_zone_file **)&copy->next;
     }
+    *ret = first;
     return 0;
 }
 
@@ -200,7 +199,7 @@ static int finish(struct loader *ld, const struct wp_zone_text *t)
                               l->arena, "file \"%s\" has too many types at one name for origin %s",
                               l->path, ld->origin));
     if (r == 0)
-        r = keep_files(z, t->files);
+        r = wp_zone_files_copy(&z->arena, t->files, &z->files);
     if (r < 0) {
         wp_zone_unref(z);
         return r;

@@ -24,6 +24,9 @@ int wp_zone_load(struct wp_zone_load *l) WP_MUSTCHECK;
 uint64_t wp_zone_source(const char *path, const struct wp_name *origin);
 /* Are the files what they were? Also false when one is gone. */
 bool wp_zone_files_same(const struct wp_zone_file *files);
+/* The list, copied into an arena. */
+int wp_zone_files_copy(struct wp_arena *a, const struct wp_zone_file *files,
+                       const struct wp_zone_file **ret) WP_MUSTCHECK;
 /* Called when the last reference is given up. */
 void wp_zone_forget(struct wp_zone *z);
 /* A file error in Go's words: "open PATH: no such file or directory". */

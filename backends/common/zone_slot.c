@@ -16,21 +16,9 @@ static void start_round(struct wp_zone_reloader *r);
 /* They are what they are now: the next look compares with them. */
 static void remember_files(struct wp_zone_slot *s, const struct wp_zone_file *files)
 {
-    const struct wp_zone_file **last = &s->seen;
-
     wp_arena_reset(&s->memory);
-    s->seen = NULL;
-    for (const struct wp_zone_file *f = files; f != NULL; f = f->next) {
-        struct wp_zone_file *copy = wp_arena_dup(&s->memory, f, sizeof(*f));
-
-        if (copy == NULL || (copy->path = wp_arena_strdup(&s->memory, f->path)) == NULL) {
-            s->seen = NULL; /* then the next look reads the file once more */
-            return;
-        }
-        copy->next = NULL;
-        *last = copy;
-        last = (const struct wp_zone_file **)&copy->next;
-    }
+    if (wp_zone_files_copy(&s->memory, files, &s->seen) < 0)
+        s->seen = NULL; /* then the next look reads the file once more */
 }
 
 static void set_load(struct wp_zone_slot *s, struct wp_arena *a, int64_t known_serial)

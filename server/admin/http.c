@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "waypost/base/text.h"
+#include "waypost/plugin/plugin.h"
 #include "waypost/tls/tls.h"
 
 enum { BACKLOG = 128, ACCEPT_BURST = 16, RETRY_MS = 100 };
@@ -47,7 +48,8 @@ bool wp_http_address_ok(const char *address)
     return split(address, host, port);
 }
 
-const char *wp_http_address_error(const char *address, char *buf, size_t cap)
+/* What Go says of an address that is none: "address 8080: missing port in address". */
+static const char *address_error(const char *address, char *buf, size_t cap)
 {
     const char *colon = strchr(address, ':');
     bool many = address[0] != '[' && colon != NULL && strchr(colon + 1, ':') != NULL;
@@ -55,6 +57,20 @@ const char *wp_http_address_error(const char *address, char *buf, size_t cap)
     snprintf(buf, cap, "address %s: %s", address,
              many ? "too many colons in address" : "missing port in address");
     return buf;
+}
+
+int wp_http_address_line(struct wp_setup *s, const struct wp_line *line, const char **address)
+{
+    char why[300];
+
+    if (line->n_words > 2)
+        return wp_setup_arg_error(s, line);
+    if (line->n_words < 2)
+        return 0;
+    *address = line->words[1];
+    if (!wp_http_address_ok(*address))
+        return wp_setup_error(s, line, "%s", address_error(*address, why, sizeof(why)));
+    return 0;
 }
 
 /* An empty host is every address of both families. A name gives its first IPv4 address, or its
@@ -67,7 +83,7 @@ static int resolve(const char *address, char why[256], struct wp_addr *ret)
     int r;
 
     if (!split(address, host, port)) {
-        snprintf(why, 256, "listen tcp: %s", wp_http_address_error(address, host, sizeof(host)));
+        snprintf(why, 256, "listen tcp: %s", address_error(address, host, sizeof(host)));
         return WP_ECONFIG;
     }
     r = getaddrinfo(host[0] != '\0' ? host : NULL, port[0] != '\0' ? port : "0", &hints, &all);

@@ -9,7 +9,9 @@
 #include "waypost/base/addr.h"
 #include "waypost/base/err.h"
 
+struct wp_line;
 struct wp_loop;
+struct wp_setup;
 struct wp_tls_ctx;
 struct wp_http_page;
 
@@ -51,5 +53,7 @@ void wp_http_close(struct wp_http_page *page);
 void wp_http_bound(const struct wp_http_page *page, struct wp_addr *ret);
 /* Is it HOST:PORT as Go's net.SplitHostPort wants it? */
 bool wp_http_address_ok(const char *address);
-/* What Go says when it is not: "address 8080: missing port in address". Returns buf. */
-const char *wp_http_address_error(const char *address, char *buf, size_t cap);
+/* The line of a directive that takes an address at most; *address stays when it has none. As an
+ * option's `parse`. What is no HOST:PORT is told in Go's words. */
+int wp_http_address_line(struct wp_setup *s, const struct wp_line *line,
+                         const char **address) WP_MUSTCHECK;

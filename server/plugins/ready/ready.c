@@ -6,7 +6,6 @@
 #include "waypost/plugin/loop.h"
 #include "waypost/plugin/plugin.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,16 +43,8 @@ static int ready_new(void *self, struct wp_setup *s)
 static int parse_line(void *self, struct wp_setup *s, const struct wp_line *line)
 {
     struct ready *p = self;
-    char why[300];
 
-    if (line->n_words > 2)
-        return wp_setup_arg_error(s, line);
-    if (line->n_words < 2)
-        return 0;
-    p->address = line->words[1];
-    if (!wp_http_address_ok(p->address))
-        return wp_setup_error(s, line, "%s", wp_http_address_error(p->address, why, sizeof(why)));
-    return 0;
+    return wp_http_address_line(s, line, &p->address);
 }
 
 static int parse_monitor(void *self, struct wp_setup *s, const struct wp_line *line)
