@@ -52,7 +52,7 @@ ROWS = [
     ("U15", wire.query("www.waypost.test", flags=2 << 11), "notimp"),
     ("U16", wire.query("www.waypost.test", flags=15 << 11), "notimp"),
     ("U17", wire.query("waypost.test", "SOA", flags=5 << 11), "notimp"),
-    ("U18", wire.query("waypost.test", "SOA", flags=4 << 11), "silence"),
+    ("notify", wire.query("waypost.test", "SOA", flags=4 << 11), "silence"),
     ("U19", head(qd=0), "formerr12"),
     ("U20", head(qd=2) + Q + Q, "formerr"),
     ("U21-an", head(an=2) + Q + RR + RR, "formerr"),
@@ -198,7 +198,7 @@ def test_dead_upstream(w, row):
     m = wire.parse(r)
     assert m.rcode() == SERVFAIL
     assert [o.code for o in m.options if o.otype == 15][0] in (22, 23)
-    assert time.monotonic() - t0 < 5.5  # CoreDNS's overall deadline of 5 s for one upstream
+    assert time.monotonic() - t0 < 3.9  # once read_timeout, not twice
 
 
 @pytest.mark.parametrize("row", ["U57"])

@@ -64,8 +64,8 @@ BELIEVED = [
     ("P04", ALLOW, v2(command=0x20), "127.0.0.1"),
     ("P04-unknown", ALLOW, b"PROXY UNKNOWN\r\n", "127.0.0.1"),
     ("P05-ignore", "allow 10.0.0.0/8", V1, "127.0.0.1"),
-    ("P06", ALLOW, b"", "127.0.0.1"),  # optional, as in CoreDNS 1.15.0
-    ("P06-reject", "allow 10.0.0.0/8\n default reject", b"", "127.0.0.1"),
+    ("no-header", ALLOW, b"", "127.0.0.1"),  # optional, as in CoreDNS 1.15.0
+    ("no-header-reject", "allow 10.0.0.0/8\n default reject", b"", "127.0.0.1"),
 ]
 
 
@@ -146,8 +146,8 @@ UDP = [
     ("P08-v1", ALLOW, [V1 + wire.A], None),
     ("P08-stream", ALLOW, [v2() + wire.A], None),
     ("P08-reject", "allow 10.0.0.0/8\n default reject", [v2(family=0x12) + wire.A], None),
-    ("P06-udp", ALLOW, [wire.A], "127.0.0.1"),  # optional, as in CoreDNS 1.15.0
-    ("P06-session", ALLOW + "\n udp_session_tracking 10s", [wire.A], "127.0.0.1"),
+    ("no-header-udp", ALLOW, [wire.A], "127.0.0.1"),  # optional, as in CoreDNS 1.15.0
+    ("no-header-session", ALLOW + "\n udp_session_tracking 10s", [wire.A], "127.0.0.1"),
 ]
 
 

@@ -54,7 +54,7 @@ static const struct {
      WP_INTAKE_NOTIMP, 0, 0, 0, 0},
     {"opcode 2, 12 octets", WIRE(HEAD("\x10", "\0", "\1", "\0", "\0", "\0")), ADMIT,
      WP_INTAKE_NOTIMP, 0, 0, 0, 0},
-    {"U18 NOTIFY", WIRE(HEAD("\x20", "\0", "\1", "\0", "\0", "\0") Q), ADMIT, WP_INTAKE_OK, 22, 0,
+    {"NOTIFY", WIRE(HEAD("\x20", "\0", "\1", "\0", "\0", "\0") Q), ADMIT, WP_INTAKE_OK, 22, 0,
      0, 0},
     {"NOTIFY with SOA", WIRE(HEAD("\x20", "\0", "\1", "\1", "\0", "\0") Q SOA), ADMIT, WP_INTAKE_OK,
      22, 0, 0, 0},

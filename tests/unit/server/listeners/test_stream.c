@@ -23,7 +23,7 @@ static const struct {
     {"P05 ignore", WP_PROXY_IGNORE, WIRE(V2), "", 0},
     {"P05 reject", WP_PROXY_REJECT, WIRE(V2), NULL, 0},
     {"P05 reject, no header", WP_PROXY_REJECT, WIRE(""), "", 0},
-    {"P06 use, no header: it is optional, as in CoreDNS", WP_PROXY_USE, WIRE(""), "", 0},
+    {"use, no header: it is optional, as in CoreDNS", WP_PROXY_USE, WIRE(""), "", 0},
     {"P07 truncated by the query", WP_PROXY_USE, WIRE("PROXY TCP4 192.0.2.50"), NULL, 0},
     {"P07 bad", WP_PROXY_USE, WIRE("PROXY TCP4 ::1 ::2 1 2\r\n"), NULL, 0},
     {"P07 bad, also when ignored", WP_PROXY_IGNORE, WIRE("PROXY TCP9 a b 1 2\r\n"), NULL, 0},
