@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backends/etcd/command/commands.h"
 #include "waypost/plugin/block.h"
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/metric.h"
@@ -157,4 +158,5 @@ const struct wp_plugin wp_plugin_etcd = {
     .serve = etcd_serve,
     .stop = etcd_stop,
     .is_ready = etcd_is_ready,
+    .commands = etcd_commands,
 };

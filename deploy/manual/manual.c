@@ -105,7 +105,7 @@ static void put_directive(const char *source, const struct wp_plugin *p)
     }
 }
 
-/* --- commands ------------------------------------------------------------------------------------ */
+/* --- commands ------------------------------------------------------------------------------- */
 
 static void put_args(const struct wp_arg *args)
 {
@@ -131,7 +131,7 @@ static void put_command(const struct wp_command *c)
     printf(".Ss waypost %s\n.Nm waypost\n.Cm %s\n.Op Ar OPTIONS\n.Ar ", c->name, c->name);
     put_text(c->words);
     if (c->takes_command)
-        fputs("\n.Op Fl Fl Ar COMMAND...", stdout);
+        fputs("\n.Op Cm \\-\\- Ar COMMAND ...", stdout);
     puts("\n.Pp");
     put_text(c->summary);
     puts(".");
@@ -157,7 +157,7 @@ static void put_synopsis(const struct wp_command *c)
 {
     printf(".Nm\n.Cm %s\n.Op Ar OPTIONS\n.Ar ", c->name);
     put_text(c->words);
-    puts(c->takes_command ? "\n.Op Fl Fl Ar COMMAND..." : "");
+    puts(c->takes_command ? "\n.Op Cm \\-\\- Ar COMMAND ..." : "");
 }
 
 static void each_command(void (*put)(const struct wp_command *c))

@@ -10,8 +10,7 @@
 
 enum { LINE_MAX_OCTETS = 16 << 20 };
 
-/* --- which ---------------------------------------------------------------------------------------
- */
+/* --- which ---------------------------------------------------------------------------------- */
 
 /* How many of the words the name takes; 0: it is another one. */
 static int takes(const char *name, int argc, char **argv)
@@ -46,8 +45,7 @@ const struct wp_command *command_find(int argc, char **argv, const struct wp_plu
     return NULL;
 }
 
-/* --- what it is ----------------------------------------------------------------------------------
- */
+/* --- what it is ----------------------------------------------------------------------------- */
 
 static void put_args(const struct wp_arg *args, FILE *out)
 {
@@ -87,8 +85,7 @@ void command_list(FILE *out)
     }
 }
 
-/* --- running it ----------------------------------------------------------------------------------
- */
+/* --- running it ----------------------------------------------------------------------------- */
 
 static int find_instances(const struct wp_gen *gen, const struct wp_plugin *p, struct wp_arena *a,
                           struct wp_command_line *line)

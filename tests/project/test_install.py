@@ -83,3 +83,15 @@ def test_service_unit(prefix):
     assert f"ExecStart={prefix}/bin/waypost " in unit.read_text()
     r = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
     assert r.returncode == 0 and not r.stderr, r.stderr
+
+
+def test_unit_of_the_etcd_readme(tmp_path):
+    """A service that registers itself: systemd takes it, and every option that the commands' section names is one."""
+    text = source.read("backends/etcd/README.md").split("\n## Commands\n")[1].split("\n## ")[0]
+    unit = tmp_path / "my-web-app.service"
+    unit.write_text(re.search(r"```\n(\[Unit\]\n.*?)```", text, re.S)[1].replace("/usr/bin/waypost", WAYPOST).replace("/usr/bin/my-web-app", "/bin/true"))
+    r = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+    assert r.returncode == 0 and not r.stderr, r.stderr
+    told = set(re.findall(r"`(?:[^`\n]* )?--([a-z-]+)", text))
+    known = set(re.findall(r"^  --([a-z-]+)", "".join(run(WAYPOST, "help", *c) for c in (["register"], ["list"], ["deregister"])), re.M))
+    assert len(told) >= 15 and not told - known, told - known

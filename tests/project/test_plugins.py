@@ -13,8 +13,8 @@ debug trace ready health pprof shed prometheus errors log dnstap local dns64 sii
 acl cache header dnssec tls minimal template transfer dynupdate hosts route53 azure clouddns k8s_external kubernetes file auto
 secondary etcd loop forward grpc erratic whoami on sign view nomad""".split()
 OWN = ["cookie", "state"]  # directives that CoreDNS does not have: D-cookie, D-state
-SECTIONS = ["Name", "Description", "Syntax", "Examples", "Metrics", "Bugs"]
-NEEDED = SECTIONS[:4]  # metrics (test_metrics.py) and known bugs only where there are any
+SECTIONS = ["Name", "Description", "Syntax", "Examples", "Commands", "Metrics", "Bugs"]
+NEEDED = SECTIONS[:4]  # commands, metrics (test_metrics.py) and known bugs only where there are any
 
 
 def order():
