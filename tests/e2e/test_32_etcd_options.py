@@ -9,6 +9,7 @@ import etcd_rows
 import pytest
 import wire
 from server import WAYPOST, Waypost, free_port, wait_for
+from test_33_etcd_faults import once
 
 BASE = [(k, v) for k, _, v in etcd_rows.data_sets()["BASE"]]
 BAD = [(k, v) for k, _, v in etcd_rows.data_sets()["BAD"]]
@@ -374,6 +375,7 @@ def test_nothing_about_a_service_in_the_corefile(member, upstream, _):
 
 
 @pytest.mark.parametrize("_", ["000-25", "E193"])
+@once
 def test_lease_counts_down(member, upstream, _):
     c = member.client
     with start(member, upstream, [], "zones dev\nmin-lease-ttl 2s") as w:
@@ -396,6 +398,7 @@ def test_lease_counts_down(member, upstream, _):
 
 
 @pytest.mark.parametrize("_", ["E192", "F29"])
+@once
 def test_lease_ends(member, upstream, _):
     """The name goes with its key, within a second, though the answer stands in the cache for half a minute."""
     c = member.client
