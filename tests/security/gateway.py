@@ -122,6 +122,7 @@ def watched(w, mb=64, lost=0.02, p99_s=0.1):
     argv = [sys.executable, os.path.join(HERE, "watchdog.py"), str(w.port["dns"]), WWW.hex()]
     with bounded(w, mb) as seen, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as dog:
         try:
+            assert dog.stdout.readline() == "watching\n"
             t0 = time.monotonic()
             yield seen
             time.sleep(max(0.0, 0.3 - (time.monotonic() - t0)))

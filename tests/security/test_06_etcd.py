@@ -187,5 +187,4 @@ def test_time_is_that_of_the_lease_not_its_id(mirrored, lease):
         r = wire.parse(wire.udp(w.port["dns"], wire.query(f"n{lease}.way.test")))
         return r.answer[0].ttl if r.answer else None
 
-    wait_for(lambda: ttl() is not None and ttl() <= 101, 10)
-    assert 60 <= ttl() <= 101
+    wait_for(lambda: 60 <= (ttl() or 0) <= 101, 10)  # until the lease is looked up it is the shortest there may be

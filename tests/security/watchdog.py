@@ -1,4 +1,4 @@
-"""Asks one UDP question every few milliseconds until its standard input ends, then tells how it went: lost, the
+"""Says "watching", asks one UDP question every few milliseconds until its standard input ends, then tells how it went: lost, the
 99th percentile and the longest wait, and how late its own naps ended (what the machine's other work costs). A
 process of its own, so that the attack's interpreter does not slow it down.
 
@@ -19,6 +19,7 @@ def p99(values):
 def main():
     port, msg = int(sys.argv[1]), bytes.fromhex(sys.argv[2])
     waits, naps, lost = [], [], 0
+    print("watching", flush=True)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.connect(("127.0.0.1", port))
         s.settimeout(PATIENCE_S)
