@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backends/common/owner_table.h"
 #include "backends/common/zone_priv.h"
 #include "waypost/base/rd.h"
 #include "waypost/base/wr.h"
 
-enum { SLOTS_FIRST = 64, BODY_MAX = WP_MSG_MAX, RR_HEAD = 12 };
+enum { BODY_MAX = WP_MSG_MAX, RR_HEAD = 12 };
 
 struct record {
     struct record *next;
@@ -18,20 +19,15 @@ struct record {
 };
 
 struct node {
-    struct node *next; /* in the order of their first records */
+    struct wp_owner o;
     struct record *first, **last;
-    uint64_t hash;
     uint16_t flags;
-    uint8_t name_len;
-    uint8_t name[];
 };
 
 struct wp_zone_maker {
     struct wp_arena arena;
     struct wp_name origin;
-    struct node **slots;
-    size_t mask, n_nodes;
-    struct node *first, **last;
+    struct wp_owner_table owners;
     struct node *recent; /* records of one name tend to stand together */
     size_t n_records, n_foreign;
     uint8_t body[BODY_MAX];
@@ -43,13 +39,10 @@ int wp_zone_maker_new(const struct wp_name *origin, struct wp_zone_maker **ret)
 
     if (m == NULL)
         return -ENOMEM;
-    m->slots = calloc(SLOTS_FIRST, sizeof(struct node *));
-    if (m->slots == NULL) {
+    if (wp_owner_table_init(&m->owners, &m->arena, sizeof(struct node)) < 0) {
         free(m);
         return -ENOMEM;
     }
-    m->mask = SLOTS_FIRST - 1;
-    m->last = &m->first;
     m->origin = *origin;
     wp_name_lower(m->origin.wire, m->origin.len);
     wp_arena_init(&m->arena, 0);
@@ -62,63 +55,35 @@ void wp_zone_maker_free(struct wp_zone_maker *m)
     if (m == NULL)
         return;
     wp_arena_done(&m->arena);
-    free(m->slots);
+    wp_owner_table_done(&m->owners);
     free(m);
 }
 
 /* --- gathering ------------------------------------------------------------------------------ */
 
-static struct node **slot_of(const struct wp_zone_maker *m, const uint8_t *name, size_t len,
-                             uint64_t hash)
-{
-    for (size_t i = hash & m->mask;; i = (i + 1) & m->mask) {
-        struct node *n = m->slots[i];
-
-        if (n == NULL || (n->hash == hash && n->name_len == len && wp_name_equal(n->name, name)))
-            return &m->slots[i];
-    }
-}
-
-static int grow(struct wp_zone_maker *m)
-{
-    size_t slots = (m->mask + 1) * 2;
-    struct node **all = calloc(slots, sizeof(struct node *));
-
-    if (all == NULL)
-        return -ENOMEM;
-    free(m->slots);
-    m->slots = all;
-    m->mask = slots - 1;
-    for (struct node *n = m->first; n != NULL; n = n->next)
-        *slot_of(m, n->name, n->name_len, n->hash) = n;
-    return 0;
-}
-
 static struct node *node_of(struct wp_zone_maker *m, const uint8_t *owner, size_t len)
 {
-    struct node **slot, *n = m->recent;
-    uint64_t hash;
+    struct node *n = m->recent;
 
-    if (n != NULL && n->name_len == len && wp_name_equal(n->name, owner))
+    if (n != NULL && n->o.name_len == len && wp_name_equal(n->o.name, owner))
         return n;
-    if (m->n_nodes >= m->mask / 4 * 3 && grow(m) < 0)
+    n = wp_owner_table_get(&m->owners, owner, len);
+    if (n == NULL)
         return NULL;
-    hash = wp_name_hash(owner);
-    slot = slot_of(m, owner, len, hash);
-    if (*slot == NULL) {
-        n = wp_arena_alloc(&m->arena, sizeof(*n) + len);
-        if (n == NULL)
-            return NULL;
-        *n = (struct node){.hash = hash, .name_len = (uint8_t)len};
+    if (n->last == NULL)
         n->last = &n->first;
-        memcpy(n->name, owner, len);
-        wp_name_lower(n->name, len);
-        *slot = *m->last = n;
-        m->last = &n->next;
-        m->n_nodes++;
-    }
-    m->recent = *slot;
-    return *slot;
+    m->recent = n;
+    return n;
+}
+
+static struct node *first_node(const struct wp_zone_maker *m)
+{
+    return (struct node *)m->owners.first;
+}
+
+static struct node *next_node(const struct node *n)
+{
+    return (struct node *)n->o.next;
 }
 
 /* CoreDNS's habit: these targets are served in lower case, others as they stand in the file. */
@@ -184,13 +149,13 @@ static const struct record *find_record(const struct node *n, uint16_t type)
 
 static struct node *find_node(const struct wp_zone_maker *m, const uint8_t *name)
 {
-    return *slot_of(m, name, wp_name_size(name), wp_name_hash(name));
+    return wp_owner_table_find(&m->owners, name, wp_name_size(name));
 }
 
 static void flag_nodes(struct wp_zone_maker *m, struct wp_zone *z)
 {
-    for (struct node *n = m->first; n != NULL; n = n->next) {
-        bool is_apex = n->name_len == m->origin.len;
+    for (struct node *n = first_node(m); n != NULL; n = next_node(n)) {
+        bool is_apex = n->o.name_len == m->origin.len;
 
         for (const struct record *r = n->first; r != NULL; r = r->next) {
             if (r->type == WP_TYPE_CNAME)
@@ -208,9 +173,9 @@ static void flag_nodes(struct wp_zone_maker *m, struct wp_zone *z)
     }
     if (!z->has_cuts)
         return;
-    for (struct node *n = m->first; n != NULL; n = n->next) {
-        const uint8_t *up = n->name;
-        size_t len = n->name_len;
+    for (struct node *n = first_node(m); n != NULL; n = next_node(n)) {
+        const uint8_t *up = n->o.name;
+        size_t len = n->o.name_len;
 
         while (len > m->origin.len && !(n->flags & WP_ENTRY_BELOW_CUT)) {
             const struct node *above;
@@ -234,7 +199,7 @@ static bool is_alike(const struct record *r, const struct record *like)
 static int make_set(struct wp_zone_maker *m, struct wp_entry_maker *em, struct node *n,
                     struct record *first)
 {
-    const size_t room = (size_t)(WP_MSG_MAX - WP_HEADER_LEN - n->name_len - 4);
+    const size_t room = (size_t)(WP_MSG_MAX - WP_HEADER_LEN - n->o.name_len - 4);
     bool is_sig = first->type == WP_TYPE_RRSIG;
     const struct record *soa = first->type == WP_TYPE_SOA ? find_record(n, WP_TYPE_SOA) : NULL;
     uint16_t count[WP_SECTIONS] = {0};
@@ -270,11 +235,11 @@ static int make_set(struct wp_zone_maker *m, struct wp_entry_maker *em, struct n
 static int make_entries(struct wp_zone_maker *m, struct wp_zone *z)
 {
     struct wp_entry_maker em;
-    int r = wp_catalog_reserve(z->catalog, m->n_nodes + m->n_nodes / 16 + 1);
+    int r = wp_catalog_reserve(z->catalog, m->owners.n + m->owners.n / 16 + 1);
 
     wp_entry_maker_init(&em);
-    for (struct node *n = m->first; n != NULL && r == 0; n = n->next) {
-        wp_entry_maker_start(&em, n->name, n->flags);
+    for (struct node *n = first_node(m); n != NULL && r == 0; n = next_node(n)) {
+        wp_entry_maker_start(&em, n->o.name, n->flags);
         for (struct record *rec = n->first; rec != NULL && r == 0; rec = rec->next) {
             if (!rec->used)
                 r = make_set(m, &em, n, rec);
@@ -393,7 +358,7 @@ int wp_zone_maker_finish(struct wp_zone_maker *m, uint64_t source, struct wp_zon
     r = make_entries(m, z);
     if (r < 0)
         goto out;
-    z->apex = wp_catalog_find(z->catalog, z->origin.wire, z->origin.len, apex->hash);
+    z->apex = wp_catalog_find(z->catalog, z->origin.wire, z->origin.len, apex->o.hash);
     for (int sigs = 0; sigs < 2 && r == 0; sigs++) {
         r = make_tail(z, WP_TYPE_SOA, sigs == 1, &z->soa[sigs]);
         if (r == 0)

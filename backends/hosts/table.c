@@ -1,11 +1,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backends/common/owner_table.h"
 #include "backends/hosts/hosts_priv.h"
 #include "waypost/base/wr.h"
 #include "waypost/dns/types.h"
 
-enum { SLOTS_FIRST = 64, BODY_MAX = WP_MSG_MAX };
+enum { BODY_MAX = WP_MSG_MAX };
 
 /* An address of a name, or a name of an address. */
 struct item {
@@ -16,18 +17,15 @@ struct item {
 };
 
 struct node {
-    struct node *next;
+    struct wp_owner o;
     struct item *first, **last;
-    uint64_t hash;
-    struct wp_name name; /* lower case */
 };
 
 struct hosts_maker {
     struct hosts_maker_config config;
     struct wp_arena arena;
-    struct node **slots;
-    size_t mask, n_nodes, entries;
-    struct node *first, **last;
+    struct wp_owner_table owners;
+    size_t entries;
     bool has_wild;
     uint8_t body[BODY_MAX];
 };
@@ -35,19 +33,13 @@ struct hosts_maker {
 int hosts_maker_new(const struct hosts_maker_config *config, struct hosts_maker **ret)
 {
     struct hosts_maker *m = malloc(sizeof(*m));
-    struct node **slots = calloc(SLOTS_FIRST, sizeof(struct node *));
 
-    if (m == NULL || slots == NULL) {
+    if (m == NULL || wp_owner_table_init(&m->owners, &m->arena, sizeof(struct node)) < 0) {
         free(m);
-        free(slots);
         return -ENOMEM;
     }
     m->config = *config;
-    m->slots = slots;
-    m->mask = SLOTS_FIRST - 1;
-    m->n_nodes = m->entries = 0;
-    m->first = NULL;
-    m->last = &m->first;
+    m->entries = 0;
     m->has_wild = false;
     wp_arena_init(&m->arena, 0);
     *ret = m;
@@ -59,73 +51,24 @@ void hosts_maker_free(struct hosts_maker *m)
     if (m == NULL)
         return;
     wp_arena_done(&m->arena);
-    free(m->slots);
+    wp_owner_table_done(&m->owners);
     free(m);
 }
 
 /* --- gathering ------------------------------------------------------------------------------- */
 
-static struct node **slot_of(const struct hosts_maker *m, const uint8_t *lower, size_t len,
-                             uint64_t hash)
-{
-    for (size_t i = hash & m->mask;; i = (i + 1) & m->mask) {
-        struct node *n = m->slots[i];
-
-        if (n == NULL ||
-            (n->hash == hash && n->name.len == len && memcmp(n->name.wire, lower, len) == 0))
-            return &m->slots[i];
-    }
-}
-
-static int grow(struct hosts_maker *m)
-{
-    size_t slots = (m->mask + 1) * 2;
-    struct node **all = calloc(slots, sizeof(struct node *));
-
-    if (all == NULL)
-        return -ENOMEM;
-    free(m->slots);
-    m->slots = all;
-    m->mask = slots - 1;
-    for (struct node *n = m->first; n != NULL; n = n->next)
-        *slot_of(m, n->name.wire, n->name.len, n->hash) = n;
-    return 0;
-}
-
 static int add_item(struct hosts_maker *m, const struct wp_name *name, enum hosts_source source,
                     uint16_t type, const uint8_t *rdata, size_t rdlen)
 {
-    uint64_t hash = wp_name_hash(name->wire);
-    struct node **slot, *n;
-    struct item *it;
+    struct item *it = wp_arena_alloc(&m->arena, sizeof(*it) + rdlen);
+    struct node *n = it == NULL ? NULL : wp_owner_table_get(&m->owners, name->wire, name->len);
 
-    if (m->n_nodes >= m->mask / 4 * 3 && grow(m) < 0)
+    if (n == NULL)
         return -ENOMEM;
-    slot = slot_of(m, name->wire, name->len, hash);
-    it = wp_arena_alloc(&m->arena, sizeof(*it) + rdlen);
-    if (it == NULL)
-        return -ENOMEM;
-    if (*slot == NULL) {
-        /* only as much of the name as there is */
-        n = wp_arena_alloc(&m->arena, offsetof(struct node, name.wire) + name->len);
-        if (n == NULL)
-            return -ENOMEM;
-        n->next = NULL;
-        n->first = NULL;
-        n->last = &n->first;
-        n->hash = hash;
-        n->name.len = name->len;
-        memcpy(n->name.wire, name->wire, name->len);
-        *slot = *m->last = n;
-        m->last = &n->next;
-        m->n_nodes++;
-    }
-    it->next = NULL;
-    it->type = type;
-    it->rdlen = (uint16_t)rdlen;
-    it->source = (uint8_t)source;
+    *it = (struct item){.type = type, .rdlen = (uint16_t)rdlen, .source = (uint8_t)source};
     memcpy(it->rdata, rdata, rdlen);
-    n = *slot;
+    if (n->last == NULL)
+        n->last = &n->first;
     *n->last = it;
     n->last = &it->next;
     m->entries++;
@@ -209,14 +152,14 @@ static unsigned put_items(struct hosts_maker *m, const struct node *n, uint16_t 
 static const struct node *wild_of(const struct hosts_maker *m, const struct node *n)
 {
     struct wp_name star = {.wire = {1, '*'}};
-    const uint8_t *parent = wp_name_parent(n->name.wire, 1);
-    size_t len = n->name.len - (size_t)(parent - n->name.wire);
+    const uint8_t *parent = wp_name_parent(n->o.name, 1);
+    size_t len = n->o.name_len - (size_t)(parent - n->o.name);
 
-    if (!m->has_wild || n->name.len == 1 || is_star(n->name.wire) || len + 2 > WP_NAME_MAX)
+    if (!m->has_wild || n->o.name_len == 1 || is_star(n->o.name) || len + 2 > WP_NAME_MAX)
         return NULL;
     memcpy(star.wire + 2, parent, len);
     star.len = (uint8_t)(len + 2);
-    return *slot_of(m, star.wire, star.len, wp_name_hash(star.wire));
+    return wp_owner_table_find(&m->owners, star.wire, star.len);
 }
 
 static int make_sets(struct hosts_maker *m, struct wp_entry_maker *em, const struct node *n)
@@ -253,10 +196,10 @@ int hosts_maker_finish(struct hosts_maker *m, struct hosts_table **ret)
     wp_entry_maker_init(&em);
     r = wp_catalog_new((const uint8_t *)"", m->config.source, WP_CATALOG_WHOLE, &t->catalog);
     if (r == 0)
-        r = wp_catalog_reserve(t->catalog, m->n_nodes);
-    for (const struct node *n = m->first; n != NULL && r == 0; n = n->next) {
-        wp_entry_maker_start(&em, n->name.wire, 0);
-        r = make_sets(m, &em, n);
+        r = wp_catalog_reserve(t->catalog, m->owners.n);
+    for (const struct wp_owner *o = m->owners.first; o != NULL && r == 0; o = o->next) {
+        wp_entry_maker_start(&em, o->name, 0);
+        r = make_sets(m, &em, (const struct node *)o);
         if (r == 0)
             r = wp_catalog_put(t->catalog, &em);
     }
