@@ -100,6 +100,72 @@ static void test_change(void)
     }
 }
 
+static void put(struct wp_etcd_tree *t, const char *key, uint32_t ttl, int64_t revision)
+{
+    struct wp_etcd_value v = {.kind = WP_ETCD_A, .addr = {192, 0, 2, 9}, .ttl = ttl};
+
+    CHECK_AT(key, wp_etcd_tree_put(t, key, strlen(key), &v, NULL, revision) == 1);
+}
+
+static void differs(void *arg, const char *key, size_t len, int64_t listed, int64_t held)
+{
+    unsigned *n = arg;
+
+    (void)key, (void)len, (void)listed, (void)held;
+    ++*n;
+}
+
+/* Keys k0 to k9 at revision 1, nothing else: what new_tree made. */
+static unsigned differences(struct wp_etcd_tree *t)
+{
+    unsigned n = 0;
+    struct wp_etcd_compare c = {.tree = t, .revision = 100, .differs = differs, .arg = &n};
+
+    wp_etcd_compare_from(&c, "/test/", 6);
+    for (int i = 0; i < 10; i++) {
+        char key[32];
+        size_t len = (size_t)snprintf(key, sizeof(key), "/test/k%d/i", i);
+        wp_etcd_compare_listed(&c, key, len, 1);
+    }
+    wp_etcd_compare_rest(&c, "/test/", 6);
+    return n;
+}
+
+/* A batch is taken back whole, or not at all when there is no memory for it. */
+static void test_discard(void)
+{
+    struct wp_etcd_tree *t = new_tree(10);
+    struct wp_etcd_batch_size size;
+    long met = 0;
+
+    CHECK(differences(t) == 0);
+    put(t, "/test/new/a", 9, 5);
+    put(t, "/test/k3/i", 8, 5);
+    put(t, "/test/k3/i", 9, 6); /* twice in one batch */
+    CHECK(wp_etcd_tree_del(t, "/test/k4/i", 10, 5) == 1);
+    CHECK(differences(t) == 3 && wp_etcd_tree_keys(t) == 10);
+    for (long n = 0;; n++) {
+        int r;
+        failmalloc_after(n);
+        r = wp_etcd_tree_discard(t);
+        if (!failmalloc_stop()) {
+            CHECK(r == 0);
+            break;
+        }
+        met++;
+        CHECK(r == -ENOMEM && n < 5 && differences(t) == 3);
+    }
+    CHECK(met > 0 && differences(t) == 0 && wp_etcd_tree_keys(t) == 10);
+    wp_etcd_tree_publish(t, false, &size);
+    CHECK(size.added == 0 && size.changed == 0 && size.removed == 0);
+    CHECK(visible_ttl(t, "/test/k3/i") == 1 && visible_ttl(t, "/test/k4/i") == 1 &&
+          visible_ttl(t, "/test/new/a") == 0);
+    put(t, "/test/k4/i", 7, 5); /* and it goes on */
+    wp_etcd_tree_publish(t, false, &size);
+    CHECK(visible_ttl(t, "/test/k4/i") == 7 && size.changed == 1);
+    free_tree(t);
+}
+
 static void test_new(void)
 {
     struct wp_etcd_tree_config c = {.source = 3, .base = "/test", .drop = drop};
@@ -140,4 +206,4 @@ static void test_value(void)
     }
 }
 
-RUN_TESTS(TEST(test_change), TEST(test_new), TEST(test_value))
+RUN_TESTS(TEST(test_change), TEST(test_discard), TEST(test_new), TEST(test_value))
