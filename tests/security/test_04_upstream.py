@@ -53,7 +53,7 @@ def test_ids_and_ports_cannot_be_guessed(row):
             assert 140 < chi2 < 400, chi2  # 255 degrees of freedom, one in millions beyond
         assert sum(1 for a, b in zip(ids, ids[1:]) if abs(a - b) < 16) < 0.01 * n
         order = sorted(ports)
-        assert len(ports) >= 8 and max(ports.values()) <= 512
+        assert len(ports) >= 7 and max(ports.values()) <= 1024  # 512 for each socket; chance may give a port twice
         assert sum(1 for a, b in zip(order, order[1:]) if b - a <= 2) < len(order) // 2
 
 
