@@ -13,7 +13,7 @@ import etcd
 import etcd_rows
 import pytest
 import wire
-from server import Waypost, free_port, wait_for
+from server import WAYPOST, Waypost, free_port, wait_for
 from test_33_etcd_faults import metrics
 
 A = '{"host":"192.0.2.%d","port":80}'
@@ -61,6 +61,11 @@ def live(w, n=1):
 @pytest.fixture(scope="module")
 def member():
     with etcd.Member() as m:
+        c = m.client
+        for i in range(1, 4):
+            c.put(f"/skydns/test/way/n{i}/x", A % i)
+        c.put("/skydns/test/way/al", '{"host":"n1.way.test","ttl":9}')
+        c.put("/skydns/test/way/txt", '{"text":"hello","mail":true,"group":"g","priority":7,"targetstrip":1}')
         yield m
 
 
@@ -68,11 +73,6 @@ def member():
 def saved(member, tmp_path_factory):
     """A directory with the file of a run that has ended; etcd runs, and there is a place where none does."""
     top = tmp_path_factory.mktemp("saved")
-    c = member.client
-    for i in range(1, 4):
-        c.put(f"/skydns/test/way/n{i}/x", A % i)
-    c.put("/skydns/test/way/al", '{"host":"n1.way.test","ttl":9}')
-    c.put("/skydns/test/way/txt", '{"text":"hello","mail":true,"group":"g","priority":7,"targetstrip":1}')
     with Waypost(corefile(member.url, top / "s")) as w:
         live(w)
         assert ask(w, "n1.way.test") == (0, {host(1): 300}, [])
@@ -313,6 +313,18 @@ def test_max_stale(member, away):
         assert ask(w, "n1.way.test") == (0, {host(1): 30}, [AWAY])
 
 
+def test_max_stale_while_it_runs(member, tmp_path):
+    """The same for data that is out of step."""
+    with Waypost(corefile(member.url, "off", "max_stale 1s")) as w:
+        live(w)
+        member.kill()
+        try:
+            wait_for(lambda: ask(w, "n1.way.test") == (2, {}, [14]))
+        finally:
+            member.start()
+        wait_for(lambda: ask(w, "n1.way.test") == (0, {host(1): 300}, []))
+
+
 def test_a_lease_that_ended_meanwhile(member, tmp_path):
     c = member.client
     short, long = c.grant(3), c.grant(3000)
@@ -367,6 +379,30 @@ def test_directory(member, tmp_path, top, inside, env, where):
         told = "saved state is off" in w.output()
         assert told == (env == "gone")
     assert [d for d in "abc" if (tmp_path / d).is_dir() and os.listdir(tmp_path / d)] == ([where] if where else [])
+
+
+def test_reload(member, tmp_path):
+    """What a block held is saved when a reload takes the block away, and where the new lines say so."""
+    text = corefile(member.url, tmp_path / "a")
+    with Waypost(text) as w:
+        live(w)
+        w.write(text.replace(str(tmp_path / "a"), str(tmp_path / "b")))
+        w.kill(signal.SIGUSR1)
+        wait_for(lambda: files(tmp_path / "a") and "Reloading complete" in w.output())
+    assert len(files(tmp_path / "a")) == len(files(tmp_path / "b")) == 1
+
+
+@pytest.mark.parametrize("line,inside,why", [
+    ("state", "", "Wrong argument count"), ("state a b", "", "Wrong argument count"), ("state a\nstate b", "", "only be used once"),
+    ("", "state", "Wrong argument count"), ("", "max_stale", "max_stale"), ("", "max_stale 10", "max_stale"),
+    ("", "max_stale 1ms", "max_stale"), ("state off", "state off", None), ("state d", "max_stale 1h", None)])
+def test_lines(tmp_path, line, inside, why):
+    path = tmp_path / "Corefile"
+    path.write_text("way.test {\n%s\netcd {\n%s\n}\n}\n" % (line, inside))
+    r = subprocess.run([WAYPOST, "check", "-conf", path], capture_output=True, text=True)
+    assert (r.returncode != 0) == (why is not None), r
+    assert why is None or why in r.stdout + r.stderr, r
+    assert not (tmp_path / "d").exists()
 
 
 def test_killed(member, tmp_path):

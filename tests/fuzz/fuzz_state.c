@@ -1,13 +1,14 @@
-/* A saved file. Two ways in, told by the first octet: the rest is a file, or it is records of a
- * file that is made here. Properties: a file that reads to its end holds what it says; records come
- * back as they were saved; a file of which one octet was changed, or that was cut, does not read.
- */
+/* A saved file. Three ways in, told by the first octet: the rest is a file, or records of a file
+ * that is made here, or one key of etcd. Properties: a file that reads to its end holds what it
+ * says; records come back as they were saved; a file of which one octet was changed, or that was
+ * cut, does not read; a key that reads makes a record that is saved and read back the same. */
 #include "fuzz.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "backends/common/state_priv.h"
+#include "backends/etcd/saved.h"
 
 static const struct wp_state_config config = {
     .backend = "etcd", .identity = "fuzz", .max_octets = 1 << 20};
@@ -116,6 +117,37 @@ static void check_round_trip(int fd, const uint8_t *data, size_t size, unsigned 
     CHECK(read_file(fd, &seen) == WP_EMALFORMED);
 }
 
+static struct wp_etcd_rec *record_of(const struct wp_etcd_saved *s)
+{
+    struct wp_etcd_lease *lease = s->lease.id != 0 ? (struct wp_etcd_lease *)(uintptr_t)16 : NULL;
+    struct wp_etcd_rec *rec = wp_etcd_rec_new(s->key, s->key_len, &s->value, lease, 0, 1);
+
+    CHECK(rec != NULL);
+    return rec;
+}
+
+static void check_key(const uint8_t *data, size_t size)
+{
+    struct wp_etcd_saved first, second;
+    struct wp_etcd_rec *rec, *again;
+    uint8_t *octets;
+
+    if (wp_etcd_saved_read(data, size, &first) < 0)
+        return;
+    rec = record_of(&first);
+    octets = malloc(wp_etcd_saved_size(rec));
+    CHECK(octets != NULL);
+    wp_etcd_saved_write(rec, &first.lease, octets);
+    CHECK(wp_etcd_saved_read(octets, wp_etcd_saved_size(rec), &second) == 0);
+    again = record_of(&second);
+    CHECK(wp_etcd_rec_equal(rec, again) && first.lease.id == second.lease.id &&
+          first.lease.end_ms == second.lease.end_ms && first.key_len == second.key_len &&
+          memcmp(first.key, second.key, first.key_len) == 0);
+    wp_etcd_rec_free(rec);
+    wp_etcd_rec_free(again);
+    free(octets);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int fd = -1;
@@ -128,6 +160,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (data[0] == 'R') {
         check_round_trip(fd, data + 2, size - 2, data[1] * 131u + (unsigned)size);
+    } else if (data[0] == 'K') {
+        check_key(data + 1, size - 1);
     } else {
         put(fd, data + 1, size - 1);
         (void)read_file(fd, &seen);
