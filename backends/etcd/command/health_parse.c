@@ -51,7 +51,7 @@ static int parse_http(const char *text, struct wp_arena *a, struct etcd_health_c
     authority = wp_arena_strndup(a, text, slash != NULL ? (size_t)(slash - text) : strlen(text));
     if (authority == NULL)
         return -ENOMEM;
-    for (const char *s = c->path; *s != '\0'; s++) {
+    for (const char *s = text; *s != '\0'; s++) {
         if (*s <= ' ' || *s == 0x7f)
             return WP_EMALFORMED;
     }
