@@ -149,12 +149,9 @@ static inline void asker_put_records(struct asker *a, struct wp_rd *rd, const ch
     }
 }
 
-static inline const char *ask(struct asker *a, const char *question)
+/* The question goes its way; asker_text() is the reply. */
+static inline void asker_run(struct asker *a, const char *question)
 {
-    char word[16], head[64];
-    struct wp_rd rd;
-    unsigned flags;
-
     if (a->q != NULL)
         wp_query_put(a->q);
     a->q = wp_query_get(&a->worker);
@@ -173,6 +170,14 @@ static inline const char *ask(struct asker *a, const char *question)
             wp_loop_turn(a->loop, 10);
         CHECK_AT(question, a->done);
     }
+}
+
+static inline const char *asker_text(struct asker *a, const char *question)
+{
+    char word[16], head[64];
+    struct wp_rd rd;
+    unsigned flags;
+
     a->len = 0;
     a->text[0] = '\0';
     if (a->q->out_len == 0) {
@@ -196,4 +201,10 @@ static inline const char *ask(struct asker *a, const char *question)
     asker_put_records(a, &rd, "additional", wp_be16(a->q->out + 10));
     CHECK_AT(question, !rd.bad && rd.pos == rd.end);
     return a->text;
+}
+
+static inline const char *ask(struct asker *a, const char *question)
+{
+    asker_run(a, question);
+    return asker_text(a, question);
 }

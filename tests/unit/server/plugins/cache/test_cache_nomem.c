@@ -38,8 +38,9 @@ static void questions(struct asker *a, long n, bool *ret_failed)
         const char *text, *want = i % 2 == 0 ? "NOERROR" : "NXDOMAIN";
 
         failmalloc_after(i < 4 ? n : -1);
-        text = ask(a, names[i % 2]);
+        asker_run(a, names[i % 2]);
         *ret_failed |= failmalloc_stop();
+        text = asker_text(a, names[i % 2]); /* with memory: only the server is to be without */
         CHECK_AT(text, strncmp(text, want, strlen(want)) == 0);
     }
 }
