@@ -176,6 +176,37 @@ def test_exit_code(store, command, code):
     assert keys(store, "exit.dev") == {}
 
 
+def test_command_starts_clean(store):
+    """No signal is blocked, nothing but the three descriptors is open."""
+    look = "echo $(grep -E 'SigBlk|SigIgn' /proc/self/status) fds $(ls /proc/self/fd | wc -l)"
+    with Registrar(store, "clean.dev", command=["sh", "-c", look]) as r:
+        r.wait()
+        blocked, ignored, fds = re.search(r"SigBlk: (\w+) SigIgn: (\w+) fds (\d+)", r.output()).groups()
+        assert int(blocked, 16) == 0 and fds == "4"  # the fourth is the folder that is read
+        assert int(ignored, 16) & 0x7fffffff == 0  # beyond are the C library's own
+
+
+def test_nobody_reads_what_it_says(store):
+    """A full pipe: the record is kept alive and taken away all the same."""
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    try:
+        while True:
+            os.write(w, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(w, True)
+    p = subprocess.Popen([WAYPOST, "register", "mute.dev", "192.0.2.1", "80", "--endpoint", store.url], stderr=w)
+    try:
+        wait_for(lambda: keys(store, "mute.dev"))
+        p.send_signal(signal.SIGTERM)
+        assert p.wait(15) == 0 and keys(store, "mute.dev") == {}
+    finally:
+        p.kill()
+        p.wait()
+        os.close(r)
+        os.close(w)
+
+
 @pytest.mark.parametrize("sig", ["TERM", "INT", "HUP", "QUIT"])
 def test_without_a_command(store, sig):
     with Registrar(store, "alone.dev", command=None).up() as r:
@@ -588,6 +619,7 @@ def test_deregister_is_final(store):
     (["register", "x", "192.0.2.1", "65536"], 125, "65536: not a port"),
     (["register", "x" * 64, "192.0.2.1", "80"], 125, "not a domain name"),
     (["register", ".", "192.0.2.1", "80"], 125, "the root has no addresses"),
+    (["register", "any.dev", "192.0.2.1", "80"], 125, "any.dev.: the labels * and any stand for every name"),
     (["register", "x", "192.0.2.1", "80", "--tag", "A.b"], 125, "a tag is a label"),
     (["register", "x", "192.0.2.1", "80", "--ttl", "0"], 125, "--ttl 0: must be within 1..86400"),
     (["register", "x", "192.0.2.1", "80", "--ttl=x"], 125, "--ttl x: not a number"),

@@ -286,11 +286,24 @@ static int call_with_token(struct wp_etcd_client *c, enum wp_etcd_method method,
     return WP_GRPC_UNAUTHENTICATED;
 }
 
-/* May another endpoint do better? A learner refuses what it cannot do. */
+/* May another endpoint do better? Not when this one has understood and says no; a learner says so
+ * of what it cannot do. */
 static bool is_endpoint_bad(const struct wp_etcd_client *c, int status)
 {
-    return status == WP_GRPC_UNAVAILABLE || status == WP_GRPC_DEADLINE_EXCEEDED ||
-           status == WP_GRPC_DATA_LOSS || strstr(c->why, "not supported for learner") != NULL;
+    switch (status) {
+    case WP_GRPC_CANCELLED:
+    case WP_GRPC_INVALID_ARGUMENT:
+    case WP_GRPC_NOT_FOUND:
+    case WP_GRPC_PERMISSION_DENIED:
+    case WP_GRPC_RESOURCE_EXHAUSTED:
+    case WP_GRPC_OUT_OF_RANGE:
+    case WP_GRPC_UNAUTHENTICATED:
+        return false;
+    case WP_GRPC_FAILED_PRECONDITION:
+        return strstr(c->why, "not supported for learner") != NULL;
+    default:
+        return true;
+    }
 }
 
 int wp_etcd_client_call(struct wp_etcd_client *c, enum wp_etcd_method method,

@@ -69,6 +69,16 @@ static int read_health(struct registrar *g, const struct options *o)
     return r < 0 ? etcd_say(who, "out of memory") : 0;
 }
 
+/* A question with such a label asks for every name beside it. */
+static bool has_wildcard(const struct wp_name *name)
+{
+    for (const uint8_t *label = name->wire; *label != 0; label += 1 + *label) {
+        if ((*label == 1 && label[1] == '*') || (*label == 3 && memcmp(label + 1, "any", 3) == 0))
+            return true;
+    }
+    return false;
+}
+
 static int read_line(struct registrar *g, const struct options *o,
                      const struct wp_command_line *line)
 {
@@ -79,6 +89,8 @@ static int read_line(struct registrar *g, const struct options *o,
     wp_name_text(g->name.wire, g->name_text);
     if (g->name.len == 1)
         return etcd_say(who, "the root has no addresses");
+    if (has_wildcard(&g->name))
+        return etcd_say(who, "%s: the labels * and any stand for every name", g->name_text);
     if (wp_int_parse(line->words[2], 0, UINT16_MAX, &port) < 0)
         return etcd_say(who, "%s: not a port", line->words[2]);
     g->record = (struct etcd_record){

@@ -1,5 +1,6 @@
 #include "backends/etcd/command/tell.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,11 +12,12 @@
 
 #include "waypost/base/text.h"
 
-enum { TEXT_MAX = 1024, LINE_OCTETS = 4 * TEXT_MAX };
+enum { TEXT_MAX = 1024, LINE_OCTETS = 4 * TEXT_MAX /* what a pipe takes whole */ };
 
 void etcd_tell(const struct etcd_teller *t, const char *event, const char *fmt, ...)
 {
     char text[TEXT_MAX], clean[2 * TEXT_MAX], line[LINE_OCTETS], when[32];
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     struct timespec now;
     struct tm utc;
     va_list args;
@@ -35,8 +37,10 @@ void etcd_tell(const struct etcd_teller *t, const char *event, const char *fmt, 
     } else {
         n = snprintf(line, sizeof(line), "waypost register: %s: %s\n", t->name, text);
     }
-    if (n > 0 && (size_t)n < sizeof(line) && write(STDERR_FILENO, line, (size_t)n) < 0)
-        return; /* nobody listens any more: the registration goes on */
+    /* Whoever reads may be slow or gone: the registration goes on, and waits for nobody. */
+    if (n > 0 && (size_t)n < sizeof(line) && poll(&out, 1, 0) == 1 &&
+        write(STDERR_FILENO, line, (size_t)n) < 0)
+        return;
 }
 
 void etcd_notify(const struct etcd_teller *t, const char *state)
