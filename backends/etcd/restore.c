@@ -10,7 +10,11 @@
 #include "waypost/base/rd.h"
 #include "waypost/plugin/change.h"
 
-enum { SWEEP_SLICE = 10000, SWEEP_AGAIN_MS = 1000, META = 16 };
+enum {
+    READ_MS = 4, /* at a time: other mirrors may be followed meanwhile */
+    SWEEP_SLICE = 10000,
+    SWEEP_AGAIN_MS = 1000,
+};
 
 static struct wp_etcd_range_own *range_of(struct wp_grpc_timer *t, size_t offset)
 {
@@ -143,23 +147,26 @@ static void give_up(struct wp_etcd_range_own *r)
     settle(r);
 }
 
-static bool is_too_large(struct wp_etcd_range_own *r)
+static bool is_too_large(const struct wp_etcd_range_own *r)
 {
     uint64_t max = atomic_load_explicit(&r->r.mirror->max_octets, memory_order_relaxed);
 
-    if (max == 0 || wp_etcd_tree_octets(r->r.tree) <= max)
-        return false;
-    wp_log(WP_WARNING, "etcd", "%s is not used: it would take more than max-memory",
-           wp_state_path(r->keep.state));
-    return true;
+    return max != 0 && wp_etcd_tree_octets(r->r.tree) > max;
 }
 
 static void read_on(struct wp_grpc_timer *t)
 {
     struct wp_etcd_range_own *r = range_of(t, offsetof(struct wp_etcd_range_own, keep.timer));
     const struct wp_grpc_ops *g = r->r.mirror->g;
-    int e = wp_state_next(r->keep.reader, on_record, r);
+    uint64_t until = g->now() + wp_etcd_ms(READ_MS);
+    int e;
 
+    do
+        e = wp_state_next(r->keep.reader, on_record, r);
+    while (e == 1 && !is_too_large(r) && g->now() < until);
+    if (e >= 0 && is_too_large(r))
+        wp_log(WP_WARNING, "etcd", "%s is not used: it would take more than max-memory",
+               wp_state_path(r->keep.state));
     if (e < 0 || is_too_large(r))
         give_up(r);
     else if (e == 1)
