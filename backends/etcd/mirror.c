@@ -258,6 +258,7 @@ static struct wp_etcd_mirror *mirror_new(const struct wp_etcd_source *src, char 
     m->id = wp_hash_mix(++last_id, wp_hash_seed);
     m->random = m->id | 1;
     atomic_init(&m->lost_ns, 1); /* never in step yet */
+    atomic_init(&m->max_octets, src->max_octets);
     if (copy_source(m, src) < 0 ||
         asprintf(&m->name, "%s%s", src->endpoints[0].text, src->prefix) < 0) {
         m->name = NULL;

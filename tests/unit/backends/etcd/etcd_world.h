@@ -69,6 +69,7 @@ static struct world {
     world_watch_fn *on_watch;
     unsigned n_range, n_watch_created, n_lease, n_calls, n_channels;
     uint64_t memory;
+    const char *state_dir;
 } world;
 
 static struct wp_grpc_channel *const world_channel = (struct wp_grpc_channel *)(void *)&world.users;
@@ -132,7 +133,7 @@ static void world_put_host(const char *key, unsigned last)
     world_put(key, value, 0);
 }
 
-static void world_delete(const char *key)
+static inline void world_delete(const char *key)
 {
     size_t i = world_find(key);
     struct world_kv kv = {.mod = ++world.revision, .is_delete = true};
@@ -144,7 +145,7 @@ static void world_delete(const char *key)
 }
 
 /* Another store in its place, that has come so far. */
-static void world_wipe(int64_t revision)
+static inline void world_wipe(int64_t revision)
 {
     world.n_keys = world.n_log = world.n_watches = 0;
     world.revision = revision;
@@ -502,7 +503,7 @@ static int world_follow(struct wp_etcd_range **ret)
 {
     static const struct wp_etcd_endpoint here[2] = {
         {.text = "http://one:1", .target = "ipv4:192.0.2.1:1"}, {.text = "http://two:1", .target = "ipv4:192.0.2.2:1"}};
-    struct wp_etcd_source src = {.prefix = "/p", .endpoints = here, .n_endpoints = 2, .max_octets = world.memory};
+    struct wp_etcd_source src = {.prefix = "/p", .endpoints = here, .n_endpoints = 2, .max_octets = world.memory, .state_dir = world.state_dir};
     char err[256] = "";
 
     return wp_etcd_range_get(&src, "/z", "dns://:53", err, ret);
