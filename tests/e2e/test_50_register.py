@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 
@@ -222,7 +223,7 @@ import signal, sys
 for s in ("TERM", "INT", "HUP", "USR1", "USR2", "WINCH", "QUIT"):
     signal.signal(getattr(signal, "SIG" + s), lambda n, f, s=s: print("got", s, flush=True))
 print("listening", flush=True)
-input()
+sys.stdin.readline()
 sys.exit(3)
 """
 
@@ -254,6 +255,9 @@ def test_a_terminal_is_heard_once(store):
     pid, fd = pty.fork()
     if pid == 0:
         os.execv(argv[0], argv)
+    modes = termios.tcgetattr(fd)
+    modes[3] |= termios.NOFLSH  # or the kernel drops what was written while it signals
+    termios.tcsetattr(fd, termios.TCSANOW, modes)
     seen = bytearray()
 
     def says(text):
@@ -453,7 +457,7 @@ def test_health(store, kind, tmp_path):
                 wait_for(lambda: len(keys(store, name)) == 1)
                 service.set(False)
                 wait_for(lambda: not keys(store, name))
-            assert r.output().count("registered") == r.output().count("withdrawn") == 2
+            wait_for(lambda: r.output().count("registered") == r.output().count("withdrawn") == 2)
     finally:
         service.close()
 
