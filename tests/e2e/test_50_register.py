@@ -376,6 +376,14 @@ def test_next_endpoint(store):
         pass
 
 
+def test_a_member_that_says_nothing_is_left_in_time(store):
+    """Before the lease ends."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with Registrar(None, "silent.dev", "--endpoint", url, "--endpoint", store.url, ttl=1).up() as r:
+            assert f"at {store.url}" in r.output()
+
+
 def test_end_does_not_wait_for_etcd(own_store):
     """A member that takes connections and says nothing."""
     with Registrar(own_store, "stuck.dev", "--exit-timeout", "100ms", ttl=100).up() as r:

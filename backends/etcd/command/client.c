@@ -37,6 +37,7 @@ struct wp_etcd_client {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     bool interrupted; /* by lock */
+    unsigned timeout_ms;
     struct job job;
     char why[512];
 };
@@ -120,7 +121,7 @@ static void start_call(struct wp_grpc_post *post)
     }
     j->call = j->is_stream ? c->g->stream(c->channel, j->path, headers, n, &stream, c)
                            : c->g->unary(c->channel, j->path, headers, n, j->packed, j->packed_len,
-                                         WP_ETCD_CALL_MS, unary_done, c);
+                                         c->timeout_ms, unary_done, c);
     if (j->call != NULL && j->is_stream && c->g->send(j->call, j->packed, j->packed_len) < 0) {
         c->g->drop(j->call);
         j->call = NULL;
@@ -165,7 +166,10 @@ static void run_job(struct wp_etcd_client *c, void (*fn)(struct wp_grpc_post *po
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WP_ETCD_CALL_MS / 1000;
+    until.tv_sec += c->timeout_ms / 1000;
+    until.tv_nsec += c->timeout_ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     j->start.fn = fn;
     c->g->post(&j->start);
     pthread_mutex_lock(&c->lock);
@@ -331,6 +335,7 @@ int wp_etcd_client_new(const struct wp_etcd_source *src, char why[256], struct w
     if (c == NULL)
         return -ENOMEM;
     c->src = *src;
+    c->timeout_ms = WP_ETCD_CALL_MS;
     c->g = wp_grpc_open(why);
     r = c->g == NULL ? WP_EUNSUPPORTED : c->g->acquire();
     if (r < 0) {
@@ -356,6 +361,11 @@ void wp_etcd_client_free(struct wp_etcd_client *c)
     pthread_cond_destroy(&c->cond);
     pthread_mutex_destroy(&c->lock);
     free(c);
+}
+
+void wp_etcd_client_patience(struct wp_etcd_client *c, unsigned timeout_ms)
+{
+    c->timeout_ms = timeout_ms;
 }
 
 const char *wp_etcd_client_why(const struct wp_etcd_client *c)

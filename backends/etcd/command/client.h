@@ -12,6 +12,8 @@ struct wp_etcd_client;
 int wp_etcd_client_new(const struct wp_etcd_source *src, char why[256],
                        struct wp_etcd_client **ret) WP_MUSTCHECK;
 void wp_etcd_client_free(struct wp_etcd_client *c); /* accepts NULL */
+/* How long one endpoint has for a call; WP_ETCD_CALL_MS without. */
+void wp_etcd_client_patience(struct wp_etcd_client *c, unsigned timeout_ms);
 
 enum wp_etcd_method {
     WP_ETCD_AUTHENTICATE,

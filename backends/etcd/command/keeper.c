@@ -271,6 +271,8 @@ int etcd_keeper_start(const struct etcd_keeper_config *config, char why[256],
     pthread_cond_init(&k->cond, &attr);
     pthread_condattr_destroy(&attr);
     r = wp_etcd_client_new(config->src, why, &k->client);
+    if (r == 0 && config->ttl_s < 3 * WP_ETCD_CALL_MS / 1000) /* another one, while it lives */
+        wp_etcd_client_patience(k->client, (unsigned)config->ttl_s * 1000 / 3);
     if (r == 0)
         r = -pthread_create(&k->thread, NULL, run, k);
     if (r < 0) {
