@@ -144,6 +144,8 @@ bool wp_guard_connect(const struct wp_group *g, struct wp_guard_slot *slot)
         atomic_fetch_sub_explicit(&c->connections, 1, memory_order_relaxed);
         return false;
     }
+    if (had >= atomic_load_explicit(&c->most, memory_order_relaxed))
+        atomic_store_explicit(&c->most, had + 1, memory_order_relaxed);
     if (!atomic_load_explicit(&c->has_stream, memory_order_relaxed))
         stream_series(c);
     slot->counts = c;
@@ -174,6 +176,13 @@ uint32_t wp_guard_connections(const struct wp_group *g)
 {
     return g->counts == NULL ? 0
                              : atomic_load_explicit(&g->counts->connections, memory_order_relaxed);
+}
+
+uint32_t wp_guard_most(const struct wp_group *g)
+{
+    return g->counts == NULL ? 0
+                             : atomic_exchange_explicit(&g->counts->most, wp_guard_connections(g),
+                                                        memory_order_relaxed);
 }
 
 /* --- pressure ------------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@ struct wp_guard_counts {
     struct wp_guard_counts *next;
     char *label;
     _Atomic uint32_t connections, leaving;
+    _Atomic uint32_t most; /* connections at a time, about, since wp_guard_most */
     _Atomic uint64_t accept_due_ns; /* when the connections accepted so far were due, at the rate */
     atomic_bool has_stream, has_tls;
     struct wp_series *refused[WP_LIMITS];

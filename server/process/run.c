@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/process/reload.h"
+#include "server/process/trim.h"
 #include "waypost/plugin/log.h"
 #include "waypost/server/guard.h"
 #include "waypost/server/log.h"
@@ -27,6 +28,7 @@ struct life {
     int signal_fd;
     bool ending;
     uint64_t tls_due_ns, tickets_due_ns, cookies_due_ns;
+    struct wp_trim trim;
 };
 
 static _Atomic bool look_asked;
@@ -220,6 +222,7 @@ static void tend_secrets(struct life *l)
 
     if (now >= l->tls_due_ns) {
         wp_gen_refresh_tls(wp_process_gen(l->process));
+        wp_trim_look(&l->trim, wp_process_gen(l->process));
         l->tls_due_ns = now + TLS_POLL_S * SECOND_NS;
     }
     if (now >= l->tickets_due_ns) {

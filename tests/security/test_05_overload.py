@@ -105,6 +105,18 @@ def test_half_open_handshakes_are_bounded(tmp_path):
             s.close()
 
 
+@pytest.mark.timing
+def test_memory_of_many_connections_goes_back(tmp_path):
+    """What they leave in pieces between what stays is the kernel's again, within some seconds."""
+    with gateway.gateway(tmp_path) as w:
+        before = gateway.status(w.pid, "VmRSS")
+        held = [clients.context(["dot"]).wrap_socket(socket.create_connection(("127.0.0.1", w.port["tls"]), 5)) for _ in range(1500)]
+        assert gateway.status(w.pid, "VmRSS") > before + 12 * gateway.MB
+        for s in held:
+            s.close()
+        wait_for(lambda: gateway.status(w.pid, "VmRSS") < before + 6 * gateway.MB, 30)
+
+
 def is_closed(s):
     """All that came is thrown away."""
     try:

@@ -54,6 +54,8 @@ void wp_guard_disconnect(struct wp_guard_slot *slot);
 bool wp_guard_is_full(const struct wp_group *g); /* pause accept */
 /* Open connections of the address, over all workers. */
 uint32_t wp_guard_connections(const struct wp_group *g);
+/* About the most there were at a time since this was last asked. */
+uint32_t wp_guard_most(const struct wp_group *g);
 /* How long a connection may be idle now: the limit, and less and less of it when more than seven
  * eighths of the connections that there may be are open, so that those idle longest make room. Those
  * that are leaving do not count. */
