@@ -6,7 +6,15 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-enum { KILLS = 500, RECORDS = 4000, RECORD = 100, VERSIONS = 250 };
+enum {
+    KILLS = 500,
+    RECORDS = 4000,
+    RECORD = 100,
+    VERSIONS = 250,
+    SECONDS = 20,
+    LEAST_US = 1000,
+    MOST_US = 900000
+};
 
 /* Saves version after version until it is killed. */
 static void save_on(uint8_t version)
@@ -27,10 +35,11 @@ static void test_kill(void)
     struct world_seen seen = {0};
     unsigned newer = 0, same = 0;
     uint8_t last = 0;
-    unsigned seed = 1;
+    unsigned seed = 1, most_us = 6000, i = 0;
+    time_t end = time(NULL) + SECONDS;
 
-    for (unsigned i = 0; i < KILLS; i++) {
-        struct timespec wait = {.tv_nsec = (long)(rand_r(&seed) % 6000) * 1000};
+    for (; i < KILLS && (time(NULL) < end || newer == 0); i++) {
+        struct timespec wait = {.tv_nsec = (long)(rand_r(&seed) % most_us) * 1000};
         pid_t pid = fork();
         int status = 0, r;
         CHECK(pid >= 0);
@@ -44,6 +53,9 @@ static void test_kill(void)
         CHECK(r == 0 || (r == WP_ENOTFOUND && last == 0));
         CHECK(!world_has(wp_state_path(s), ".bad"));
         wp_state_free(s);
+        /* about as long as a save takes here: one in three comes to its end */
+        most_us = r == 0 && seen.version != last ? most_us - most_us / 4 : most_us + most_us / 8;
+        most_us = most_us < LEAST_US ? LEAST_US : most_us > MOST_US ? MOST_US : most_us;
         if (r != 0)
             continue;
         CHECK(seen.n == RECORDS && !seen.mixed);
@@ -52,7 +64,7 @@ static void test_kill(void)
         same += seen.version == last;
         last = seen.version;
     }
-    print_message("%u of %u kills left a newer save, %u the one before\n", newer, KILLS, same);
+    print_message("%u of %u kills left a newer save, %u the one before\n", newer, i, same);
     CHECK(newer > 0 && same > 0); /* both sides of the moment were met */
 }
 
