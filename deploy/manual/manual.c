@@ -146,7 +146,10 @@ static void put_command(const struct wp_command *c)
         puts(".It Fl conf Ar FILE\nA Corefile that says the same");
     puts(".El\n.Pp\nExit status:\n.Bl -tag -width Ds -compact");
     for (const struct wp_exit *e = c->exits; e->means != NULL; e++) {
-        e->code < 0 ? printf(".It else\n") : printf(".It %d\n", e->code);
+        if (e->code < 0)
+            puts(".It else");
+        else
+            printf(".It %d\n", e->code);
         put_text(e->means);
         putchar('\n');
     }

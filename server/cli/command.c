@@ -71,9 +71,12 @@ void command_help(const struct wp_command *c, FILE *out)
     if (c->takes_conf)
         fputs("  -conf FILE\n    \tA Corefile that says the same\n", out);
     fputs("Exit status:\n", out);
-    for (const struct wp_exit *e = c->exits; e->means != NULL; e++)
-        e->code < 0 ? fprintf(out, "  %s\n", e->means)
-                    : fprintf(out, "  %d  %s\n", e->code, e->means);
+    for (const struct wp_exit *e = c->exits; e->means != NULL; e++) {
+        if (e->code < 0)
+            fprintf(out, "  %s\n", e->means);
+        else
+            fprintf(out, "  %d  %s\n", e->code, e->means);
+    }
 }
 
 void command_list(FILE *out)

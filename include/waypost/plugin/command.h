@@ -29,7 +29,7 @@ struct wp_arg {
     int64_t min, max;
 };
 struct wp_exit {
-    int code;
+    int code; /* below 0: any other */
     const char *means; /* NULL closes the table */
 };
 
