@@ -265,16 +265,22 @@ def test_a_terminal_is_heard_once(store):
             assert select.select([fd], [], [], 20)[0], seen
             seen.extend(os.read(fd, 4096))
 
-    says(b"listening")
-    says(b"registered")
-    os.write(fd, b"\x03")
-    says(b"got INT")
-    os.kill(pid, signal.SIGUSR1)  # what was wrongly handed on would stand before this
-    says(b"got USR1")
-    os.write(fd, b"end\n")
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
-    os.close(fd)
-    assert seen.count(b"got INT") == 1
+    try:
+        says(b"listening")
+        says(b"registered")
+        os.write(fd, b"\x03")
+        says(b"got INT")
+        os.kill(pid, signal.SIGUSR1)  # what was wrongly handed on would stand before this
+        says(b"got USR1")
+        os.write(fd, b"end\n")
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        pid = 0
+        assert code == 3 and seen.count(b"got INT") == 1
+    finally:
+        os.close(fd)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def subreaper():
