@@ -81,6 +81,17 @@ static size_t saved(const struct wp_reply *r, const struct wp_rr_at *rr, size_t 
     return sum;
 }
 
+enum { RR_FIXED = 12 }; /* octets before the rdata of a record whose owner is a pointer */
+
+/* The most usual record: of the question name, and no name in it. */
+static bool is_plain(const struct wp_reply *r, size_t at)
+{
+    unsigned before;
+
+    return at + RR_FIXED <= r->len && wp_be16(r->buf + at) == (0xc000 | WP_HEADER_LEN) &&
+           names_in(wp_be16(r->buf + at + 2), &before) == 0;
+}
+
 static uint32_t full_size(const struct wp_query *q)
 {
     const struct wp_reply *r = &q->reply;
@@ -90,6 +101,10 @@ static uint32_t full_size(const struct wp_query *q)
     struct wp_rr_at rr;
 
     rd.pos = WP_HEADER_LEN + (size_t)q->question_len;
+    for (; n > 0 && is_plain(r, rd.pos); n--) {
+        rd.pos += RR_FIXED + wp_be16(r->buf + rd.pos + RR_FIXED - 2);
+        size += own - 2;
+    }
     for (; n > 0 && wp_rr_next(&rd, &rr) == 0; n--)
         size += saved(r, &rr, own);
     return (uint32_t)size;
