@@ -8,6 +8,8 @@ def row(case, q, diff, all_diffs):
     """The id of the row that explains this difference (what, ours, theirs), or None."""
     what, ours, theirs = diff
     kinds = {d[0] for d in all_diffs}
+    if "reply" in kinds:
+        return None  # one of the two was silent
     if what in ("flags", "answer", "authority", "additional") and q.edns is not None and q.edns > 1232 and not q.tcp and \
             any(d[0] == "flags" and "TC" in d[1] and "TC" not in d[2] for d in all_diffs):
         return "D-udp-cap"

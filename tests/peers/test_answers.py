@@ -8,7 +8,7 @@ import pytest
 
 import cases
 import intended
-from compare import differences
+from compare import ask_both, differences
 from server import TOP, Process, Waypost, wait_for
 
 ALL = {f"{m.name}-{name}": case for m in pkgutil.iter_modules(cases.__path__)
@@ -30,7 +30,7 @@ def test_same_answers(name, coredns):
     for w, c in run_both(case, coredns):
         for q in case["questions"]():
             n += 1
-            diff = differences(q.ask(w.port["dns"]), q.ask(c.port["dns"]))
+            diff = differences(*ask_both(q, w.port["dns"], c.port["dns"]))
             left = [d for d in diff if intended.row(name, q, d, diff) is None]
             if left:
                 bad.append(f"{q}\n" + "\n".join(f"    {k}: waypost {a}\n    {' ' * len(k)}  coredns {b}" for k, a, b in left))

@@ -5,7 +5,7 @@ import random
 import dns.exception
 import intended
 import pytest
-from compare import Question, differences
+from compare import Question, ask_both, differences
 from server import Waypost
 
 SEEDS = 14
@@ -129,7 +129,7 @@ def test_same_answers_of_a_random_corefile(seed, coredns):
     with Waypost(corefile, files=FILES) as w, Waypost(corefile, files=FILES, binary=coredns) as c:
         for q in some_questions(r):
             try:
-                ours, theirs = q.ask(w.port["dns"], 2), q.ask(c.port["dns"], 2)
+                ours, theirs = ask_both(q, w.port["dns"], c.port["dns"], 2)
             except dns.exception.DNSException as e:
                 bad.append(f"{q}: {e!r}")
                 continue
