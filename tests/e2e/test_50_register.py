@@ -224,10 +224,15 @@ def test_without_a_command(store, sig):
 
 
 LISTENER = """
-import signal, sys
+import os, select, signal, sys
+r, w = os.pipe()
+os.set_blocking(w, False)
+signal.set_wakeup_fd(w)  # a signal that comes just before a read would wait for the read's end
 for s in ("TERM", "INT", "HUP", "USR1", "USR2", "WINCH", "QUIT"):
     signal.signal(getattr(signal, "SIG" + s), lambda n, f, s=s: print("got", s, flush=True))
 print("listening", flush=True)
+while 0 not in select.select([0, r], [], [])[0]:
+    os.read(r, 100)
 sys.stdin.readline()
 sys.exit(3)
 """
