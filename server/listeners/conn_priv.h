@@ -54,6 +54,8 @@ struct wp_conn {
 
 /* The group whose limits and routes apply now. Not after stop(). */
 const struct wp_group *wp_conn_group(const struct wp_conn *c);
+/* A query that came over it, as of now: who asks whom, through what. */
+void wp_conn_describe(const struct wp_conn *c, struct wp_query *q);
 
 /* Room for len octets at the end of the output queue, or NULL when memory is short: write them,
  * then wp_conn_commit what was used. On cleartext connections this is the socket buffer

@@ -147,18 +147,7 @@ static void fill(struct wp_query *q, struct wp_exchange *x, const uint8_t *wire,
     q->wire = wire;
     q->wire_len = (uint32_t)len;
     q->transport = x->http->app->transport;
-    q->stream = true;
-    q->encrypted = c->encrypted;
-    q->draining = c->draining;
-    q->client = c->client;
-    q->local = c->local;
-    q->peer = c->peer;
-    q->tls_server_name = c->server_name;
-    q->tls_peer = c->tls_peer;
-    q->proxy_tlv = c->proxy_tlv;
-    q->proxy_tlv_len = c->proxy_tlv_len;
-    q->route = wp_conn_group(c)->route;
-    q->start_ns = wp_loop_now(c->worker->loop);
+    wp_conn_describe(c, q);
     q->done = on_done;
     q->owner = x;
 }

@@ -127,18 +127,7 @@ static int keep_waiting(struct wp_conn *c, struct wp_dns_stream *d, struct wp_qu
 static void describe(struct wp_conn *c, struct wp_query *q)
 {
     q->transport = c->encrypted ? WP_DOT : WP_TCP;
-    q->stream = true;
-    q->encrypted = c->encrypted;
-    q->draining = c->draining;
-    q->client = c->client;
-    q->local = c->local;
-    q->peer = c->peer;
-    q->tls_server_name = c->server_name;
-    q->tls_peer = c->tls_peer;
-    q->proxy_tlv = c->proxy_tlv;
-    q->proxy_tlv_len = c->proxy_tlv_len;
-    q->route = wp_conn_group(c)->route;
-    q->start_ns = wp_loop_now(c->worker->loop);
+    wp_conn_describe(c, q);
     q->done = on_done;
 }
 

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static const struct wp_family plain = {
     .name = "test_plain_total", .help = "Counter of \\ and\nlines.", .kind = WP_COUNTER};
@@ -254,10 +253,6 @@ static void test_promtool(void)
     char *text = wp_metric_text(&len);
     FILE *out;
 
-    if (access("/usr/bin/promtool", X_OK) != 0) {
-        free(text);
-        skip();
-    }
     out = popen("/usr/bin/promtool check metrics", "we");
     CHECK(out != NULL && fwrite(text, 1, len, out) == len);
     CHECK(pclose(out) == 0);
