@@ -6,6 +6,7 @@
 
 #include "waypost/plugin/command.h"
 #include "waypost/plugin/plugin.h"
+#include "waypost/server/cli.h"
 
 /* Text in a macro's line: no escapes, no control line. */
 static void put_text(const char *s)
@@ -163,12 +164,17 @@ static void put_synopsis(const struct wp_command *c)
     puts(c->takes_command ? "\n.Op Cm \\-\\- Ar COMMAND ..." : "");
 }
 
+static void put_those(const struct wp_command *const *c, void (*put)(const struct wp_command *c))
+{
+    for (; c != NULL && *c != NULL; c++)
+        put(*c);
+}
+
 static void each_command(void (*put)(const struct wp_command *c))
 {
-    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++) {
-        for (const struct wp_command *const *c = (*p)->commands; c != NULL && *c != NULL; c++)
-            put(*c);
-    }
+    put_those(wp_commands, put);
+    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++)
+        put_those((*p)->commands, put);
 }
 
 static void put_line(const char *source, const char *line)

@@ -1,4 +1,4 @@
-/* Commands that plugins bring: which one it is, what it prints of itself, running it. */
+/* The program's commands and those that plugins bring: which one it is, what it prints of itself, running it. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,24 +25,35 @@ static int takes(const char *name, int argc, char **argv)
     return argc > 2 && strcmp(argv[2], blank + 1) == 0 ? 2 : -1;
 }
 
+static const struct wp_command *find_in(const struct wp_command *const *c, int argc, char **argv,
+                                        int *ret_n)
+{
+    for (; c != NULL && *c != NULL; c++) {
+        int n = takes((*c)->name, argc, argv);
+
+        if (n == -1)
+            *ret_n = 1;
+        if (n < 1)
+            continue;
+        *ret_n = n;
+        return *c;
+    }
+    return NULL;
+}
+
 const struct wp_command *command_find(int argc, char **argv, const struct wp_plugin **ret_plugin,
                                       int *ret_n)
 {
-    *ret_n = 0;
-    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++) {
-        for (const struct wp_command *const *c = (*p)->commands; c != NULL && *c != NULL; c++) {
-            int n = takes((*c)->name, argc, argv);
+    const struct wp_command *c;
 
-            if (n == -1)
-                *ret_n = 1;
-            if (n < 1)
-                continue;
-            *ret_n = n;
-            *ret_plugin = *p;
-            return *c;
-        }
+    *ret_n = 0;
+    *ret_plugin = NULL;
+    c = find_in(wp_commands, argc, argv, ret_n);
+    for (const struct wp_plugin *const *p = wp_plugins; c == NULL && *p != NULL; p++) {
+        c = find_in((*p)->commands, argc, argv, ret_n);
+        *ret_plugin = *p;
     }
-    return NULL;
+    return c;
 }
 
 /* --- what it is ----------------------------------------------------------------------------- */
@@ -79,13 +90,18 @@ void command_help(const struct wp_command *c, FILE *out)
     }
 }
 
+static void list_those(const struct wp_command *const *c, FILE *out)
+{
+    for (; c != NULL && *c != NULL; c++)
+        fprintf(out, "  %s %s%s\n    \t%s\n", (*c)->name, (*c)->words,
+                (*c)->takes_command ? " [-- COMMAND...]" : "", (*c)->summary);
+}
+
 void command_list(FILE *out)
 {
-    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++) {
-        for (const struct wp_command *const *c = (*p)->commands; c != NULL && *c != NULL; c++)
-            fprintf(out, "  %s %s%s\n    \t%s\n", (*c)->name, (*c)->words,
-                    (*c)->takes_command ? " [-- COMMAND...]" : "", (*c)->summary);
-    }
+    list_those(wp_commands, out);
+    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++)
+        list_those((*p)->commands, out);
 }
 
 /* --- running it ----------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Commands that plugins bring. */
+/* Commands of the tables: the program's own and those that plugins bring. */
 #pragma once
 #include <stdbool.h>
 #include <stdio.h>
@@ -7,7 +7,8 @@
 
 struct wp_plugin;
 
-/* The command that argv[1..] begins with, or NULL; *ret_n: how many words its name has. A word that
+/* The command that argv[1..] begins with, or NULL; *ret_n: how many words its name has; *ret_plugin:
+ * whose it is, NULL for the program's own. A word that
  * only begins a name of two is nobody's command: *ret_n is 1 then. */
 const struct wp_command *command_find(int argc, char **argv, const struct wp_plugin **ret_plugin,
                                       int *ret_n);

@@ -1,5 +1,5 @@
-/* Sub-commands of the program that a plugin brings: `waypost register ...`. What a command may be
- * told stands in one table: the command line, --help and the manual page read it. A command
+/* Sub-commands of the program: its own (server/command: `waypost status`) and those that a plugin
+ * brings (`waypost register`). What a command may be told stands in one table: the command line, --help and the manual page read it. A command
  * runs alone, before anything of the server: there are no loops, and wp_log writes to stderr. */
 #pragma once
 #include <stdbool.h>
@@ -55,7 +55,7 @@ struct wp_command {
     size_t size;
     unsigned min_words, max_words;
     bool takes_command; /* [-- COMMAND...] */
-    bool takes_conf;    /* -conf FILE */
+    bool takes_conf;    /* -conf FILE; a plugin's only */
     int usage_code;     /* for a line that cannot be read */
     const struct wp_exit *exits;
     int (*run)(void *options, const struct wp_command_line *line); /* the exit code */

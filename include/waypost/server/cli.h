@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include "waypost/server/gen.h"
 
+struct wp_command; /* waypost/plugin/command.h */
+
 struct wp_cli {
     const char *conf;    /* file, "stdin", or "": Corefile if there is one */
     const char *pidfile; /* "": none */
@@ -24,6 +26,10 @@ int wp_cli_source(const struct wp_cli *cli, struct wp_conf_source *ret, char **r
 /* `waypost check`: argv[0] is "check". Loads everything, opens nothing, tells every error. The
  * exit code. */
 int wp_cli_check(int argc, char **argv);
+
+/* The program's own commands (server/command), closed by NULL. Beside them stand those of the
+ * plugins. */
+extern const struct wp_command *const wp_commands[];
 
 /* What a start prints: a line for each zone of each listener, then the banner. */
 void wp_cli_announce(const struct wp_gen *gen);

@@ -1,0 +1,3 @@
+/* One declaration for each command of the program. */
+#pragma once
+#include "waypost/plugin/command.h"
