@@ -27,14 +27,24 @@ bool wp_client_tls_has_files(const struct wp_client_tls *t)
     return t->cert != NULL || t->ca != NULL;
 }
 
+int wp_client_tls_open(const struct wp_client_tls *t, const char *alpn, bool insecure,
+                       char why[WP_TLS_ERR_MAX], struct wp_tls_ctx **ret)
+{
+    const struct wp_tls_client_config c = {.cert_file = t->cert,
+                                           .key_file = t->key,
+                                           .ca_file = t->ca,
+                                           .alpn = alpn,
+                                           .insecure = insecure};
+
+    return wp_tls_client_new(&c, why, ret);
+}
+
 int wp_client_tls_new(const struct wp_client_tls *t, struct wp_setup *s, const char *alpn,
                       struct wp_tls_ctx **ret)
 {
-    const struct wp_tls_client_config c = {
-        .cert_file = t->cert, .key_file = t->key, .ca_file = t->ca, .alpn = alpn};
     char why[WP_TLS_ERR_MAX];
 
-    return wp_tls_client_new(&c, why, ret) < 0 ? wp_setup_fail(s, "%s", why) : 0;
+    return wp_client_tls_open(t, alpn, false, why, ret) < 0 ? wp_setup_fail(s, "%s", why) : 0;
 }
 
 int wp_client_tls_check(const struct wp_client_tls *t, struct wp_setup *s)

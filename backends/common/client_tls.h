@@ -21,6 +21,10 @@ bool wp_client_tls_has_files(const struct wp_client_tls *t);
 /* A context, with one reference; an error has been told through `s`. alpn: NULL or "h2". */
 int wp_client_tls_new(const struct wp_client_tls *t, struct wp_setup *s, const char *alpn,
                       struct wp_tls_ctx **ret) WP_MUSTCHECK;
+/* The same for a command, which has no `s`: WP_ETLS with the reason in why. insecure: whoever answers
+ * is believed. */
+int wp_client_tls_open(const struct wp_client_tls *t, const char *alpn, bool insecure,
+                       char why[256], struct wp_tls_ctx **ret) WP_MUSTCHECK;
 /* Are the files good? 0, or an error that has been told. */
 int wp_client_tls_check(const struct wp_client_tls *t, struct wp_setup *s) WP_MUSTCHECK;
 /* Takes changed files over for new connections, and logs that as `plugin`. Admin thread; NULL is

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import termios
@@ -425,6 +426,8 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 class Web:
+    options = []
+
     def __init__(self, _tmp_path):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -438,7 +441,21 @@ class Web:
         self.server.server_close()
 
 
+class SecureWeb(Web):
+    """Its certificate is for another name than the host that is asked."""
+
+    def __init__(self, tmp_path):
+        super().__init__(tmp_path)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*pki.cert("web.internal"))
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.check = self.check.replace("http://127.0.0.1", "https://localhost")
+        self.options = ["--health-cacert", pki.ca(), "--health-tls-name", "web.internal"]
+
+
 class Port:
+    options = []
+
     def __init__(self, _tmp_path):
         self.port, self.socket = free_port(), None
         self.check = f"tcp:127.0.0.1:{self.port}"
@@ -455,6 +472,8 @@ class Port:
 
 
 class Script:
+    options = []
+
     def __init__(self, tmp_path):
         self.file = tmp_path / "well"
         self.check = f"exec:test -e {self.file}"
@@ -466,13 +485,14 @@ class Script:
         pass
 
 
-@pytest.mark.parametrize("kind", [Web, Port, Script], ids=["000-31-http", "000-31-tcp", "000-31-exec"])
+@pytest.mark.parametrize("kind", [Web, SecureWeb, Port, Script],
+                         ids=["000-31-http", "000-31-https", "000-31-tcp", "000-31-exec"])
 def test_health(store, kind, tmp_path):
     name = f"{kind.__name__.lower()}.dev"
     service = kind(tmp_path)
     try:
         service.set(False)
-        options = ["--health", service.check, "--health-interval", "20ms", "--health-timeout", "10s"]
+        options = ["--health", service.check, "--health-interval", "20ms", "--health-timeout", "10s", *service.options]
         with Registrar(store, name, *options, ttl=30) as r:
             r.said("the check fails: ")
             assert keys(store, name) == {}
@@ -498,11 +518,30 @@ def test_check_that_hangs(store):
 
 @pytest.mark.parametrize("check, why", [
     ("tcp:", "is wanted"), ("tcp:h:0", "is wanted"), ("tcp:h:x", "is wanted"), ("udp:53", "is wanted"), ("exec:", "is wanted"),
-    ("http://h:x/", "is wanted"), ("http:/a b", "is wanted"), ("https://h/", "https is not checked"),
+    ("http://h:x/", "is wanted"), ("http:/a b", "is wanted"), ("https://h:x/", "is wanted"),
 ])
 def test_no_such_check(check, why):
     code, out, err = run(None, "register", "x.dev", "192.0.2.1", "80", "--health", check)
     assert code == 125 and out == "" and f"--health {check}: " in err and why in err
+
+
+@pytest.mark.parametrize("options, why", [
+    ([], "tls: "), (["--health-cacert", "ca"], "web.internal"), (["--health-insecure"], None),
+], ids=["unknown-signer", "other-name", "insecure"])
+def test_certificate_of_a_check(store, tmp_path, options, why):
+    """One that does not prove who answers is a failed check, and it is told why."""
+    service = SecureWeb(tmp_path)
+    options = [pki.ca() if o == "ca" else o for o in options]
+    service.set(True)
+    try:
+        with Registrar(store, "tls.dev", "--health", service.check, "--health-interval", "20ms", *options) as r:
+            if why:
+                r.said("the check fails: localhost")
+                assert "tls: " in r.output() and keys(store, "tls.dev") == {}
+            else:
+                r.up()
+    finally:
+        service.close()
 
 
 # --- access --------------------------------------------------------------------------------------
@@ -576,6 +615,54 @@ def test_list_is_read_in_pages(store):
     code, out, err = run(store, "list", "--path", "/pages", "--json")
     assert code == 0 and len(json.loads(out)) == 2500
     store.client.delete_prefix("/pages/")
+
+
+def leased_services(store, prefix, n):
+    """As so many registrars: a lease for each key."""
+    client = store.client
+    grant = client.channel.unary_unary("/etcdserverpb.Lease/LeaseGrant", request_serializer=None, response_deserializer=None)
+    leases = [etcd.parse(f.result())[2][0] for f in [grant.future(etcd.field(1, 1000)) for _ in range(n)]]
+    put = client.channel.unary_unary("/etcdserverpb.KV/Txn", request_serializer=None, response_deserializer=None)
+    for at in range(0, n, 100):
+        put(b"".join(etcd.field(2, etcd.field(2, etcd.put_request(f"{prefix}/{i}", '{"host":"192.0.2.1"}', lease)))
+                     for i, lease in enumerate(leases[at:at + 100], at)))
+    return leases
+
+
+def test_list_of_many_leases(store):
+    """Each is told; two keys may share one."""
+    leases = leased_services(store, "/leased/x", 300)
+    store.client.put("/leased/y/1", '{"host":"192.0.2.2"}', leases[7])
+    store.client.put("/leased/y/2", '{"host":"192.0.2.2"}')
+    code, out, err = run(store, "list", "--path", "/leased", "--json")
+    rows = json.loads(out)
+    assert code == 0 and len(rows) == 302 and err == ""
+    assert {r["lease"] for r in rows if "lease" in r} == {f"{x:x}" for x in leases}
+    assert all(900 < r["lease_remaining_s"] <= 1000 for r in rows if "lease" in r)
+    assert [r["key"] for r in rows if "lease" not in r] == ["/leased/y/2"]
+    for lease in leases:
+        store.client.call("Lease/LeaseRevoke", etcd.field(1, lease))
+
+
+@pytest.mark.timing
+def test_list_of_many_leases_in_time(store):
+    leased_services(store, "/quick/x", 5000)
+    t0 = time.monotonic()
+    code, out, err = run(store, "list", "--path", "/quick", "--json")
+    took = time.monotonic() - t0
+    assert code == 0 and out.count("lease_remaining_s") == 5000 and took < 2, took
+    store.client.delete_prefix("/quick/")
+
+
+@pytest.mark.timing
+def test_short_command_is_not_held_up(store):
+    """It ends before etcd has answered for the first time."""
+    for _ in range(5):
+        t0 = time.monotonic()
+        with Registrar(store, "short.dev", command=["true"]) as r:
+            assert r.wait() == 0
+        assert time.monotonic() - t0 < 0.5
+    wait_for(lambda: keys(store, "short.dev") == {})
 
 
 @pytest.mark.parametrize("what", ["000-28"])
@@ -654,6 +741,8 @@ def test_deregister_is_final(store):
     (["register", "x", "192.0.2.1", "80", "--health-interval", "1y"], 125, "--health-interval 1y: not a duration"),
     (["register", "x", "192.0.2.1", "80", "--credentials-file", "/nonexistent"], 125, "/nonexistent: No such file"),
     (["register", "x", "192.0.2.1", "80", "--endpoint", "ftp://x"], 125, "endpoint ftp://x: "),
+    (["register", "x", "192.0.2.1", "80", "--health-insecure", "--health", "tcp"], 125, "are for --health https:"),
+    (["register", "x", "192.0.2.1", "80", "--health", "https:/", "--health-cacert", "/nonexistent"], 125, "/nonexistent: no such file"),
     (["list", "--json=1"], 2, "--json=1: takes no value"),
     (["list", "--endpoint"], 2, "--endpoint: needs a value"),
     (["list", "--cert", "x"], 2, "--cert and --key belong together"),

@@ -1,46 +1,12 @@
-#include "backends/etcd/command/client.h"
+#include "backends/etcd/command/client_priv.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "etcd.pb-c.h"
-
-/* What the engine's thread does for the one that waits. */
-struct job {
-    struct wp_grpc_post start, abort;
-    const char *path;
-    bool is_stream;
-    uint8_t *packed;
-    size_t packed_len;
-    struct wp_etcd_pem pem;
-    struct wp_grpc_call *call; /* the engine thread's, like over */
-    bool over;
-    bool done, aborted; /* by the lock */
-    int status;
-    char message[200];
-    uint8_t *data;
-    size_t len;
-};
-
-struct wp_etcd_client {
-    const struct wp_grpc_ops *g;
-    struct wp_etcd_source src;
-    unsigned at;
-    struct wp_grpc_channel *channel; /* the engine thread's */
-    char *token;
-    bool no_auth;
-    const ProtobufCMessage *reply;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool interrupted; /* by lock */
-    unsigned timeout_ms;
-    struct job job;
-    char why[512];
-};
 
 static const struct {
     const char *path, *what;
@@ -66,7 +32,7 @@ static const struct {
 static void end_job(struct wp_etcd_client *c, int status, const char *message, const uint8_t *data,
                     size_t len)
 {
-    struct job *j = &c->job;
+    struct wp_etcd_job *j = &c->job;
 
     j->over = true;
     if (status == WP_GRPC_OK) {
@@ -109,7 +75,7 @@ static void start_call(struct wp_grpc_post *post)
     struct wp_etcd_client *c =
         (struct wp_etcd_client *)(void *)((char *)post -
                                           offsetof(struct wp_etcd_client, job.start));
-    struct job *j = &c->job;
+    struct wp_etcd_job *j = &c->job;
     struct wp_grpc_header headers[2] = {{"hasleader", "true"}, {"token", c->token}};
     size_t n = c->token != NULL ? 2 : 1;
 
@@ -137,6 +103,7 @@ static void abort_call(struct wp_grpc_post *post)
                                           offsetof(struct wp_etcd_client, job.abort));
 
     if (!c->job.over) {
+        c->cut = true;
         c->g->drop(c->job.call);
         end_job(c, WP_GRPC_DEADLINE_EXCEEDED, "no answer", NULL, 0);
     }
@@ -162,7 +129,7 @@ static void drop_channel(struct wp_grpc_post *post)
 /* Until the job is done, however it ends. */
 static void run_job(struct wp_etcd_client *c, void (*fn)(struct wp_grpc_post *post))
 {
-    struct job *j = &c->job;
+    struct wp_etcd_job *j = &c->job;
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -192,7 +159,7 @@ static void run_job(struct wp_etcd_client *c, void (*fn)(struct wp_grpc_post *po
 
 static void leave_endpoint(struct wp_etcd_client *c)
 {
-    c->job = (struct job){0};
+    c->job = (struct wp_etcd_job){0};
     run_job(c, drop_channel);
     free(c->token);
     c->token = NULL;
@@ -209,11 +176,11 @@ static void explain(struct wp_etcd_client *c, const char *what, int status, cons
 static int call_once(struct wp_etcd_client *c, enum wp_etcd_method method,
                      const ProtobufCMessage *request, const void **ret_reply)
 {
-    struct job *j = &c->job;
+    struct wp_etcd_job *j = &c->job;
     char why[256] = "out of memory";
     int status = WP_GRPC_RESOURCE_EXHAUSTED;
 
-    *j = (struct job){.path = methods[method].path, .is_stream = methods[method].is_stream};
+    *j = (struct wp_etcd_job){.path = methods[method].path, .is_stream = methods[method].is_stream};
     j->packed_len = protobuf_c_message_get_packed_size(request);
     j->packed = malloc(j->packed_len + 1);
     if (j->packed != NULL && c->src.tls &&
@@ -361,6 +328,11 @@ void wp_etcd_client_free(struct wp_etcd_client *c)
     pthread_cond_destroy(&c->cond);
     pthread_mutex_destroy(&c->lock);
     free(c);
+}
+
+bool wp_etcd_client_is_slow_to_free(const struct wp_etcd_client *c)
+{
+    return c->cut;
 }
 
 void wp_etcd_client_patience(struct wp_etcd_client *c, unsigned timeout_ms)

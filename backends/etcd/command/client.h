@@ -12,6 +12,8 @@ struct wp_etcd_client;
 int wp_etcd_client_new(const struct wp_etcd_source *src, char why[256],
                        struct wp_etcd_client **ret) WP_MUSTCHECK;
 void wp_etcd_client_free(struct wp_etcd_client *c); /* accepts NULL */
+/* May freeing it take a second? A call was interrupted, and gRPC would wait for its connection. */
+bool wp_etcd_client_is_slow_to_free(const struct wp_etcd_client *c);
 /* How long one endpoint has for a call; WP_ETCD_CALL_MS without. */
 void wp_etcd_client_patience(struct wp_etcd_client *c, unsigned timeout_ms);
 
@@ -30,6 +32,11 @@ enum wp_etcd_method {
  *         that. */
 int wp_etcd_client_call(struct wp_etcd_client *c, enum wp_etcd_method method,
                         const ProtobufCMessage *request, const void **ret_reply) WP_MUSTCHECK;
+/* What is left of each lease, many questions at once, at the endpoint of the last call: seconds, -1
+ * for one that is gone, WP_ETCD_LEFT_UNKNOWN for those that came to nothing: ask them singly. */
+#define WP_ETCD_LEFT_UNKNOWN INT64_MIN
+void wp_etcd_client_times_to_live(struct wp_etcd_client *c, const int64_t *leases, int64_t *left_s,
+                                  size_t n);
 /* "ENDPOINT: what: STATUS: reason" of the last call that failed. */
 const char *wp_etcd_client_why(const struct wp_etcd_client *c);
 /* As written; of the last call. */

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "backends/common/client_tls.h"
 #include "backends/etcd/command/child.h"
 #include "waypost/base/arena.h"
 
@@ -11,12 +12,15 @@ struct etcd_health_config {
     enum { ETCD_HEALTH_TCP, ETCD_HEALTH_HTTP, ETCD_HEALTH_EXEC } kind;
     const char *host, *port;  /* TCP, HTTP */
     const char *path, *named; /* HTTP: what is asked for, and of whom */
+    bool https;
+    const char *tls_name;     /* whose certificate; NULL: host's */
+    struct wp_tls_ctx *tls;   /* HTTPS; the caller's */
     const char *command;      /* EXEC: for sh -c */
     int64_t interval_ns, timeout_ns, fails;
     const struct etcd_signals *signals;
 };
 /* "tcp" (address and port as registered), "tcp:PORT", "tcp:HOST:PORT", "http://HOST[:PORT]/PATH",
- * "http:PORT/PATH", "http:/PATH", "exec:COMMAND"; a missing host is this one. Strings are in the
+ * "http:PORT/PATH", "http:/PATH", the same with https, "exec:COMMAND"; a missing host is this one. Strings are in the
  * arena or part of the text. WP_EMALFORMED with *ret_why, -ENOMEM. */
 int etcd_health_parse(const char *text, const char *address, uint16_t port, struct wp_arena *a,
                       struct etcd_health_config *ret, const char **ret_why) WP_MUSTCHECK;

@@ -40,11 +40,11 @@ static int parse_http(const char *text, struct wp_arena *a, struct etcd_health_c
     const char *slash;
     char *authority;
 
-    if (strncmp(text, "http://", 7) == 0)
-        text += 5;
+    if (strncmp(text, c->https ? "https://" : "http://", c->https ? 8 : 7) == 0)
+        text = strchr(text, ':') + 1; /* the whole URL behind the word */
     if (strncmp(text, "//", 2) == 0) {
         text += 2;
-        c->port = "80";
+        c->port = c->https ? "443" : "80";
     }
     slash = strchr(text, '/');
     c->path = slash != NULL ? slash : "/";
@@ -70,7 +70,7 @@ int etcd_health_parse(const char *text, const char *address, uint16_t port, stru
     char *copy;
     int r = 0;
 
-    *ret_why = "tcp:[HOST:]PORT, http:URL or exec:COMMAND is wanted";
+    *ret_why = "tcp:[HOST:]PORT, http:URL, https:URL or exec:COMMAND is wanted";
     c.host = "localhost";
     c.port = wp_arena_printf(a, "%u", port);
     copy = wp_arena_strdup(a, text);
@@ -83,15 +83,14 @@ int etcd_health_parse(const char *text, const char *address, uint16_t port, stru
     } else if (strncmp(text, "tcp:", 4) == 0) {
         c.kind = ETCD_HEALTH_TCP;
         r = split(copy + 4, true, &c);
-    } else if (strncmp(text, "http:", 5) == 0) {
+    } else if (strncmp(text, "http:", 5) == 0 || strncmp(text, "https:", 6) == 0) {
         c.kind = ETCD_HEALTH_HTTP;
-        r = parse_http(copy + 5, a, &c);
+        c.https = text[4] == 's';
+        r = parse_http(strchr(copy, ':') + 1, a, &c);
     } else if (strncmp(text, "exec:", 5) == 0 && text[5] != '\0') {
         c.kind = ETCD_HEALTH_EXEC;
         c.command = copy + 5;
     } else {
-        if (strncmp(text, "https:", 6) == 0)
-            *ret_why = "https is not checked: use exec: with a client of yours";
         r = WP_EMALFORMED;
     }
     if (r == 0)

@@ -307,14 +307,14 @@ void etcd_keeper_close(struct etcd_keeper *k)
     pthread_mutex_unlock(&k->lock);
 }
 
-void etcd_keeper_stop(struct etcd_keeper *k, unsigned timeout_ms)
+bool etcd_keeper_stop(struct etcd_keeper *k, unsigned timeout_ms)
 {
     uint64_t end = now_ns() + timeout_ms * MS;
     struct timespec until = {.tv_sec = (time_t)(end / 1000000000u),
                              .tv_nsec = (long)(end % 1000000000u)};
 
     if (k == NULL)
-        return;
+        return true;
     pthread_mutex_lock(&k->lock);
     k->stop = true;
     wp_etcd_client_interrupt(k->client, true);
@@ -325,5 +325,8 @@ void etcd_keeper_stop(struct etcd_keeper *k, unsigned timeout_ms)
     wp_etcd_client_interrupt(k->client, true);
     pthread_mutex_unlock(&k->lock);
     pthread_join(k->thread, NULL);
+    if (wp_etcd_client_is_slow_to_free(k->client))
+        return false;
     keeper_free(k);
+    return true;
 }

@@ -24,5 +24,6 @@ int etcd_keeper_start(const struct etcd_keeper_config *config, char why[256],
 void etcd_keeper_want(struct etcd_keeper *k, bool up);
 /* They shall not, whatever is wanted from now on. Any thread. */
 void etcd_keeper_close(struct etcd_keeper *k);
-/* Take them away, trying no longer than this, and end. Accepts NULL. */
-void etcd_keeper_stop(struct etcd_keeper *k, unsigned timeout_ms);
+/* Take them away, trying no longer than this, and end. False: gRPC's threads are still there, not to
+ * keep the process waiting, and it must end by _exit. Accepts NULL. */
+bool etcd_keeper_stop(struct etcd_keeper *k, unsigned timeout_ms);

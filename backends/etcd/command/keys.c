@@ -102,35 +102,63 @@ static int by_lease(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* One lease, as it is asked when asking for many has come to nothing: with a new token, at another
+ * endpoint. A gRPC status. */
+static int ask_lease(struct wp_etcd_client *c, int64_t lease, int64_t *ret_left_s)
+{
+    Etcd__LeaseTimeToLiveRequest q = ETCD__LEASE_TIME_TO_LIVE_REQUEST__INIT;
+    const void *reply = NULL;
+    int status;
+
+    q.id = lease;
+    status = wp_etcd_client_call(c, WP_ETCD_LEASE_TIME_TO_LIVE, &q.base, &reply);
+    if (status == WP_GRPC_OK)
+        *ret_left_s = ((const Etcd__LeaseTimeToLiveResponse *)reply)->ttl;
+    else if (wp_etcd_client_is_refusal(status))
+        *ret_left_s = -1;
+    else
+        return status;
+    return WP_GRPC_OK;
+}
+
+static int ask_leases(struct wp_etcd_client *c, const int64_t *leases, int64_t *left_s, size_t n)
+{
+    int status = WP_GRPC_OK;
+
+    wp_etcd_client_times_to_live(c, leases, left_s, n);
+    for (size_t i = 0; status == WP_GRPC_OK && i < n; i++) {
+        if (left_s[i] == WP_ETCD_LEFT_UNKNOWN)
+            status = ask_lease(c, leases[i], &left_s[i]);
+    }
+    return status;
+}
+
 int etcd_keys_ask_leases(struct wp_etcd_client *c, const struct etcd_place *p,
                          struct etcd_keys *keys)
 {
     struct etcd_key **order = wp_arena_array(p->arena, keys->n + 1, sizeof(*order));
+    int64_t *leases = wp_arena_array(p->arena, keys->n + 1, sizeof(*leases));
+    int64_t *left_s = wp_arena_array(p->arena, keys->n + 1, sizeof(*left_s));
+    size_t n = 0, at = 0;
+    int status;
 
-    if (order == NULL)
+    if (order == NULL || leases == NULL || left_s == NULL)
         return WP_GRPC_RESOURCE_EXHAUSTED;
     for (size_t i = 0; i < keys->n; i++)
         order[i] = &keys->at[i];
     qsort(order, keys->n, sizeof(*order), by_lease);
     for (size_t i = 0; i < keys->n; i++) {
-        Etcd__LeaseTimeToLiveRequest q = ETCD__LEASE_TIME_TO_LIVE_REQUEST__INIT;
-        const void *reply = NULL;
-        int status;
-
+        if (order[i]->lease != 0 && (n == 0 || leases[n - 1] != order[i]->lease))
+            leases[n++] = order[i]->lease;
+    }
+    status = ask_leases(c, leases, left_s, n);
+    for (size_t i = 0; status == WP_GRPC_OK && i < keys->n; i++) {
         if (order[i]->lease == 0)
             continue;
-        if (i > 0 && order[i - 1]->lease == order[i]->lease) {
-            order[i]->left_s = order[i - 1]->left_s;
-            continue;
-        }
-        q.id = order[i]->lease;
-        status = wp_etcd_client_call(c, WP_ETCD_LEASE_TIME_TO_LIVE, &q.base, &reply);
-        if (status == WP_GRPC_OK)
-            order[i]->left_s = ((const Etcd__LeaseTimeToLiveResponse *)reply)->ttl;
-        else if (!wp_etcd_client_is_refusal(status))
-            return status;
+        at += leases[at] != order[i]->lease;
+        order[i]->left_s = left_s[at];
     }
-    return WP_GRPC_OK;
+    return status;
 }
 
 /* --- one key -------------------------------------------------------------------------------- */

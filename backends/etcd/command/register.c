@@ -25,7 +25,8 @@ struct options {
     int64_t ttl_s, priority, weight, record_ttl_s;
     const char *text;
     struct wp_words tags;
-    const char *health;
+    const char *health, *health_cacert, *health_tls_name;
+    bool health_insecure;
     int64_t health_interval_ns, health_timeout_ns, health_fails, exit_ns;
 };
 
@@ -47,9 +48,28 @@ struct registrar {
     int child_status;
     bool ending;
     bool over;
+    bool must_leave; /* by _exit */
 };
 
 /* --- what the line says --------------------------------------------------------------------- */
+
+/* The context of an https check. */
+static int read_health_tls(struct registrar *g, const struct options *o)
+{
+    const struct wp_client_tls t = {.ca = o->health_cacert};
+    char why[256];
+
+    if (!g->check.https) {
+        if (o->health_cacert != NULL || o->health_tls_name != NULL || o->health_insecure)
+            return etcd_say(who, "--health-cacert, --health-tls-name and --health-insecure are for "
+                                 "--health https:");
+        return 0;
+    }
+    g->check.tls_name = o->health_tls_name;
+    if (wp_client_tls_open(&t, NULL, o->health_insecure, why, &g->check.tls) < 0)
+        return etcd_say(who, "--health %s: %s", o->health, why);
+    return 0;
+}
 
 static int read_health(struct registrar *g, const struct options *o)
 {
@@ -61,12 +81,12 @@ static int read_health(struct registrar *g, const struct options *o)
                                            .fails = o->health_fails,
                                            .signals = &g->signals};
     if (o->health == NULL)
-        return 0;
+        return read_health_tls(g, o);
     r = etcd_health_parse(o->health, g->record.address, g->record.port, g->place.arena, &g->check,
                           &why);
     if (r == WP_EMALFORMED)
         return etcd_say(who, "--health %s: %s", o->health, why);
-    return r < 0 ? etcd_say(who, "out of memory") : 0;
+    return r < 0 ? etcd_say(who, "out of memory") : read_health_tls(g, o);
 }
 
 /* A question with such a label asks for every name beside it. */
@@ -239,7 +259,7 @@ static void live(struct registrar *g)
     }
     begin_end(g);
     etcd_health_stop(g->health);
-    etcd_keeper_stop(g->keeper, (unsigned)(g->o->exit_ns / 1000000));
+    g->must_leave = !etcd_keeper_stop(g->keeper, (unsigned)(g->o->exit_ns / 1000000));
 }
 
 static int run_command(struct registrar *g, const struct wp_command_line *line)
@@ -251,7 +271,7 @@ static int run_command(struct registrar *g, const struct wp_command_line *line)
     if (start_keeper(g) < 0) { /* no memory: it is not left alone */
         if (g->child > 0)
             kill(g->child, SIGTERM);
-        etcd_keeper_stop(g->keeper, 0);
+        g->must_leave = !etcd_keeper_stop(g->keeper, 0);
         return EXIT_OWN;
     }
     live(g);
@@ -271,11 +291,14 @@ static int run(void *options, const struct wp_command_line *line)
         r = etcd_signals_take(&g.signals);
         if (r == 0) {
             code = run_command(&g, line);
+            if (g.must_leave)
+                _exit(code);
             etcd_signals_give_back(&g.signals);
         } else {
             etcd_say(who, "%s", wp_strerror(r));
         }
     }
+    wp_client_tls_free(g.check.tls);
     wp_arena_done(&arena);
     return code;
 }
@@ -295,9 +318,15 @@ static const struct wp_arg args[] = {
     {"tag", WP_ARG_WORDS, AT(tags), "TAG", NULL,
      "TAG.NAME answers too; with several, NAME's SRV has a record for each", 0, 0},
     {"health", WP_ARG_TEXT, AT(health), "CHECK", NULL,
-     "tcp, tcp:[HOST:]PORT, http://HOST[:PORT]/PATH, http:[PORT]/PATH or exec:COMMAND: the record "
-     "stands only while it succeeds",
+     "tcp, tcp:[HOST:]PORT, http://HOST[:PORT]/PATH, http:[PORT]/PATH, the same with https, or "
+     "exec:COMMAND: the record stands only while it succeeds",
      0, 0},
+    {"health-cacert", WP_ARG_TEXT, AT(health_cacert), "FILE", NULL,
+     "who signed the certificate that https shows; else the system's roots", 0, 0},
+    {"health-tls-name", WP_ARG_TEXT, AT(health_tls_name), "NAME", NULL,
+     "the name in that certificate; else HOST", 0, 0},
+    {"health-insecure", WP_ARG_FLAG, AT(health_insecure), NULL, NULL,
+     "https believes any certificate", 0, 0},
     {"health-interval", WP_ARG_DURATION, AT(health_interval_ns), "DURATION", "5s",
      "between checks; at most 0.5s before the first success", 10000000, 86400 * SECOND},
     {"health-timeout", WP_ARG_DURATION, AT(health_timeout_ns), "DURATION", "2s",

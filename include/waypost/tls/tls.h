@@ -37,7 +37,7 @@ struct wp_tls_server_config {
 struct wp_tls_client_config {
     const char *cert_file, *key_file, *ca_file; /* NULL: none, none, system roots */
     const char *alpn;
-    bool insecure; /* tests only */
+    bool insecure; /* whoever answers is believed: tests, and who asks for it by hand */
 };
 
 enum { WP_TLS_ERR_MAX = 256 };

@@ -24,6 +24,10 @@ static const struct {
     {"http:8080/x", 0, ETCD_HEALTH_HTTP, "localhost", "8080", "/x", "localhost", NULL},
     {"http:/x", 0, ETCD_HEALTH_HTTP, "localhost", "80", "/x", "localhost", NULL},
     {"http:", 0, ETCD_HEALTH_HTTP, "localhost", "80", "/", "localhost", NULL},
+    {"https://h/x", 0, ETCD_HEALTH_HTTP, "h", "443", "/x", "h", NULL},
+    {"https:https://h:8443/x", 0, ETCD_HEALTH_HTTP, "h", "8443", "/x", "h:8443", NULL},
+    {"https:8443/x", 0, ETCD_HEALTH_HTTP, "localhost", "8443", "/x", "localhost", NULL},
+    {"https:", 0, ETCD_HEALTH_HTTP, "localhost", "80", "/", "localhost", NULL},
     {"exec:test -e x:y", 0, ETCD_HEALTH_EXEC, NULL, NULL, NULL, NULL, "test -e x:y"},
     {"", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
     {"tcp:", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
@@ -37,7 +41,8 @@ static const struct {
     {"http:/a b", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
     {"http:/a\r\nHost: x", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
     {"http://h\r\nX/", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
-    {"https://h/", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
+    {"https://h:x/", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
+    {"https", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
     {"exec:", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
     {"udp:53", WP_EMALFORMED, 0, NULL, NULL, NULL, NULL, NULL},
 };
@@ -61,6 +66,7 @@ static void test_parse(void)
         CHECK_AT(cases[i].text, c.fails == 7);
         if (r == 0) {
             CHECK_AT(cases[i].text, (int)c.kind == cases[i].kind);
+            CHECK_AT(cases[i].text, c.https == (strncmp(cases[i].text, "https", 5) == 0));
             CHECK_AT(cases[i].text, same(c.host, cases[i].host) && same(c.port, cases[i].port));
             CHECK_AT(cases[i].text, same(c.path, cases[i].path) && same(c.named, cases[i].named));
             CHECK_AT(cases[i].text, same(c.command, cases[i].command));
