@@ -1,10 +1,11 @@
-/* load TRANSPORT -p PORT [-P PID] [-l SECONDS] [-c CONNECTIONS] [-q DEPTH] [-n NAMES] [-1]
+/* load TRANSPORT -p PORT [-P PID] [-l SECONDS] [-c CONNECTIONS] [-q DEPTH] [-n NAMES] [-r RATE] [-1]
  * Asks 127.0.0.1 for hNNNNNNN.bench.test A over udp, tcp, dot, doh, get (DoH by GET) or grpc
  * (without TLS), and prints one line of JSON: answers per second and, with PID, the CPU time that
- * the server spent for each. -1: a connection for each question. tests/bench/run is what people
- * call. */
+ * the server spent for each. -1: a connection for each question. -r: so many questions a second (UDP),
+ * and how long replies took. SIGINT ends it early. tests/bench/run is what people call. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,7 @@ void load_reply(struct load *l, const uint8_t *msg, size_t len)
         l->wrong++;
 }
 
-static uint64_t now_ns(void)
+uint64_t load_now_ns(void)
 {
     struct timespec t;
 
@@ -87,26 +88,59 @@ static enum load_transport transport(const char *word)
     exit(2);
 }
 
+static volatile sig_atomic_t enough; /* SIGINT: what was measured so far is told */
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    enough = 1;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* In milliseconds; over_1ms: how many took longer. */
+static void print_waits(struct load *l)
+{
+    size_t n = l->n_waits, over = n;
+
+    qsort(l->waits, n, sizeof(l->waits[0]), by_size);
+    while (over > 0 && l->waits[over - 1] > 1000)
+        over--;
+    if (n != 0)
+        printf(", \"p50\": %.3f, \"p99\": %.3f, \"p999\": %.3f, \"max\": %.3f, \"over_1ms\": %zu",
+               l->waits[n / 2] / 1e3, l->waits[n * 99 / 100] / 1e3, l->waits[n * 999 / 1000] / 1e3,
+               l->waits[n - 1] / 1e3, n - over);
+}
+
 static void measure(struct load *l, double seconds, long pid)
 {
     void (*turn)(struct load *) = l->transport == LOAD_UDP ? load_udp_turn : load_stream_turn;
-    uint64_t start = now_ns() + WARM_MS * 1000000u, end;
+    uint64_t start = load_now_ns() + WARM_MS * 1000000u, end;
     double cpu, took;
 
-    while (now_ns() < start)
+    while (load_now_ns() < start)
         turn(l);
-    l->right = l->wrong = l->lost = 0;
+    l->right = l->wrong = l->lost = l->asked = l->pace_ns = 0;
+    l->n_waits = 0;
     cpu = cpu_of(pid);
-    start = now_ns();
+    start = load_now_ns();
     end = start + (uint64_t)(seconds * 1e9);
-    while (now_ns() < end)
+    while (load_now_ns() < end && !enough)
         turn(l);
     cpu = cpu_of(pid) - cpu;
-    took = (double)(now_ns() - start) / 1e9;
+    took = (double)(load_now_ns() - start) / 1e9;
     printf("{\"answers\": %lu, \"per_s\": %.0f, \"wrong\": %lu, \"lost\": %lu, \"busy\": %.3f, "
-           "\"us\": %.3f}\n",
+           "\"us\": %.3f",
            (unsigned long)l->right, (double)l->right / took, (unsigned long)l->wrong,
            (unsigned long)l->lost, cpu / took, l->right != 0 ? cpu * 1e6 / (double)l->right : 0);
+    if (l->rate > 0)
+        print_waits(l);
+    puts("}");
 }
 
 int main(int argc, char **argv)
@@ -115,7 +149,7 @@ int main(int argc, char **argv)
     double seconds = 2;
     long pid = 0;
 
-    for (int c; (c = getopt(argc, argv, "p:P:l:c:q:n:1")) != -1;)
+    for (int c; (c = getopt(argc, argv, "p:P:l:c:q:n:r:1")) != -1;)
         switch (c) {
         case 'p':
             l.port = (uint16_t)atoi(optarg);
@@ -135,6 +169,9 @@ int main(int argc, char **argv)
         case 'n':
             l.names = (uint32_t)atol(optarg);
             break;
+        case 'r':
+            l.rate = atof(optarg);
+            break;
         case '1':
             l.once = true;
             break;
@@ -142,11 +179,17 @@ int main(int argc, char **argv)
             return 2;
         }
     l.transport = transport(argv[optind]);
+    signal(SIGINT, on_interrupt);
     if (l.once)
         l.depth = 1;
     if (l.port == 0 || seconds <= 0 || l.conns - 1 >= LOAD_CONNS_MAX ||
         l.depth - 1 >= LOAD_DEPTH_MAX || l.names - 1 >= 9999999) {
         fprintf(stderr, "load: see its source for the options and their ranges\n");
+        return 2;
+    }
+    if (l.rate > 0 && (l.transport != LOAD_UDP ||
+                       (l.waits = malloc(LOAD_WAITS_MAX * sizeof(l.waits[0]))) == NULL)) {
+        fprintf(stderr, "load: a rate is for udp\n");
         return 2;
     }
     if (l.transport == LOAD_UDP)

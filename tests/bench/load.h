@@ -1,5 +1,5 @@
 /* A load of DNS questions for one server: what all transports share. Closed loop: a fixed number of
- * questions is in flight, so the server sets the pace. One thread, no allocation in the UDP loop.
+ * questions is in flight, so the server sets the pace, unless a rate is given. One thread, no allocation in the UDP loop.
  */
 #pragma once
 #include <stdbool.h>
@@ -16,8 +16,13 @@ struct load {
     unsigned conns, depth; /* depth: questions in flight for each connection or socket */
     bool once;             /* a connection, with a whole TLS handshake, for each question */
     uint32_t names, next;  /* names h0000000 to names - 1 are in the zone */
+    double rate;           /* questions per second, of UDP; 0: as many as the server takes */
     uint64_t right, wrong, lost;
+    uint64_t asked, pace_ns; /* with a rate: since then, 0: it begins */
+    uint32_t *waits;       /* with a rate: microseconds to each reply, LOAD_WAITS_MAX at most */
+    size_t n_waits;
 };
+enum { LOAD_WAITS_MAX = 1 << 24 };
 
 /* The next question, its id 0. */
 void load_question(struct load *l, uint8_t to[LOAD_QUESTION]);
@@ -25,6 +30,7 @@ void load_question(struct load *l, uint8_t to[LOAD_QUESTION]);
 void load_reply(struct load *l, const uint8_t *msg, size_t len);
 /* Ends the program: the server or the machine is not fit for a measurement. */
 _Noreturn void load_die(const char *what);
+uint64_t load_now_ns(void);
 
 /* One turn: read what came (wait 20 ms at most), ask anew. */
 void load_udp_open(struct load *l);

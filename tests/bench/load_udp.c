@@ -11,16 +11,25 @@
 
 #include "tests/bench/load.h"
 
-enum { SEGMENTS = 60, REPLY_MAX = 1500, WAIT_MS = 20, PATIENCE = 10 /* waits, then it is lost */ };
+enum {
+    SEGMENTS = 60,
+    REPLY_MAX = 1500,
+    WAIT_MS = 20,
+    PATIENCE = 10, /* waits, then it is lost */
+    PACE_US = 50,  /* with a rate: between looks, */
+    LATE_US = 2000000, /* and a question is lost after this */
+};
 
 static struct {
     int fd;
     unsigned in_flight;
     uint16_t id;
     bool asked[65536];
+    uint64_t asked_ns[65536]; /* with a rate */
 } socks[LOAD_CONNS_MAX];
 static struct pollfd polled[LOAD_CONNS_MAX];
 static unsigned silent; /* waits in a row without a reply */
+static uint64_t turn_ns; /* with a rate: this turn's */
 
 void load_udp_open(struct load *l)
 {
@@ -60,12 +69,14 @@ static bool take(struct load *l, unsigned i)
             continue; /* after it was given up */
         socks[i].asked[id] = false;
         socks[i].in_flight--;
+        if (l->rate > 0 && l->n_waits < LOAD_WAITS_MAX)
+            l->waits[l->n_waits++] = (uint32_t)((turn_ns - socks[i].asked_ns[id]) / 1000);
         load_reply(l, replies[j], m[j].msg_len);
     }
     return n > 0;
 }
 
-static void ask(struct load *l, unsigned i)
+static unsigned ask(struct load *l, unsigned i, unsigned due)
 {
     static uint8_t out[SEGMENTS * LOAD_QUESTION];
     unsigned n = l->depth - socks[i].in_flight;
@@ -73,6 +84,8 @@ static void ask(struct load *l, unsigned i)
 
     if (n > SEGMENTS)
         n = SEGMENTS;
+    if (n > due)
+        n = due;
     for (unsigned j = 0; j < n; j++) {
         uint8_t *q = out + j * LOAD_QUESTION;
         uint16_t id = socks[i].id++;
@@ -82,19 +95,61 @@ static void ask(struct load *l, unsigned i)
         q[1] = (uint8_t)id;
     }
     if (n == 0 || send(socks[i].fd, out, n * LOAD_QUESTION, 0) < 0)
-        return; /* the socket is full: the next turn asks */
-    for (unsigned j = 0; j < n; j++)
+        return 0; /* the socket is full: the next turn asks */
+    for (unsigned j = 0; j < n; j++) {
         socks[i].asked[(uint16_t)(first + j)] = true;
+        socks[i].asked_ns[(uint16_t)(first + j)] = turn_ns;
+    }
     socks[i].in_flight += n;
+    l->asked += n;
+    return n;
+}
+
+/* What was asked long ago is lost. */
+static void give_up_late(struct load *l, unsigned i)
+{
+    for (unsigned id = 0; socks[i].in_flight != 0 && id < 65536; id++)
+        if (socks[i].asked[id] && turn_ns - socks[i].asked_ns[id] > (uint64_t)LATE_US * 1000) {
+            socks[i].asked[id] = false;
+            socks[i].in_flight--;
+            l->lost++;
+        }
+}
+
+/* At a rate: what is due is asked through the socket whose turn it is; one that is full is left
+ * out. */
+static void turn_at_rate(struct load *l)
+{
+    static unsigned at;
+    unsigned tried = 0;
+    long due;
+
+    turn_ns = load_now_ns();
+    if (l->pace_ns == 0)
+        l->pace_ns = turn_ns;
+    for (unsigned i = 0; i < l->conns; i++)
+        take(l, i);
+    due = (long)(l->rate * (double)(turn_ns - l->pace_ns) / 1e9) - (long)l->asked;
+    while (due > 0 && tried++ < l->conns) {
+        at = (at + 1) % l->conns;
+        if (socks[at].in_flight == l->depth)
+            give_up_late(l, at);
+        due -= ask(l, at, due < SEGMENTS ? (unsigned)due : SEGMENTS);
+    }
+    ppoll(polled, l->conns, &(struct timespec){0, PACE_US * 1000}, NULL);
 }
 
 void load_udp_turn(struct load *l)
 {
     bool any = false;
 
+    if (l->rate > 0) {
+        turn_at_rate(l);
+        return;
+    }
     for (unsigned i = 0; i < l->conns; i++) {
         any |= take(l, i);
-        ask(l, i);
+        ask(l, i, SEGMENTS);
     }
     if (any) {
         silent = 0;

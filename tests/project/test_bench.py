@@ -19,3 +19,15 @@ def test_one_round(tmp_path):
     assert [row["case"] for row in rows] == list(CASES)
     for row in rows:
         assert row["answers"] > 0 and row["wrong"] == 0, row
+
+
+def test_etcd(tmp_path):
+    """The one over etcd, with few keys: it measures what it says, and nothing gets lost."""
+    subprocess.run(["cmake", "--build", source.build_dir(), "--target", "load", "puts"], check=True, capture_output=True, timeout=300)
+    r = subprocess.run([os.path.join(TOP, "tests/bench/etcd"), "--keys", "2000", "--seconds", "1", "--puts", "300", "--questions", "2000",
+                        "--build", source.build_dir(), "--json", str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
+    assert os.path.exists(tmp_path / "out"), r.stdout + r.stderr
+    out = json.loads((tmp_path / "out").read_text())
+    assert out["questions"] >= 1000000 and out["etcd_calls_in_1M_questions"] == 0 == out["own_calls_in_1M_questions"], out
+    assert out["puts_samples"] > 0 and out["puts_failed"] == out["puts_lost"] == 0, out
+    assert out["asked_wrong"] == 0, out
