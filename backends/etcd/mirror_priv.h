@@ -204,6 +204,8 @@ struct wp_etcd_mirror {
 
     uint64_t cluster_id, member_id;
     int64_t revision; /* last applied */
+    uint64_t heard_ns; /* when a member last said anything, now()'s clock; 0: never yet. While in
+                        * step it is at most some seconds old */
     bool was_synced, stale_told, closed;
     bool was_without_quorum; /* an endpoint could be reached but not its cluster */
     uint64_t first_failure_ns;

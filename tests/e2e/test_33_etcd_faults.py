@@ -12,6 +12,7 @@ import etcd
 import etcd_rows
 import pytest
 import wire
+from cluster import connected
 from server import TOP, Waypost, free_port, wait_for
 
 sys.path.insert(0, os.path.join(TOP, "tests/fake"))
@@ -223,7 +224,7 @@ def test_connected_member_is_killed(_):
         c.put("/skydns/test/way/x/1", GOOD % 1)
         with synced(Waypost(corefile(cluster.urls))) as w:
             for round in range(3):
-                victim = connected(w, cluster)
+                victim = connected(w, cluster.members)
                 other = next(m for m in cluster.members if m is not victim)
                 with Watcher(w, "x.way.test", always(("NOERROR", ["192.0.2.1"]))):
                     victim.kill()
@@ -244,29 +245,6 @@ def put_somewhere(member, key, value):
         return False
 
 
-def connected(w, cluster):
-    """The member that waypost talks to: by its sockets."""
-    def find():
-        ports = set()
-        inodes = set()
-        for fd in os.listdir(f"/proc/{w.pid}/fd"):
-            try:
-                target = os.readlink(f"/proc/{w.pid}/fd/{fd}")
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
-        for table in ("tcp", "tcp6"):  # gRPC's sockets are IPv6 ones with mapped addresses
-            with open(f"/proc/{w.pid}/net/{table}") as f:
-                for line in list(f)[1:]:
-                    p = line.split()
-                    if p[3] == "01" and p[9] in inodes:
-                        ports.add(int(p[2].split(":")[1], 16))
-        hits = [m for m in cluster.members if m.client_port in ports]
-        return hits[0] if len(hits) == 1 else None
-    return wait_for(find)
-
-
 @pytest.mark.parametrize("_", ["F05", "F06"])
 @once
 def test_connected_member_hangs(_):
@@ -274,7 +252,7 @@ def test_connected_member_hangs(_):
     with etcd.Cluster() as cluster:
         cluster.members[0].client.put("/skydns/test/way/x/1", GOOD % 1)
         with synced(Waypost(corefile(cluster.urls))) as w:
-            victim = connected(w, cluster)
+            victim = connected(w, cluster.members)
             other = next(m for m in cluster.members if m is not victim)
             with Watcher(w, "x.way.test", always(("NOERROR", ["192.0.2.1"])), pause=0.02):
                 victim.signal(signal.SIGSTOP)
