@@ -118,6 +118,34 @@ void wp_openssl_conn_free(struct wp_tls_conn *c)
 
 /* --- octets -------------------------------------------------------------------------------- */
 
+/* Why the peer's certificate is refused. */
+static const char *verify_text(long e)
+{
+    switch (e) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        return "certificate is signed by an unknown authority";
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        return "certificate is self-signed";
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "certificate is for another name";
+    default: /* "certificate has expired", "certificate is not yet valid"... */
+        return X509_verify_cert_error_string(e);
+    }
+}
+
+static const char *reason(const struct wp_tls_conn *c)
+{
+    if (c->short_of_memory)
+        return "out of memory";
+    if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+        return verify_text(SSL_get_verify_result(ssl_of(c)));
+    return wp_openssl_reason();
+}
+
 /* What a failed call means; the error queue is empty afterwards, and was before the call. */
 static int meaning(struct wp_tls_conn *c, int ret)
 {
@@ -127,7 +155,7 @@ static int meaning(struct wp_tls_conn *c, int ret)
     case SSL_ERROR_ZERO_RETURN:
         return WP_ECLOSED;
     default:
-        c->error = c->short_of_memory ? "out of memory" : wp_openssl_reason();
+        c->error = reason(c);
         ERR_clear_error();
         return WP_ETLS;
     }

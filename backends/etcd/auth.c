@@ -7,6 +7,14 @@
 
 /* --- token ------------------------------------------------------------------------------------ */
 
+void wp_etcd_token_drop(struct wp_etcd_mirror *m)
+{
+    if (m->token != NULL)
+        explicit_bzero(m->token, strlen(m->token));
+    free(m->token);
+    m->token = NULL;
+}
+
 static void authenticated(void *arg, int status, const char *message, const uint8_t *data,
                           size_t len)
 {
@@ -26,7 +34,7 @@ static void authenticated(void *arg, int status, const char *message, const uint
         return;
     }
     r = wp_etcd_unpack(m, &etcd__authenticate_response__descriptor, data, len);
-    free(m->token);
+    wp_etcd_token_drop(m);
     m->token = r != NULL && *r->token != '\0' ? strdup(r->token) : NULL;
     if (m->token == NULL) {
         wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, "no token in the reply", "authenticate");

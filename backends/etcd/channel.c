@@ -27,7 +27,12 @@ bool wp_etcd_is_token_refused(int status, const char *message)
 {
     return status == WP_GRPC_UNAUTHENTICATED || strstr(message, "invalid auth token") != NULL ||
            strstr(message, "user name is empty") != NULL ||
-           strstr(message, "revision of auth store is old") != NULL;
+           wp_etcd_is_auth_old(message);
+}
+
+bool wp_etcd_is_auth_old(const char *message)
+{
+    return strstr(message, "revision of auth store is old") != NULL;
 }
 
 bool wp_etcd_is_auth_off(int status, const char *message)

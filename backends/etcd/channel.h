@@ -14,6 +14,8 @@ struct wp_grpc_channel *wp_etcd_channel_new(const struct wp_grpc_ops *g,
                                             const struct wp_etcd_pem *pem);
 /* The call failed because of its token, or because it had none: a new one may help. */
 bool wp_etcd_is_token_refused(int status, const char *message);
+/* Users or their rights have changed since the request was let in. */
+bool wp_etcd_is_auth_old(const char *message);
 /* The answer of a server without users to a name and a password: go on without. */
 bool wp_etcd_is_auth_off(int status, const char *message);
 const char *wp_etcd_status_text(int status);

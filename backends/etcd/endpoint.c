@@ -69,15 +69,34 @@ static int parse_host(const char *s, struct wp_arena *a, const char **ret_target
     return *ret_target == NULL ? -ENOMEM : 0;
 }
 
+const char *wp_etcd_endpoint_bare(const char *text, struct wp_arena *a)
+{
+    const char *scheme = strstr(text, "://");
+    size_t begin = scheme != NULL ? (size_t)(scheme - text) + 3 : 0;
+    const char *at = strrchr(text + begin, '@'), *comma = strchr(text, ',');
+
+    if (strncmp(text, "unix", 4) == 0)
+        return wp_arena_strdup(a, text);
+    if (comma != NULL && at != NULL) /* a list, which is none */
+        return wp_arena_printf(a, "%.*s,", (int)begin, text);
+    if (at == NULL)
+        return wp_arena_strdup(a, text);
+    return wp_arena_printf(a, "%.*s%s", (int)begin, text, at + 1);
+}
+
 int wp_etcd_endpoint_parse(const char *text, struct wp_arena *a, struct wp_etcd_endpoint *ret,
                            const char **ret_why)
 {
-    struct wp_etcd_endpoint e = {.text = text, .scheme = WP_ETCD_EITHER};
-    const char *rest = text;
+    struct wp_etcd_endpoint e = {.scheme = WP_ETCD_EITHER};
+    const char *rest;
     bool is_path = false;
     char *host;
     int r;
 
+    text = wp_etcd_endpoint_bare(text, a);
+    if (text == NULL)
+        return -ENOMEM;
+    e.text = rest = text;
     *ret_why = "several endpoints are separated by blanks, not by commas";
     if (strchr(text, ',') != NULL)
         return WP_EMALFORMED;

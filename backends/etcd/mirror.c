@@ -144,7 +144,7 @@ static void finish_leaving(struct wp_grpc_timer *t)
         (struct wp_etcd_range_own *)(void *)((char *)t - offsetof(struct wp_etcd_range_own, reap));
     struct wp_etcd_mirror *m = r->r.mirror;
 
-    if (wp_etcd_tree_reap(r->r.tree) > 0) {
+    if (wp_etcd_tree_reap(r->r.tree) > 0 || (m->ranges == NULL && m->look != NULL)) {
         m->g->timer_set(t, m->g->now() + wp_etcd_ms(1));
         return;
     }
@@ -193,12 +193,22 @@ static void leave(struct wp_grpc_post *post)
 /* --- mirrors -------------------------------------------------------------------------------------
  */
 
+/* What a core dump, or memory that is used again, need not show. */
+static void wipe(const char *secret)
+{
+    if (secret != NULL)
+        explicit_bzero((char *)(uintptr_t)secret, strlen(secret));
+}
+
 static void mirror_free(struct wp_etcd_mirror *m)
 {
     if (m == NULL)
         return;
     wp_etcd_stats_drop(m);
     wp_etcd_leases_done(m);
+    wp_etcd_files_done(m);
+    wipe(m->src.password);
+    wipe(m->key);
     wp_arena_done(&m->scratch);
     wp_arena_done(&m->words);
     pthread_cond_destroy(&m->cond);
@@ -221,7 +231,10 @@ static int copy_source(struct wp_etcd_mirror *m, const struct wp_etcd_source *sr
     struct wp_etcd_endpoint *e = wp_arena_array(&m->words, src->n_endpoints, sizeof(*e));
     bool failed = e == NULL;
 
+    m->trouble = wp_arena_array(&m->words, src->n_endpoints, sizeof(*m->trouble));
+    failed |= m->trouble == NULL;
     m->src = *src;
+    m->src.password = NULL; /* ours, or none: it is wiped */
     m->src.prefix = copy_word(m, src->prefix, &failed);
     m->src.ca_file = copy_word(m, src->ca_file, &failed);
     m->src.cert_file = copy_word(m, src->cert_file, &failed);

@@ -1,6 +1,7 @@
 /* The parts of a mirror: session.c decides what is done next, request.c and auth.c make calls,
  * load.c lists, verify.c compares, watch.c follows, apply.c changes trees, lease.c and lease_poll.c
- * know leases, keep.c saves, restore.c reads what was saved, report.c tells. Everything is the engine thread's unless it says otherwise. */
+ * know leases, keep.c saves, restore.c reads what was saved, files.c looks after certificates,
+ * report.c and trouble.c tell. Everything is the engine thread's unless it says otherwise. */
 #pragma once
 #include <pthread.h>
 #include "backends/common/backoff.h"
@@ -32,6 +33,7 @@ enum {
     WP_ETCD_SAVE_MS = 30000,       /* a save that takes longer is given up */
     WP_ETCD_SAVE_LAST_MS = 4000,   /* the one at the end */
     WP_ETCD_SAVE_SLICE = 2000,     /* records at a time */
+    WP_ETCD_FILES_MS = 5000,       /* how often TLS files are looked at */
     WP_ETCD_CONFIRM_MS = 10000,    /* how often the saved file's time moves on */
     WP_ETCD_LOAD_MS = 600000,        /* a listing that is not over by then never is */
     WP_ETCD_COMPACTIONS = 3,         /* so many in a row are bad luck, */
@@ -157,6 +159,14 @@ struct wp_etcd_stats {
     struct wp_series *ranges, *lease_queries;
 };
 
+/* What was last told of an endpoint. */
+struct wp_etcd_trouble {
+    uint64_t hash, told_ns, looked_ns;
+    struct wp_log_limit limit;
+};
+struct wp_etcd_look; /* trouble.c */
+struct wp_tls_ctx;
+
 struct wp_etcd_mirror {
     struct wp_etcd_mirror *next; /* by the registry's lock, like refs */
     unsigned refs;
@@ -211,7 +221,15 @@ struct wp_etcd_mirror {
     uint64_t first_failure_ns;
     struct wp_etcd_stats stats;
     struct wp_log_limit bad_limit, lost_limit, outside_limit;
-    char last_refusal[200];
+
+    /* TLS: what the files said when they were last good */
+    struct wp_tls_ctx *tls;
+    struct wp_etcd_pem pem;
+    struct wp_grpc_timer files; /* the next look at them */
+
+    struct wp_etcd_trouble *trouble; /* of each endpoint */
+    struct wp_etcd_look *look;       /* NULL: none is under way */
+    bool heard;                      /* something came back in this session */
 };
 
 /* --- session.c ----------------------------------------------------------------------------- */
@@ -224,11 +242,29 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
 /* A call ended with an error that may be about credentials: either they are renewed once, or the
  * session fails. */
 void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, const char *what);
+/* Is it a failure that no other endpoint and no quick retry will change? */
+bool wp_etcd_is_final(int status, const char *what);
 /* The whole data set may be another one. */
 void wp_etcd_suspect_all(struct wp_etcd_mirror *m, enum wp_etcd_reason reason);
+/* A new session at the same endpoint, for a reason that is no failure. */
+void wp_etcd_renew(struct wp_etcd_mirror *m);
 /* All watches stand. */
 void wp_etcd_in_step(struct wp_etcd_mirror *m);
 void wp_etcd_settled(struct wp_etcd_mirror *m); /* wake whoever waits */
+
+/* --- trouble.c ----------------------------------------------------------------------------- */
+/* A failure at the endpoint at hand: told, unless it was lately. */
+void wp_etcd_trouble(struct wp_etcd_mirror *m, int status, const char *message, const char *what);
+void wp_etcd_trouble_over(struct wp_etcd_mirror *m); /* the endpoint at hand is good */
+void wp_etcd_trouble_stop(struct wp_etcd_mirror *m); /* what is under way ends soon: m->look */
+
+/* --- files.c ------------------------------------------------------------------------------- */
+/* The TLS files as they are now, in m->tls and m->pem; bad ones are told and the good ones before
+ * them stay. WP_ETLS with why: there were none before. */
+int wp_etcd_files_read(struct wp_etcd_mirror *m, char why[256]) WP_MUSTCHECK;
+/* Look at them now and then while connected: new ones make a new session. */
+void wp_etcd_files_watch(struct wp_etcd_mirror *m);
+void wp_etcd_files_done(struct wp_etcd_mirror *m);
 
 /* --- request.c ----------------------------------------------------------------------------- */
 /* One unary call of the session; m->call is set until it ends. -ENOMEM: the session has failed. */
@@ -248,6 +284,7 @@ uint64_t wp_etcd_random(struct wp_etcd_mirror *m);
 
 /* --- auth.c -------------------------------------------------------------------------------- */
 void wp_etcd_authenticate(struct wp_etcd_mirror *m);
+void wp_etcd_token_drop(struct wp_etcd_mirror *m);
 void wp_etcd_ask_status(struct wp_etcd_mirror *m);
 void wp_etcd_check_revision(struct wp_etcd_mirror *m);
 

@@ -53,9 +53,15 @@ static int set_endpoints(struct etcd *p, struct wp_setup *s, const struct wp_lin
         const char *word = words[p->n_endpoints], *why;
         int r = wp_etcd_endpoint_parse(word, s->arena, &p->endpoints[p->n_endpoints], &why);
         if (r == WP_EMALFORMED)
-            return wp_setup_error(s, l, "invalid endpoint \"%s\": %s", word, why);
+            return wp_setup_error(s, l, "invalid endpoint \"%s\": %s",
+                                  wp_etcd_endpoint_bare(word, s->arena), why);
         if (r < 0)
             return r;
+        if (strcmp(p->endpoints[p->n_endpoints].text, word) != 0)
+            wp_log(WP_WARNING, "etcd",
+                   "endpoint %s: what stands before the @ is not used: `credentials` names user "
+                   "and password",
+                   p->endpoints[p->n_endpoints].text);
     }
     return 0;
 }

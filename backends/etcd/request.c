@@ -48,6 +48,8 @@ void wp_etcd_request(struct wp_etcd_mirror *m, const char *method, const Protobu
         protobuf_c_message_pack(request, packed);
         m->call = m->g->unary(m->channel, method, headers, n, packed, len, timeout_ms, fn, m);
     }
+    if (packed != NULL)
+        explicit_bzero(packed, len); /* it may hold a password */
     free(packed);
     if (m->call == NULL)
         wp_etcd_fail(m, WP_GRPC_RESOURCE_EXHAUSTED, "out of memory", method);
@@ -78,6 +80,7 @@ void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor 
 
 void wp_etcd_seen(struct wp_etcd_mirror *m, const Etcd__Header *h)
 {
+    m->heard = true;
     if (h != NULL)
         m->member_id = h->member_id;
     m->heard_ns = m->g->now();

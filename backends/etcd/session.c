@@ -22,9 +22,9 @@ static void close_session(struct wp_etcd_mirror *m)
     m->g->channel_free(m->channel);
     m->g->channel_free(m->watch_channel);
     m->channel = m->watch_channel = NULL;
-    free(m->token);
-    m->token = NULL;
-    m->connected = m->no_auth = m->reauthed = m->checked = m->rechecked = m->version_known = false;
+    m->g->timer_cancel(&m->files);
+    wp_etcd_token_drop(m);
+    m->heard = m->connected = m->no_auth = m->reauthed = m->checked = m->rechecked = m->version_known = false;
 }
 
 /* --- in step, out of step ----------------------------------------------------------------------
@@ -77,7 +77,7 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
     m->round_failed = false;
     pthread_mutex_unlock(&m->lock);
     m->first_failure_ns = 0;
-    m->last_refusal[0] = '\0';
+    wp_etcd_trouble_over(m);
     if (!m->was_synced) {
         wp_log(WP_INFO, "etcd",
                "%s: connected, cluster %llx member %llx, watching from revision %lld",
@@ -139,22 +139,7 @@ static uint64_t end_round(struct wp_etcd_mirror *m)
     return wp_backoff_next(&m->backoff, wp_etcd_random(m));
 }
 
-/* A text that repeats itself is told once a minute. */
-static void tell_failure(struct wp_etcd_mirror *m, int status, const char *message,
-                         const char *what)
-{
-    char text[sizeof(m->last_refusal)];
-    bool again;
-
-    snprintf(text, sizeof(text), "%s %s: %s", what, wp_etcd_status_text(status), message);
-    again = strcmp(text, m->last_refusal) == 0;
-    memcpy(m->last_refusal, text, sizeof(text));
-    if (!again || wp_log_allow(&m->lost_limit, 1, 60))
-        wp_log(WP_WARNING, "etcd", "%s: %s: %s: %s", wp_etcd_endpoint_text(m), what,
-               wp_etcd_status_text(status), message);
-}
-
-static bool is_refusal(int status, const char *what)
+bool wp_etcd_is_final(int status, const char *what)
 {
     return status == WP_GRPC_PERMISSION_DENIED || status == WP_GRPC_UNAUTHENTICATED ||
            (status == WP_GRPC_INVALID_ARGUMENT && strcmp(what, "authenticate") == 0) ||
@@ -169,7 +154,7 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
 
     if (m->closed)
         return;
-    tell_failure(m, status, message, what);
+    wp_etcd_trouble(m, status, message, what);
     wp_etcd_stats_error(m, status);
     m->was_without_quorum |= strcmp(what, "range") == 0 &&
                              (status == WP_GRPC_UNAVAILABLE || status == WP_GRPC_DEADLINE_EXCEEDED);
@@ -183,7 +168,7 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
         m->tried = 0;
     }
     m->at = (m->at + 1) % m->src.n_endpoints;
-    if (is_refusal(status, what)) {
+    if (wp_etcd_is_final(status, what)) {
         (void)end_round(m); /* no other endpoint will say otherwise */
         wait = wp_etcd_ms(WP_ETCD_REFUSED_MS);
     } else if (++m->tried >= m->src.n_endpoints) {
@@ -192,23 +177,37 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
     come_back(m, wait);
 }
 
+void wp_etcd_renew(struct wp_etcd_mirror *m)
+{
+    close_session(m);
+    m->steady_ns = 0;
+    lose(m);
+    come_back(m, 0);
+}
+
 void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
 {
     bool is_token = wp_etcd_is_token_refused(status, message);
 
-    if (is_token && m->src.user == NULL)
-        wp_log(WP_ERROR, "etcd",
-               "%s: authentication is enabled: the configuration needs `credentials USER PASSWORD`",
-               wp_etcd_endpoint_text(m));
-    if (!is_token || m->src.user == NULL || m->reauthed) {
+    if (is_token && m->src.user == NULL) {
+        /* users changed between two steps of the server: only one with a certificate sees that */
+        if (wp_etcd_is_auth_old(message))
+            wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, message, what);
+        else
+            wp_etcd_fail(m, WP_GRPC_UNAUTHENTICATED,
+                         "authentication is enabled: the configuration needs `credentials USER "
+                         "PASSWORD`, or a client certificate that names a user",
+                         what);
+        return;
+    }
+    if (!is_token || m->reauthed) {
         wp_etcd_fail(m, is_token ? WP_GRPC_UNAUTHENTICATED : status, message, what);
         return;
     }
     /* the token aged or the users changed: once more with a new one */
     m->reauthed = true;
     m->no_auth = false;
-    free(m->token);
-    m->token = NULL;
+    wp_etcd_token_drop(m);
     wp_etcd_watch_close(m);
     wp_etcd_load_abort(m);
     wp_etcd_step(m);
@@ -217,26 +216,23 @@ void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, 
 /* --- the session --------------------------------------------------------------------------------
  */
 
-/* Two connections: a large listing must not hold up events. TLS files are read each time, so new
- * ones count from the next connection on. False: the session has failed. */
+/* Two connections: a large listing must not hold up events. False: the session has failed. */
 static bool connect_endpoint(struct wp_etcd_mirror *m)
 {
-    struct wp_etcd_pem pem = {0};
     char why[256] = "out of memory, or a target or certificate that gRPC refuses";
 
-    if (m->src.tls &&
-        wp_etcd_pem_read(m->src.ca_file, m->src.cert_file, m->src.key_file, &pem, why) < 0) {
+    if (m->src.tls && wp_etcd_files_read(m, why) < 0) {
         wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "tls");
         return false;
     }
-    m->channel = wp_etcd_channel_new(m->g, &m->src, m->at, &pem);
-    m->watch_channel = wp_etcd_channel_new(m->g, &m->src, m->at, &pem);
-    wp_etcd_pem_done(&pem);
+    m->channel = wp_etcd_channel_new(m->g, &m->src, m->at, &m->pem);
+    m->watch_channel = wp_etcd_channel_new(m->g, &m->src, m->at, &m->pem);
     if (m->channel == NULL || m->watch_channel == NULL) {
         wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "connect");
         return false;
     }
     m->connected = true;
+    wp_etcd_files_watch(m);
     return true;
 }
 
@@ -298,5 +294,6 @@ void wp_etcd_session_stop(struct wp_etcd_mirror *m)
     m->closed = true;
     m->g->timer_cancel(&m->retry);
     m->g->timer_cancel(&m->stale);
+    wp_etcd_trouble_stop(m);
     close_session(m);
 }

@@ -33,7 +33,7 @@ def event(key, value, mod, lease=0):
 
 
 class Etcd:
-    def __init__(self):
+    def __init__(self, address="127.0.0.1:0", credentials=None):
         self.store, self.revision, self.history, self.compacted = {}, 1, [], 0
         self.range_reply = self.watch_said = self.lease_reply = None
         self.ranges = self.streams = self.lease_calls = 0
@@ -41,7 +41,7 @@ class Etcd:
         self.queues = []  # (queue, {watch id: (key, end)}) of each stream
         self.server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0), ("grpc.max_send_message_length", -1)])
         self.server.add_generic_rpc_handlers([self])
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.port = self.server.add_secure_port(address, credentials) if credentials else self.server.add_insecure_port(address)
         self.url = f"http://127.0.0.1:{self.port}"
         self.server.start()
 

@@ -37,8 +37,8 @@ def _ca(name):
 
 
 @functools.lru_cache(maxsize=None)
-def cert(name, issuer="ca", usage="serverAuth", days=30, rsa=False, san=None):
-    """(certificate, key) signed by the CA; the key is of P-256 unless said."""
+def cert(name, issuer="ca", usage="serverAuth", days=30, rsa=False, san=None, from_to=None):
+    """(certificate, key) signed by the CA; the key is of P-256 unless said. from_to: years, each its first day."""
     ca(issuer)
     subject = name
     name = ("rsa-" if rsa else "") + name.replace("*", "star")
@@ -46,18 +46,17 @@ def cert(name, issuer="ca", usage="serverAuth", days=30, rsa=False, san=None):
     _openssl("req", "-new", "-key", path(name + ".key"), "-subj", f"/CN={subject}", "-out", path(name + ".csr"))
     with open(path(name + ".ext"), "w") as f:
         f.write(f"basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\nsubjectAltName={san or f'DNS:{subject},IP:127.0.0.1'}\n")
-    dates = ["-days", str(days)] if days > 0 else ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"]
-    if days > 0:
+    if days > 0 and from_to is None:
         _openssl("x509", "-req", "-in", path(name + ".csr"), "-CA", path(issuer + ".pem"), "-CAkey",
-                 path(issuer + ".key"), "-CAcreateserial", *dates, "-extfile", path(name + ".ext"), "-out",
+                 path(issuer + ".key"), "-CAcreateserial", "-days", str(days), "-extfile", path(name + ".ext"), "-out",
                  path(name + ".pem"))
     else:
-        _past(name, issuer)
+        _dated(name, issuer, *(from_to or (2020, 2021)))
     return path(name + ".pem"), path(name + ".key")
 
 
-def _past(name, issuer):
-    """A certificate that has ended: `openssl x509` of 3.0 cannot date back, `openssl ca` can."""
+def _dated(name, issuer, first, last):
+    """A certificate of other times: `openssl x509` of 3.0 cannot choose them, `openssl ca` can."""
     base = path(name + ".ca")
     os.makedirs(base, exist_ok=True)
     open(os.path.join(base, "index.txt"), "w").close()
@@ -67,8 +66,8 @@ def _past(name, issuer):
     with open(os.path.join(base, "serial"), "w") as f:
         f.write("1000\n")
     _openssl("ca", "-batch", "-config", os.path.join(base, "conf"), "-in", path(name + ".csr"), "-cert",
-             path(issuer + ".pem"), "-keyfile", path(issuer + ".key"), "-startdate", "20200101000000Z", "-enddate",
-             "20200201000000Z", "-extfile", path(name + ".ext"), "-out", path(name + ".pem"), "-notext")
+             path(issuer + ".pem"), "-keyfile", path(issuer + ".key"), "-startdate", f"{first}0101000000Z", "-enddate",
+             f"{last}0101000000Z", "-extfile", path(name + ".ext"), "-out", path(name + ".pem"), "-notext")
 
 
 def ocsp(name):

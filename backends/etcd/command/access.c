@@ -88,7 +88,8 @@ static int read_endpoints(const struct etcd_access *a, struct etcd_place *to)
         const char *why;
         r = wp_etcd_endpoint_parse(words.word[i], to->arena, &e[i], &why);
         if (r == WP_EMALFORMED)
-            return etcd_say(to->who, "endpoint %s: %s", words.word[i], why);
+            return etcd_say(to->who, "endpoint %s: %s",
+                            wp_etcd_endpoint_bare(words.word[i], to->arena), why);
         if (r < 0)
             return no_memory(to->who);
     }

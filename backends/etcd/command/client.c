@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "backends/common/client_tls.h"
+#include "backends/etcd/hidden.h"
 #include "etcd.pb-c.h"
 
 static const struct {
@@ -166,8 +168,31 @@ static void leave_endpoint(struct wp_etcd_client *c)
     c->no_auth = false;
 }
 
+/* The reason behind gRPC's text, where that hides it. */
+static bool look_behind(const struct wp_etcd_client *c, const char *message,
+                        char why[WP_TLS_PROBE_WHY])
+{
+    const struct wp_client_tls t = {
+        .cert = c->src.cert_file, .key = c->src.key_file, .ca = c->src.ca_file};
+    struct wp_tls_probe probe = {.cancel = -1, .has_cert = c->src.cert_file != NULL};
+    char name[WP_ETCD_HIDDEN_NAME], errbuf[256];
+    bool found = false;
+
+    if (!wp_etcd_is_hidden(message) ||
+        !wp_etcd_hidden_at(c->src.endpoints[c->at].target, message, name, &probe) ||
+        (c->src.tls && wp_client_tls_open(&t, "h2", errbuf, &probe.ctx) < 0))
+        return false;
+    found = wp_tls_probe(&probe, why) == 0;
+    wp_client_tls_free(probe.ctx);
+    return found;
+}
+
 static void explain(struct wp_etcd_client *c, const char *what, int status, const char *message)
 {
+    char why[WP_TLS_PROBE_WHY];
+
+    if (status == WP_GRPC_UNAVAILABLE && look_behind(c, message, why))
+        message = why;
     snprintf(c->why, sizeof(c->why), "%s: %s: %s: %s", wp_etcd_client_endpoint(c), what,
              wp_etcd_status_text(status), message);
 }

@@ -19,6 +19,9 @@ static const struct {
     {"unix:///run/etcd.sock", "unix:/run/etcd.sock", WP_ETCD_EITHER},
     {"unix:/run/etcd.sock", "unix:/run/etcd.sock", WP_ETCD_EITHER},
     {"unixs:///run/etcd.sock", "unix:/run/etcd.sock", WP_ETCD_SECURE},
+    {"http://user:secret@10.0.0.1:2379", "ipv4:10.0.0.1:2379", WP_ETCD_PLAIN},
+    {"user:se/cr@t@localhost", "dns:///localhost:2379", WP_ETCD_EITHER},
+    {"unix:/run/user:secret@etcd", "unix:/run/user:secret@etcd", WP_ETCD_EITHER},
     {"http://a:1,http://b:2", NULL, 0}, /* with a hint */
     {"ftp://a:1", NULL, 0},
     {"http://", NULL, 0},
@@ -49,8 +52,29 @@ static void test_parse(void)
             continue;
         CHECK_AT(rows[i].text, strcmp(e.target, rows[i].target) == 0);
         CHECK_AT(rows[i].text, e.scheme == rows[i].scheme);
+        CHECK_AT(rows[i].text, strstr(e.text, "secret") == NULL || *e.text == 'u');
     }
     wp_arena_done(&a);
 }
 
-RUN_TESTS(TEST(test_parse))
+/* What is shown of one, good or not. */
+static void test_bare(void)
+{
+    static const char *const bare[][2] = {
+        {"http://user:secret@a:1", "http://a:1"},
+        {"ftp://user:se/cret@a", "ftp://a"},
+        {"user:secret@a", "a"},
+        {"http://a:1,http://user:secret@b", "http://,"},
+        {"http://a:1,http://b:1", "http://a:1,http://b:1"},
+        {"unix:/a@b", "unix:/a@b"},
+        {"", ""},
+    };
+    struct wp_arena a;
+
+    wp_arena_init(&a, 0);
+    for (size_t i = 0; i < COUNT(bare); i++)
+        CHECK_AT(bare[i][0], strcmp(wp_etcd_endpoint_bare(bare[i][0], &a), bare[i][1]) == 0);
+    wp_arena_done(&a);
+}
+
+RUN_TESTS(TEST(test_parse), TEST(test_bare))
