@@ -68,15 +68,6 @@ void wp_client_tls_refresh(struct wp_tls_ctx *ctx, const char *plugin)
                "Certificate files changed but are not usable, keeping the old ones: %s", why);
 }
 
-int wp_client_tls_open(const struct wp_client_tls *t, const char *alpn, char why[256],
-                       struct wp_tls_ctx **ret)
-{
-    const struct wp_tls_client_config c = {
-        .cert_file = t->cert, .key_file = t->key, .ca_file = t->ca, .alpn = alpn};
-
-    return wp_tls_client_new(&c, why, ret);
-}
-
 int wp_client_tls_look(struct wp_tls_ctx *ctx, char why[256])
 {
     return wp_tls_ctx_refresh(ctx, why);

@@ -30,10 +30,7 @@ int wp_client_tls_check(const struct wp_client_tls *t, struct wp_setup *s) WP_MU
 /* Takes changed files over for new connections, and logs that as `plugin`. Admin thread; NULL is
  * nothing to look at. */
 void wp_client_tls_refresh(struct wp_tls_ctx *ctx, const char *plugin);
-/* A context for whoever is past setting up, and looking at its files again: as wp_tls_client_new and
- * wp_tls_ctx_refresh. */
-int wp_client_tls_open(const struct wp_client_tls *t, const char *alpn, char why[256],
-                       struct wp_tls_ctx **ret) WP_MUSTCHECK;
+/* Looks at the files again, as wp_tls_ctx_refresh: 1, 0, or negative with why. */
 int wp_client_tls_look(struct wp_tls_ctx *ctx, char why[256]) WP_MUSTCHECK;
 struct wp_tls_ctx *wp_client_tls_ref(struct wp_tls_ctx *ctx); /* NULL: NULL */
 void wp_client_tls_free(struct wp_tls_ctx *ctx);

@@ -38,7 +38,7 @@ int wp_etcd_files_read(struct wp_etcd_mirror *m, char why[256])
     int r;
 
     if (m->tls == NULL) {
-        r = wp_client_tls_open(&t, "h2", why, &m->tls);
+        r = wp_client_tls_open(&t, "h2", false, why, &m->tls);
         return r < 0 ? r : read_pem(m, why);
     }
     if (look(m) == 0 && m->pem.ca != NULL)

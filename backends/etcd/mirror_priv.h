@@ -229,7 +229,7 @@ struct wp_etcd_mirror {
 
     struct wp_etcd_trouble *trouble; /* of each endpoint */
     struct wp_etcd_look *look;       /* NULL: none is under way */
-    bool heard;                      /* something came back in this session */
+    bool heard;                      /* something came back since it connected */
 };
 
 /* --- session.c ----------------------------------------------------------------------------- */

@@ -180,7 +180,7 @@ static bool look_behind(const struct wp_etcd_client *c, const char *message,
 
     if (!wp_etcd_is_hidden(message) ||
         !wp_etcd_hidden_at(c->src.endpoints[c->at].target, message, name, &probe) ||
-        (c->src.tls && wp_client_tls_open(&t, "h2", errbuf, &probe.ctx) < 0))
+        (c->src.tls && wp_client_tls_open(&t, "h2", false, errbuf, &probe.ctx) < 0))
         return false;
     found = wp_tls_probe(&probe, why) == 0;
     wp_client_tls_free(probe.ctx);
