@@ -1,4 +1,4 @@
-/* Upstream servers, asked from a loop without blocking: over UDP, TCP, TLS and HTTPS.
+/* Upstream servers, asked from a loop without blocking: over UDP, TCP, TLS, HTTPS and gRPC.
  *
  * An upstream is one server of one plugin instance. It is shared by all loops: address, names,
  * health, metrics. What a loop holds of it (sockets, connections) belongs to that loop and is
@@ -25,7 +25,14 @@ struct wp_tls_ctx;
 struct wp_upstream;
 struct wp_upstreams;
 
-enum wp_upstream_kind { WP_UPSTREAM_DNS, WP_UPSTREAM_TLS, WP_UPSTREAM_HTTPS };
+enum wp_upstream_kind {
+    WP_UPSTREAM_DNS,
+    WP_UPSTREAM_TLS,
+    WP_UPSTREAM_HTTPS,
+    WP_UPSTREAM_GRPC,
+};
+
+enum { WP_UP_PATH_MAX = 1024 };
 
 /* What upstreams of one stanza have in common. Read-only; outlives them. */
 struct wp_upstream_profile {
@@ -36,8 +43,10 @@ struct wp_upstream_profile {
     int64_t read_timeout_ns;  /* of one try, after the query went out */
     struct wp_addr source;    /* local address; family 0: the system chooses */
     struct wp_tls_ctx *tls;   /* for TLS upstreams, else NULL */
-    struct wp_tls_ctx *https; /* for HTTPS upstreams (ALPN h2), else NULL */
+    struct wp_tls_ctx *https; /* for HTTPS upstreams (ALPN h2), else NULL; for gRPC ones, NULL:
+                                 cleartext */
     const char *http_host;    /* :authority; NULL: IP:PORT */
+    const char *http_path;    /* of HTTPS; NULL: "/dns-query"; at most WP_UP_PATH_MAX */
     bool doh_get;
     int64_t health_ns; /* between failing health checks */
     bool health_tcp;   /* over TCP for DNS upstreams */
@@ -117,6 +126,8 @@ struct wp_up_try {
     int32_t stream;             /* HTTP/2; 0: none */
     uint32_t sent;              /* octets of msg that went out */
     int status;                 /* HTTP */
+    int grpc_status;            /* -1: none came */
+    uint8_t head[9], head_len;  /* gRPC: what stands before msg */
     uint8_t *body;              /* HTTP: what came of the reply so far */
     uint32_t body_len, body_cap;
 };

@@ -13,7 +13,7 @@
 #include "waypost/tls/tls.h"
 
 #define SECOND 1000000000ll
-enum { DOH_S = 2 }; /* a DoH try, from its start */
+enum { DOH_S = 2 }; /* a try over HTTP/2, from its start */
 
 /* --- dial timeout -------------------------------------------------------------------------- */
 
@@ -163,7 +163,7 @@ int wp_up_conn_send(struct wp_up_conn *c, struct wp_up_try *x)
     x->state = WP_TRY_SENT;
     if (x->wait_ns > 0)
         x->due_ns = now_ns + x->wait_ns;
-    else if (c->local->up->kind == WP_UPSTREAM_HTTPS)
+    else if (wp_up_is_h2(c->local->up))
         x->due_ns = x->asked_ns + DOH_S * (uint64_t)SECOND;
     else
         x->due_ns = now_ns + (uint64_t)c->local->up->profile->read_timeout_ns;
@@ -258,10 +258,18 @@ void wp_up_conn_handshake(struct wp_up_conn *c)
         opened(c);
 }
 
+/* NULL: cleartext. */
+static struct wp_tls_ctx *tls_of(const struct wp_upstream *u)
+{
+    if (u->kind == WP_UPSTREAM_DNS)
+        return NULL;
+    return u->kind == WP_UPSTREAM_TLS ? u->profile->tls : u->profile->https;
+}
+
 void wp_up_conn_connected(struct wp_up_conn *c)
 {
     struct wp_upstream *u = c->local->up;
-    struct wp_tls_ctx *ctx = u->kind == WP_UPSTREAM_HTTPS ? u->profile->https : u->profile->tls;
+    struct wp_tls_ctx *ctx = tls_of(u);
     int err = 0, on = 1, r;
     socklen_t len = sizeof(err);
 
@@ -273,7 +281,7 @@ void wp_up_conn_connected(struct wp_up_conn *c)
     }
     setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     wp_io_set(&c->io, WP_IO_READ);
-    if (u->kind == WP_UPSTREAM_DNS) {
+    if (ctx == NULL) {
         opened(c);
         return;
     }
@@ -319,7 +327,7 @@ int wp_up_conn_new(struct wp_up_local *l, struct wp_up_conn **ret)
         return r;
     }
     c->local = l;
-    c->proto = l->up->kind == WP_UPSTREAM_HTTPS ? &wp_up_h2_proto : &wp_up_dns_proto;
+    c->proto = wp_up_is_h2(l->up) ? &wp_up_h2_proto : &wp_up_dns_proto;
     c->waiting_end = &c->waiting;
     c->born_ns = c->used_ns = wp_loop_now(l->here->loop);
     c->next_id = wp_up_random(l->here);

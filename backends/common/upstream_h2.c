@@ -1,5 +1,5 @@
-/* DNS over HTTPS as a client (RFC 8484): an HTTP/2 session for each connection, a stream for
- * each query. */
+/* DNS over HTTPS (RFC 8484) and CoreDNS's gRPC service as a client: an HTTP/2 session for each
+ * connection, a stream for each query. */
 #include "backends/common/upstream_conn.h"
 
 #include <errno.h>
@@ -9,14 +9,17 @@
 #include <string.h>
 
 #include "waypost/base/wr.h"
+#include "waypost/dns/grpc_frame.h"
 #include "waypost/dns/msg.h"
 #include "waypost/tls/tls.h"
 
 enum {
+    BODY_MAX = WP_GRPC_HEAD_LEN + WP_GRPC_PACKET_MAX,
     GET_MAX = 4096,      /* octets of a query in a GET; longer ones are posted */
     STREAMS_USUAL = 100, /* until the server has said how many (RFC 9113 s6.5.2) */
 };
 static const char type[] = "application/dns-message", path[] = "/dns-query";
+static const char grpc_type[] = "application/grpc", grpc_path[] = "/coredns.dns.DnsService/Query";
 
 static struct wp_up_try *try_of(nghttp2_session *s, int32_t stream)
 {
@@ -32,9 +35,12 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8
 
     (void)flags;
     (void)arg;
-    if (x != NULL && frame->hd.type == NGHTTP2_HEADERS && name_len == 7 &&
-        memcmp(name, ":status", 7) == 0 && len == 3)
+    if (x == NULL || frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    if (name_len == 7 && memcmp(name, ":status", 7) == 0 && len == 3)
         x->status = (value[0] - '0') * 100 + (value[1] - '0') * 10 + (value[2] - '0');
+    else if (name_len == 11 && memcmp(name, "grpc-status", 11) == 0 && len > 0 && len < 3)
+        x->grpc_status = len == 1 ? value[0] - '0' : (value[0] - '0') * 10 + (value[1] - '0');
     return 0;
 }
 
@@ -47,7 +53,7 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint
     (void)arg;
     if (x == NULL)
         return 0;
-    if (len > WP_MSG_MAX - x->body_len) /* no DNS message is that long */
+    if (len > BODY_MAX - x->body_len) /* no DNS message is that long */
         return nghttp2_submit_rst_stream(s, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
     if (x->body_len + len > x->body_cap) {
         size_t cap = x->body_len + len + 512;
@@ -63,18 +69,56 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint
     return 0;
 }
 
+/* The one message of a gRPC reply; nothing when it is none. */
+static void unframe(const uint8_t *body, size_t len, struct wp_outcome *o)
+{
+    struct wp_grpc_reader r;
+    size_t at = 0;
+
+    o->reply = NULL;
+    o->len = 0;
+    wp_grpc_reader_init(&r, WP_GRPC_PACKET_MAX);
+    while (at < len && !r.complete) {
+        const uint8_t *piece;
+        size_t piece_len;
+        int n = wp_grpc_read(&r, body + at, len - at, &piece, &piece_len);
+
+        if (n < 0 || r.compressed)
+            return;
+        at += (size_t)n;
+        if (r.complete && wp_dns_packet_read(piece, piece_len, &o->reply, &o->len) < 0)
+            o->len = 0;
+    }
+}
+
+/* What HTTP, or gRPC, says against taking the body for a reply; NULL: nothing. */
+static const char *refusal(const struct wp_up_conn *c, const struct wp_up_try *x)
+{
+    static _Thread_local char why[64];
+
+    if (x->status < 200 || x->status > 299)
+        snprintf(why, sizeof(why), "unexpected HTTP status %d", x->status);
+    else if (c->local->up->kind == WP_UPSTREAM_GRPC && x->grpc_status != 0)
+        snprintf(why, sizeof(why), "gRPC status %d%s", x->grpc_status,
+                 x->grpc_status < 0 ? " (none came)" : "");
+    else
+        return NULL;
+    return why;
+}
+
 static void ended(struct wp_up_conn *c, struct wp_up_try *x)
 {
     struct wp_outcome o = {.reply = x->body, .len = x->body_len};
+    const char *why = refusal(c, x);
     uint8_t *body = x->body;
-    static _Thread_local char why[64];
 
     c->replies++;
     x->body = NULL; /* it must outlive x */
-    if (x->status < 200 || x->status > 299) {
-        snprintf(why, sizeof(why), "unexpected HTTP status %d", x->status);
+    if (why != NULL) {
         wp_up_try_fail(x, WP_EMALFORMED, why);
     } else {
+        if (c->local->up->kind == WP_UPSTREAM_GRPC)
+            unframe(body, o.len, &o);
         if (o.len > 0)
             o.look = wp_reply_look(x->msg, x->len, o.reply, o.len);
         if (o.look.verdict == WP_REPLY_NOT_ONE || o.look.verdict == WP_REPLY_CUT)
@@ -124,11 +168,17 @@ static ssize_t read_body(nghttp2_session *s, int32_t stream, uint8_t *buf, size_
     (void)arg;
     if (x == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    at = x->sent;
-    n = x->len - at < len ? x->len - at : len;
-    memcpy(buf, x->msg + at, n);
+    if (x->sent < x->head_len) {
+        at = x->sent;
+        n = x->head_len - at < len ? x->head_len - at : len;
+        memcpy(buf, x->head + at, n);
+    } else {
+        at = x->sent - x->head_len;
+        n = x->len - at < len ? x->len - at : len;
+        memcpy(buf, x->msg + at, n);
+    }
     x->sent += (uint32_t)n;
-    if (x->sent == x->len)
+    if (x->sent == x->head_len + x->len)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     return (ssize_t)n;
 }
@@ -162,23 +212,39 @@ static size_t encode(const uint8_t *in, size_t len, char *out)
     return n;
 }
 
-static int h2_send(struct wp_up_conn *c, struct wp_up_try *x)
+static const char *host_of(const struct wp_upstream *u)
 {
-    const struct wp_upstream *u = c->local->up;
-    const char *host = u->profile->http_host != NULL ? u->profile->http_host : u->text;
-    bool get = u->profile->doh_get && x->len <= GET_MAX;
-    nghttp2_data_provider body = {.read_callback = read_body};
-    char target[sizeof(path) + 5 + GET_MAX * 4 / 3 + 4], len[8];
-    size_t target_len = sizeof(path) - 1;
-    nghttp2_nv nv[7];
-    int32_t stream;
+    return u->profile->http_host != NULL ? u->profile->http_host : u->text;
+}
 
-    wp_put16(x->msg, 0); /* the same question is the same request, for caches (s4.1) */
-    x->id = 0;
-    x->sent = 0;
-    x->status = 0;
-    x->body_len = 0;
-    memcpy(target, path, target_len);
+static int32_t post_grpc(struct wp_up_conn *c, struct wp_up_try *x)
+{
+    const char *host = host_of(c->local->up);
+    nghttp2_data_provider body = {.read_callback = read_body};
+    nghttp2_nv nv[] = {
+        header(":method", "POST", 4),
+        c->tls != NULL ? header(":scheme", "https", 5) : header(":scheme", "http", 4),
+        header(":authority", host, strlen(host)),
+        header(":path", grpc_path, sizeof(grpc_path) - 1),
+        header("content-type", grpc_type, sizeof(grpc_type) - 1),
+        header("te", "trailers", 8),
+    };
+
+    x->head_len = (uint8_t)wp_dns_packet_head(x->head, x->len);
+    return nghttp2_submit_request(c->state, NULL, nv, WP_COUNT(nv), &body, x);
+}
+
+static int32_t ask_https(struct wp_up_conn *c, struct wp_up_try *x)
+{
+    const struct wp_upstream_profile *p = c->local->up->profile;
+    const char *host = host_of(c->local->up), *to = p->http_path != NULL ? p->http_path : path;
+    bool get = p->doh_get && x->len <= GET_MAX;
+    nghttp2_data_provider body = {.read_callback = read_body};
+    char target[WP_UP_PATH_MAX + 5 + GET_MAX * 4 / 3 + 4], len[8];
+    size_t target_len = strnlen(to, WP_UP_PATH_MAX);
+    nghttp2_nv nv[7];
+
+    memcpy(target, to, target_len);
     if (get) {
         memcpy(target + target_len, "?dns=", 5);
         target_len += 5 + encode(x->msg, x->len, target + target_len + 5);
@@ -190,7 +256,21 @@ static int h2_send(struct wp_up_conn *c, struct wp_up_try *x)
     nv[4] = header("accept", type, sizeof(type) - 1);
     nv[5] = header("content-type", type, sizeof(type) - 1);
     nv[6] = header("content-length", len, (size_t)snprintf(len, sizeof(len), "%u", x->len));
-    stream = nghttp2_submit_request(c->state, NULL, nv, get ? 5 : 7, get ? NULL : &body, x);
+    return nghttp2_submit_request(c->state, NULL, nv, get ? 5 : 7, get ? NULL : &body, x);
+}
+
+static int h2_send(struct wp_up_conn *c, struct wp_up_try *x)
+{
+    int32_t stream;
+
+    wp_put16(x->msg, 0); /* the same question is the same request, for caches (s4.1) */
+    x->id = 0;
+    x->sent = 0;
+    x->status = 0;
+    x->grpc_status = -1;
+    x->head_len = 0;
+    x->body_len = 0;
+    stream = c->local->up->kind == WP_UPSTREAM_GRPC ? post_grpc(c, x) : ask_https(c, x);
     if (stream < 0)
         return stream == NGHTTP2_ERR_NOMEM ? -ENOMEM : WP_ELIMIT;
     x->stream = stream;
@@ -223,7 +303,7 @@ static int h2_start(struct wp_up_conn *c)
     nghttp2_session *s;
     int r;
 
-    if (strcmp(wp_tls_alpn(c->tls), "h2") != 0)
+    if (c->tls != NULL && strcmp(wp_tls_alpn(c->tls), "h2") != 0)
         return WP_EUNSUPPORTED;
     if (nghttp2_session_callbacks_new(&cb) != 0)
         return -ENOMEM;

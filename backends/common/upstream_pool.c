@@ -22,7 +22,7 @@ static bool is_worn(const struct wp_up_conn *c, uint64_t now_ns)
 static struct wp_up_conn *choose(struct wp_up_local *l)
 {
     uint64_t now_ns = wp_loop_now(l->here->loop);
-    bool h2 = l->up->kind == WP_UPSTREAM_HTTPS;
+    bool h2 = wp_up_is_h2(l->up);
     struct wp_up_conn *best = NULL, *next;
 
     for (struct wp_up_conn *c = l->conns; c != NULL; c = next) {

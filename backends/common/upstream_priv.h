@@ -103,6 +103,11 @@ struct wp_upstream {
     struct wp_series *hits[WP_UP_PROTOS], *misses[WP_UP_PROTOS];
 };
 
+static inline bool wp_up_is_h2(const struct wp_upstream *u)
+{
+    return u->kind == WP_UPSTREAM_HTTPS || u->kind == WP_UPSTREAM_GRPC;
+}
+
 /* --- upstream.c ---------------------------------------------------------------------------- */
 uint16_t wp_up_random(struct wp_up_here *h);
 struct wp_up_local *wp_up_local_of(struct wp_upstream *u, struct wp_loop *loop);

@@ -59,7 +59,7 @@ void wp_up_make_series(struct wp_upstream *u)
 
     u->failures = wp_metric_series(&failures_family, v);
     for (int p = 0; p < WP_UP_PROTOS; p++) {
-        if (u->kind == WP_UPSTREAM_HTTPS || dns == (p == WP_UP_TLS))
+        if (wp_up_is_h2(u) || dns == (p == WP_UP_TLS))
             continue;
         v[2] = proto[p];
         u->hits[p] = wp_metric_series(&hits_family, v);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/forward/command/commands.h"
 #include "waypost/base/text.h"
 #include "waypost/plugin/block.h"
 
@@ -159,4 +160,5 @@ const struct wp_plugin wp_plugin_forward = {
     .cancel = forward_cancel,
     .quiesce = forward_quiesce,
     .stop = forward_stop,
+    .commands = forward_commands,
 };

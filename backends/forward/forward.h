@@ -98,6 +98,9 @@ extern const struct wp_option forward_options[];
 /* --- to.c: what the words after FROM mean -------------------------------------------------- */
 /* 0, or WP_ECONFIG after the reason was given. */
 int forward_to_parse(struct forward_stanza *st, struct wp_setup *s, const char *word);
+/* HOST[%NAME][:PORT], HOST:PORT%NAME, [V6[%NAME]][:PORT][%NAME] into host, name and port texts, in
+ * place; NULL: none. A bare IPv6 address has colons and no port. */
+void forward_split(char *text, char **ret_host, char **ret_name, char **ret_port);
 /* Names are resolved here unless s->check_only. */
 int forward_to_find(struct forward_stanza *st, struct wp_setup *s);
 /* All servers in the order of the words, without duplicates: those found at set-up and what the

@@ -53,9 +53,7 @@ static int read_scheme(struct wp_setup *s, const char *word, struct forward_to *
                          (int)len, word, word);
 }
 
-/* HOST[%NAME][:PORT], HOST:PORT%NAME, [V6[%NAME]][:PORT][%NAME] into host, name and port texts.
- * A bare IPv6 address has colons and no port. */
-static void split(char *text, char **ret_host, char **ret_name, char **ret_port)
+void forward_split(char *text, char **ret_host, char **ret_name, char **ret_port)
 {
     char *host = text, *end, *colon;
 
@@ -159,7 +157,7 @@ int forward_to_parse(struct forward_stanza *st, struct wp_setup *s, const char *
     text = wp_arena_strdup(s->arena, rest);
     if (text == NULL)
         return -ENOMEM;
-    split(text, &host, &name, &port_text);
+    forward_split(text, &host, &name, &port_text);
     if (port_text != NULL && (wp_int_parse(port_text, 1, 65535, &number) < 0)) {
         if (!is_file(rest))
             return wp_setup_fail(s, "invalid port in upstream address: %s", word);

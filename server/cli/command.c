@@ -144,6 +144,22 @@ static int run_with_conf(const struct wp_plugin *p, const struct wp_command *c, 
     return code;
 }
 
+static int run_read(const struct wp_plugin *p, const struct wp_command *c, void *options,
+                    struct command_words *w, struct wp_arena *a)
+{
+    struct command_loop loop = {0};
+    int code = c->needs_loop ? command_loop_start(&loop) : 0;
+
+    if (code < 0) {
+        fprintf(stderr, "waypost %s: %s\n", c->name, wp_strerror(code));
+        return c->usage_code;
+    }
+    w->line.loop = loop.loop;
+    code = w->conf != NULL ? run_with_conf(p, c, options, w, a) : c->run(options, &w->line);
+    command_loop_end(&loop);
+    return code;
+}
+
 int command_run(const struct wp_plugin *p, const struct wp_command *c, int argc, char **argv)
 {
     struct command_words w;
@@ -158,7 +174,7 @@ int command_run(const struct wp_plugin *p, const struct wp_command *c, int argc,
     if (code == 0 && w.help) {
         command_help(c, stdout);
     } else if (code == 0) {
-        code = w.conf != NULL ? run_with_conf(p, c, options, &w, &arena) : c->run(options, &w.line);
+        code = run_read(p, c, options, &w, &arena);
     } else {
         if (code == -ENOMEM)
             fprintf(stderr, "waypost %s: %s\n", c->name, wp_strerror(code));

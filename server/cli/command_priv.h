@@ -1,5 +1,6 @@
 /* Commands of the tables: the program's own and those that plugins bring. */
 #pragma once
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include "waypost/base/arena.h"
@@ -17,6 +18,17 @@ int command_run(const struct wp_plugin *p, const struct wp_command *c, int argc,
 void command_help(const struct wp_command *c, FILE *out);
 /* One line for each command of the build. */
 void command_list(FILE *out);
+
+/* --- command_loop.c ------------------------------------------------------------------------- */
+
+/* Zeroed: none. */
+struct command_loop {
+    struct wp_loop *loop;
+    pthread_t thread;
+};
+/* 0 or a negative error. */
+int command_loop_start(struct command_loop *l);
+void command_loop_end(struct command_loop *l);
 
 /* --- command_args.c ------------------------------------------------------------------------- */
 

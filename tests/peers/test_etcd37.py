@@ -8,7 +8,8 @@ import pytest
 from server import TOP
 
 sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
-for module in ("test_31_etcd_answers", "test_32_etcd_options", "test_33_etcd_faults", "test_35_etcd_trouble", "test_50_register"):
+for module in ("test_31_etcd_answers", "test_32_etcd_options", "test_33_etcd_faults", "test_35_etcd_trouble", "test_50_register",
+               "test_51_registered"):
     pytest.register_assert_rewrite(module)
 from test_31_etcd_answers import test_outside_all_zones_is_the_next_directive, test_questions_make_no_calls, world  # noqa: E402, F401
 from test_31_etcd_answers import test_row as test_answer  # noqa: E402, F401
@@ -23,8 +24,8 @@ from test_35_etcd_trouble import (  # noqa: E402, F401
     test_circle_of_aliases_across_zones, test_leader_changes, test_learner_is_passed_over, test_no_space,
     test_nothing_is_ever_written, test_one_key_becomes_malformed, test_upstream_of_aliases_is_down)
 from test_50_register import (  # noqa: E402, F401
-    own_store, store, test_bad, test_deregister, test_etcd_is_wiped, test_etcd_restarts, test_kill_9, test_lease_is_lost, test_list,
-    test_value_and_lease)
+    own_store, store, test_etcd_is_wiped, test_etcd_restarts, test_kill_9, test_lease_is_lost, test_value_and_lease)
+from test_51_registered import test_bad, test_deregister, test_list, test_list_of_many_leases  # noqa: E402, F401
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,10 +1,13 @@
 /* Sub-commands of the program: its own (server/command: `waypost status`) and those that a plugin
- * brings (`waypost register`). What a command may be told stands in one table: the command line, --help and the manual page read it. A command
- * runs alone, before anything of the server: there are no loops, and wp_log writes to stderr. */
+ * brings (`waypost register`). What a command may be told stands in one table: the command line,
+ * --help and the manual page read it. A command
+ * runs alone, before anything of the server: no loop runs unless it needs one, and wp_log writes to stderr. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct wp_loop; /* waypost/plugin/loop.h */
 
 enum wp_arg_kind {
     WP_ARG_FLAG,     /* bool; no value */
@@ -42,6 +45,7 @@ struct wp_command_line {
      * named, in its order; none without -conf */
     void *const *instances;
     unsigned n_instances;
+    struct wp_loop *loop; /* needs_loop: one that runs, on a thread of its own; its index is 0 */
 };
 
 struct wp_command {
@@ -56,7 +60,8 @@ struct wp_command {
     unsigned min_words, max_words;
     bool takes_command; /* [-- COMMAND...] */
     bool takes_conf;    /* -conf FILE; a plugin's only */
-    int usage_code;     /* for a line that cannot be read */
+    bool needs_loop;
+    int usage_code; /* for a line that cannot be read */
     const struct wp_exit *exits;
     int (*run)(void *options, const struct wp_command_line *line); /* the exit code */
 };
