@@ -150,6 +150,7 @@ static void upstream_free(struct wp_upstream *u)
 {
     free(u->server_name);
     free(u->local);
+    pthread_mutex_destroy(&u->fault_lock);
     free(u);
 }
 
@@ -213,6 +214,7 @@ int wp_upstream_new(struct wp_upstreams *s, const struct wp_upstream_profile *p,
 
     if (u == NULL)
         return -ENOMEM;
+    pthread_mutex_init(&u->fault_lock, NULL);
     u->local = calloc((size_t)s->n_loops, sizeof(struct wp_up_local *));
     if (server_name != NULL)
         u->server_name = strdup(server_name);

@@ -20,6 +20,7 @@
 #include "waypost/plugin/loop.h"
 
 struct wp_env;
+struct wp_report;
 struct wp_series;
 struct wp_tls_ctx;
 struct wp_upstream;
@@ -146,3 +147,5 @@ bool wp_upstream_is_down(const struct wp_upstream *u, uint32_t max_fails);
 /* A try failed: check it in the background until it answers. Any loop; cheap when a check
  * already runs. */
 void wp_upstream_check(struct wp_upstream *u);
+/* One upstream, as rows of an object in a list that is open; max_fails as above. Admin thread. */
+void wp_upstream_status(struct wp_upstream *u, uint32_t max_fails, struct wp_report *r);

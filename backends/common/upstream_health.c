@@ -8,6 +8,7 @@
 #include "waypost/base/wr.h"
 #include "waypost/dns/msg.h"
 #include "waypost/plugin/metric.h"
+#include "waypost/plugin/report.h"
 
 #define SECOND 1000000000ull
 #define MS 1000000ull
@@ -97,6 +98,29 @@ void wp_upstream_check(struct wp_upstream *u)
         return;
     u->probe.mail.fn = on_mail;
     wp_loop_post(u->set->env->admin, &u->probe.mail);
+}
+
+void wp_upstream_status(struct wp_upstream *u, uint32_t max_fails, struct wp_report *r)
+{
+    static const char *const kind[] = {"dns", "tls", "https"};
+    bool down = wp_upstream_is_down(u, max_fails);
+    uint64_t rtt = (uint64_t)atomic_load_explicit(&u->reply_avg_ns, memory_order_relaxed);
+
+    wp_report_open(r, NULL);
+    wp_report_text(r, "upstream", u->text);
+    wp_report_text(r, "kind", kind[u->kind]);
+    wp_report_text(r, "state", down ? "down" : atomic_load(&u->probing) ? "checking" : "up");
+    wp_report_int(r, "failed_checks", atomic_load_explicit(&u->fails, memory_order_relaxed));
+    wp_report_int(r, "failed_tries", (int64_t)atomic_load_explicit(&u->n_failed, memory_order_relaxed));
+    if (rtt != 0)
+        wp_report_ns(r, "rtt_ns", rtt);
+    else
+        wp_report_none(r, "rtt_ns");
+    pthread_mutex_lock(&u->fault_lock);
+    wp_report_text(r, "last_error", u->fault_ms != 0 ? u->fault : NULL);
+    wp_report_time(r, "last_error_time", u->fault_ms);
+    pthread_mutex_unlock(&u->fault_lock);
+    wp_report_close(r);
 }
 
 void wp_up_probe_stop(struct wp_upstream *u)

@@ -1,5 +1,6 @@
 /* Inside backends/common/upstream*.c. Everything in `here` and `local` belongs to one loop. */
 #pragma once
+#include <pthread.h>
 #include "backends/common/upstream.h"
 #include "waypost/plugin/loop.h"
 #include "waypost/plugin/plugin.h"
@@ -91,6 +92,11 @@ struct wp_upstream {
     const char *verify;          /* server_name, or the IP's text */
     char ip[WP_ADDR_TEXT_MAX];
     _Atomic int64_t dial_avg_ns;
+    _Atomic int64_t reply_avg_ns; /* 0: none yet */
+    _Atomic uint64_t n_failed;    /* tries */
+    pthread_mutex_t fault_lock;   /* of: */
+    char fault[160];              /* the last failure of a try, "": none */
+    int64_t fault_ms;             /* Unix time */
     _Atomic uint32_t fails; /* health checks, in a row */
     _Atomic bool probing;
     bool gone;     /* admin's: retired */

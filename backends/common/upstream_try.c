@@ -1,7 +1,10 @@
 /* Tries and what is counted of them: what is the same whatever they go over. */
 #include "backends/common/upstream_priv.h"
 
+#include "backends/common/state.h"
+
 #include <errno.h>
+#include <stdio.h>
 
 #include "waypost/dns/types.h"
 #include "waypost/plugin/metric.h"
@@ -131,14 +134,37 @@ void wp_upstream_cancel(struct wp_up_try *x)
         detach(x);
 }
 
+/* Each reply counts an eighth. Loops that write at once lose one of the two: it is only to look at. */
+static void note_reply(struct wp_upstream *u, uint64_t took_ns)
+{
+    int64_t was = atomic_load_explicit(&u->reply_avg_ns, memory_order_relaxed);
+    int64_t now = was == 0 ? (int64_t)took_ns : was + ((int64_t)took_ns - was) / 8;
+
+    atomic_store_explicit(&u->reply_avg_ns, now > 0 ? now : 1, memory_order_relaxed);
+}
+
+static void note_fault(struct wp_upstream *u, const struct wp_outcome *o)
+{
+    atomic_fetch_add_explicit(&u->n_failed, 1, memory_order_relaxed);
+    pthread_mutex_lock(&u->fault_lock);
+    snprintf(u->fault, sizeof(u->fault), "%s", o->why != NULL ? o->why : wp_strerror(o->err));
+    u->fault_ms = wp_state_clock_ms();
+    pthread_mutex_unlock(&u->fault_lock);
+}
+
 void wp_up_try_end(struct wp_up_try *x, const struct wp_outcome *o)
 {
     int index = wp_loop_index(x->loop);
 
     detach(x);
-    if (o->err == 0 && index < x->up->set->n_loops - 1) /* health checks are not requests */
-        wp_metric_observe(duration_series(x->up, o->look.rcode), index,
-                          (double)(wp_loop_now(x->loop) - x->asked_ns) / 1e9);
+    if (o->err != 0 && !o->again)
+        note_fault(x->up, o);
+    if (o->err == 0 && index < x->up->set->n_loops - 1) { /* health checks are not requests */
+        uint64_t took_ns = wp_loop_now(x->loop) - x->asked_ns;
+
+        wp_metric_observe(duration_series(x->up, o->look.rcode), index, (double)took_ns / 1e9);
+        note_reply(x->up, took_ns);
+    }
     x->done(x, o);
 }
 

@@ -1,10 +1,13 @@
 #include "backends/common/zone_slot.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include "waypost/plugin/change.h"
+#include "backends/common/state.h"
 #include "waypost/plugin/log.h"
+#include "waypost/plugin/report.h"
 
 /* Shorter intervals than this only burn time. */
 #define LOOK_MIN_NS INT64_C(100000000)
@@ -37,6 +40,7 @@ int wp_zone_slot_load(struct wp_zone_slot *s, struct wp_arena *a, const char **r
     if (r < 0)
         return r;
     s->fresh = !s->load.shared;
+    s->loaded_ms = wp_state_clock_ms();
     s->mtime_ns = s->load.files->mtime_ns;
     remember_files(s, s->load.files);
     atomic_store_explicit(&s->zone, s->load.zone, memory_order_release);
@@ -145,6 +149,7 @@ static void publish(struct wp_zone_slot *s)
         wp_zone_retire(old, s->ticket);
         s->ticket = NULL;
     }
+    s->loaded_ms = wp_state_clock_ms();
     s->mtime_ns = s->by_mtime ? s->load_mtime_ns : fresh->files->mtime_ns;
     wp_log(WP_INFO, r->plugin, "Successfully reloaded zone \"%s\" in \"%s\" with %u SOA serial",
            wp_name_text(s->origin.wire, origin), s->path, fresh->serial);
@@ -155,11 +160,15 @@ static void publish(struct wp_zone_slot *s)
 static void finish_look(struct wp_zone_slot *s)
 {
     if (s->result == 0 || s->result == WP_EEXISTS) {
+        s->failed_ms = 0;
         if (s->load.files != NULL)
             remember_files(s, s->load.files);
     } else if (s->result == WP_ECONFIG) {
-        wp_log(WP_ERROR, s->reloader->plugin, "%s",
-               s->load.error != NULL ? s->load.error : wp_strerror(-ENOMEM));
+        const char *why = s->load.error != NULL ? s->load.error : wp_strerror(-ENOMEM);
+
+        wp_log(WP_ERROR, s->reloader->plugin, "%s", why);
+        snprintf(s->why, sizeof(s->why), "%s", why);
+        s->failed_ms = wp_state_clock_ms();
     }
     if (s->result == 0)
         publish(s);
@@ -266,4 +275,31 @@ void wp_zone_reloader_stop(struct wp_zone_reloader *r)
     }
     wp_loop_call(r->loop, stop_timers, r);
     r->loop = NULL;
+}
+
+/* --- status ---------------------------------------------------------------------------------- */
+
+void wp_zone_slot_status(const struct wp_zone_slot *s, struct wp_report *r)
+{
+    const struct wp_zone *z = wp_zone_slot_zone(s);
+    char origin[WP_NAME_TEXT_MAX];
+
+    wp_report_open(r, NULL);
+    wp_report_text(r, "zone", wp_name_text(s->origin.wire, origin));
+    wp_report_text(r, "file", s->path);
+    wp_report_bool(r, "loaded", z != NULL);
+    if (z != NULL) {
+        wp_report_int(r, "serial", z->serial);
+        wp_report_int(r, "records", (int64_t)z->n_records);
+        wp_report_octets(r, "octets", wp_zone_octets(z));
+    } else {
+        wp_report_none(r, "serial");
+        wp_report_none(r, "records");
+        wp_report_none(r, "octets");
+    }
+    wp_report_time(r, "file_time", s->seen != NULL ? s->seen->mtime_ns / 1000000 : 0);
+    wp_report_time(r, "read", s->loaded_ms);
+    wp_report_text(r, "last_error", s->failed_ms != 0 ? s->why : NULL);
+    wp_report_time(r, "last_error_time", s->failed_ms);
+    wp_report_close(r);
 }

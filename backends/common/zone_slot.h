@@ -29,6 +29,9 @@ struct wp_zone_slot {
     struct wp_zone_ticket *ticket;
     int64_t load_mtime_ns;
     int result;
+    /* what `waypost status` tells; times are Unix milliseconds */
+    int64_t loaded_ms, failed_ms; /* failed 0: the last look was good */
+    char why[256];
 };
 
 struct wp_zone_reloader {
@@ -55,5 +58,8 @@ int wp_zone_slot_load(struct wp_zone_slot *s, struct wp_arena *a,
 void wp_zone_reloader_start(struct wp_zone_reloader *r, struct wp_loop *admin);
 /* Main thread: no look follows, none runs any more. Accepts one that was not started. */
 void wp_zone_reloader_stop(struct wp_zone_reloader *r);
+/* The zone, as rows of an object of its own in a list that is open. Admin thread. */
+struct wp_report;
+void wp_zone_slot_status(const struct wp_zone_slot *s, struct wp_report *r);
 /* After that, when no query can see the zone. */
 void wp_zone_slot_done(struct wp_zone_slot *s);

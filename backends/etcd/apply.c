@@ -141,6 +141,7 @@ static void publish(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
     }
     wp_etcd_keep_changed(r);
     wp_etcd_apply_reap(r);
+    wp_etcd_facts_changed(m);
     wp_etcd_stats_update(m);
 }
 

@@ -158,5 +158,6 @@ const struct wp_plugin wp_plugin_etcd = {
     .serve = etcd_serve,
     .stop = etcd_stop,
     .is_ready = etcd_is_ready,
+    .status = etcd_status,
     .commands = etcd_commands,
 };

@@ -38,6 +38,8 @@ int etcd_new(void *self, struct wp_setup *s); /* defaults that 0 does not stand 
 /* Defaults, what lines say together, TLS files. */
 int etcd_check(void *self, struct wp_setup *s);
 int etcd_serve(void *self, struct wp_query *q);
+struct wp_report;
+void etcd_status(void *self, struct wp_report *r);
 /* Whole seconds of a lease bound: a bare number, or Go's duration text. */
 int etcd_seconds_parse(const char *text, int64_t *ret_s) WP_MUSTCHECK;
 

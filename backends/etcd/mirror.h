@@ -71,5 +71,7 @@ static inline bool wp_etcd_range_has_data(const struct wp_etcd_range *r)
            atomic_load_explicit(&((struct wp_etcd_range *)(uintptr_t)r)->saved,
                                 memory_order_acquire);
 }
+/* "loading", "saved", "in step", "behind" (for less than WP_ETCD_STALE_S), "stale". Any thread. */
+const char *wp_etcd_range_state_text(const struct wp_etcd_range *r, uint64_t now_ns);
 /* Seconds since the data was last in step with etcd; 0 while it is. Any thread. */
 uint64_t wp_etcd_range_behind_s(const struct wp_etcd_range *r, uint64_t now_ns);

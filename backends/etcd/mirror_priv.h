@@ -1,7 +1,7 @@
 /* The parts of a mirror: session.c decides what is done next, request.c and auth.c make calls,
  * load.c lists, verify.c compares, watch.c follows, apply.c changes trees, lease.c and lease_poll.c
  * know leases, keep.c saves, restore.c reads what was saved, files.c looks after certificates,
- * report.c and trouble.c tell. Everything is the engine thread's unless it says otherwise. */
+ * report.c, trouble.c and status.c tell. Everything is the engine thread's unless it says otherwise. */
 #pragma once
 #include <pthread.h>
 #include "backends/common/backoff.h"
@@ -167,6 +167,19 @@ struct wp_etcd_trouble {
 struct wp_etcd_look; /* trouble.c */
 struct wp_tls_ctx;
 
+/* What `waypost status` tells of a mirror: copies, so that the asking thread needs no more than the
+ * mirror's lock. */
+struct wp_etcd_facts {
+    unsigned at; /* endpoint */
+    bool connected, held;
+    uint64_t cluster_id, member_id;
+    int64_t revision;
+    size_t bad, leases;
+    uint64_t changed_ns, apply_ns; /* when a change was last shown, and how long that took; 0: never */
+    char error[256];               /* the last failure; "": none */
+    int64_t error_ms;              /* Unix time */
+};
+
 struct wp_etcd_mirror {
     struct wp_etcd_mirror *next; /* by the registry's lock, like refs */
     unsigned refs;
@@ -177,6 +190,9 @@ struct wp_etcd_mirror {
     struct wp_arena words; /* of src */
     const struct wp_grpc_ops *g;
     uint64_t id;              /* source key of wp_changed */
+    struct wp_etcd_facts facts; /* by lock */
+    _Atomic uint64_t seen_ns;   /* any thread: when etcd was last heard of; 0: never */
+    uint64_t arrived_ns;        /* the message that is being read */
     _Atomic uint64_t lost_ns; /* any thread: 0 in step, else since when not */
     pthread_mutex_t lock;
     pthread_cond_t cond;
@@ -267,7 +283,7 @@ void wp_etcd_files_watch(struct wp_etcd_mirror *m);
 void wp_etcd_files_done(struct wp_etcd_mirror *m);
 
 /* --- request.c ----------------------------------------------------------------------------- */
-/* One unary call of the session; m->call is set until it ends. -ENOMEM: the session has failed. */
+/* One unary call of the session; m->call is set until it ends. -ENOMEM: the endpoint has failed. */
 void wp_etcd_request(struct wp_etcd_mirror *m, const char *method, const ProtobufCMessage *request,
                      unsigned timeout_ms, wp_grpc_done_fn *fn);
 /* The same beside the session (leases, verification); arg is the callback's. */
@@ -371,6 +387,11 @@ void wp_etcd_stats_init(struct wp_etcd_mirror *m);
 void wp_etcd_stats_drop(struct wp_etcd_mirror *m);
 void wp_etcd_stats_server(struct wp_etcd_mirror *m, unsigned at);
 void wp_etcd_stats_update(struct wp_etcd_mirror *m);
+/* status.c: what is told of the mirror has changed; a change has been shown; the session has failed. */
+void wp_etcd_facts_update(struct wp_etcd_mirror *m);
+void wp_etcd_facts_changed(struct wp_etcd_mirror *m);
+void wp_etcd_facts_failed(struct wp_etcd_mirror *m, unsigned at, int status, const char *message,
+                          const char *what);
 void wp_etcd_stats_error(struct wp_etcd_mirror *m, int status);
 const char *wp_etcd_endpoint_text(const struct wp_etcd_mirror *m);
 const char *wp_etcd_reason_text(enum wp_etcd_reason reason);

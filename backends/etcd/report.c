@@ -163,6 +163,7 @@ void wp_etcd_stats_update(struct wp_etcd_mirror *m)
         is_held |= r->held;
     }
     tell_large(m, size);
+    wp_etcd_facts_update(m);
     wp_metric_set(m->stats.keys, (double)n);
     wp_metric_set(m->stats.malformed, (double)bad);
     wp_metric_set(m->stats.octets, (double)size);

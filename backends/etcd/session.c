@@ -175,6 +175,7 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
         wait = end_round(m);
     }
     come_back(m, wait);
+    wp_etcd_facts_update(m);
 }
 
 void wp_etcd_renew(struct wp_etcd_mirror *m)

@@ -43,6 +43,7 @@ static void tell(struct wp_etcd_mirror *m, unsigned at, int status, const char *
     uint64_t hash = wp_hash_mix(wp_hash_bytes(text, strlen(text)), (uint64_t)status);
     uint64_t now = m->g->now();
 
+    wp_etcd_facts_failed(m, at, status, text, what);
     if (t->hash == hash && now - t->told_ns < wp_etcd_ms(refused ? REFUSAL_AGAIN_MS : AGAIN_MS))
         return;
     if (!wp_log_allow(&t->limit, LINES_MAX, AGAIN_MS / 1000))

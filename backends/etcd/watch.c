@@ -184,6 +184,7 @@ static void on_message(void *arg, const uint8_t *data, size_t len)
     struct wp_etcd_range_own *r = NULL;
     struct wp_etcd_part *p;
 
+    m->arrived_ns = m->g->now();
     if (w == NULL || (w->header != NULL && w->header->revision != 0 &&
                       !wp_etcd_is_revision(w->header->revision))) {
         wp_etcd_fail(m, WP_GRPC_DATA_LOSS, "malformed message", "watch");
@@ -205,6 +206,7 @@ static void on_message(void *arg, const uint8_t *data, size_t len)
         progressed(m, w);
     else if (p != NULL)
         take_events(m, r, p, w);
+    m->arrived_ns = 0;
 }
 
 static void on_end(void *arg, int status, const char *message)

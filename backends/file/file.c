@@ -6,6 +6,7 @@
 #include "waypost/plugin/block.h"
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/plugin.h"
+#include "waypost/plugin/report.h"
 
 #define RELOAD_DEFAULT_NS INT64_C(60000000000)
 
@@ -285,6 +286,16 @@ static void file_prefetch(const void *self, const struct wp_query *q, unsigned s
         wp_catalog_prefetch_entry(z->catalog, q->msg.qname.suffix[0]);
 }
 
+static void file_status(void *self, struct wp_report *r)
+{
+    const struct file *f = self;
+
+    wp_report_list(r, "zones");
+    for (unsigned i = 0; i < f->n_slots; i++)
+        wp_zone_slot_status(f->slots[i], r);
+    wp_report_close(r);
+}
+
 static const struct wp_option file_options[] = {
     {.name = "",
      .kind = WP_OPT_CALL,
@@ -320,4 +331,5 @@ const struct wp_plugin wp_plugin_file = {
     .quiesce = file_quiesce,
     .stop = file_stop,
     .has_zone = file_has_zone,
+    .status = file_status,
 };

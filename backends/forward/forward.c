@@ -8,6 +8,7 @@
 #include "backends/forward/command/commands.h"
 #include "waypost/base/text.h"
 #include "waypost/plugin/block.h"
+#include "waypost/plugin/report.h"
 
 static const struct wp_family broken_family = {
     .name = "coredns_forward_healthcheck_broken_total",
@@ -146,6 +147,30 @@ static void forward_stop(void *self)
     }
 }
 
+static void forward_status(void *self, struct wp_report *r)
+{
+    static const char *const policy[] = {"random", "round_robin", "sequential"};
+    const struct forward *f = self;
+
+    wp_report_list(r, "stanzas");
+    for (struct forward_stanza *st = f->first; st != NULL; st = st->next) {
+        const struct forward_list *l = atomic_load_explicit(&st->list, memory_order_acquire);
+        char from[WP_NAME_TEXT_MAX];
+
+        wp_report_open(r, NULL);
+        wp_report_text(r, "from", wp_name_text(st->from, from));
+        wp_report_text(r, "policy", policy[st->policy]);
+        if (st->max_concurrent > 0)
+            wp_report_int(r, "max_concurrent", st->max_concurrent);
+        wp_report_list(r, "upstreams");
+        for (unsigned i = 0; i < l->n; i++)
+            wp_upstream_status(l->up[i], st->max_fails, r);
+        wp_report_close(r);
+        wp_report_close(r);
+    }
+    wp_report_close(r);
+}
+
 const struct wp_plugin wp_plugin_forward = {
     .name = "forward",
     .size = sizeof(struct forward),
@@ -160,5 +185,6 @@ const struct wp_plugin wp_plugin_forward = {
     .cancel = forward_cancel,
     .quiesce = forward_quiesce,
     .stop = forward_stop,
+    .status = forward_status,
     .commands = forward_commands,
 };

@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "backends/common/state.h"
 #include "backends/hosts/hosts_priv.h"
 #include "waypost/base/grace.h"
 #include "waypost/base/text.h"
 #include "waypost/plugin/block.h"
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/metric.h"
+#include "waypost/plugin/report.h"
 
 enum { TTL_DEFAULT = 3600, TTL_MAX = 65535 };
 #define RELOAD_DEFAULT_NS INT64_C(5000000000)
@@ -159,8 +161,11 @@ static void publish(struct hosts *h, struct hosts_table *t)
     wp_changed(wp_change_key(h->source, 0));
     if (old != NULL)
         wp_grace_retire(&old->grace, end_table);
+    h->loaded_ms = wp_state_clock_ms();
+    h->loaded_mtime_ms = 0;
     if (!h->was_read)
         return;
+    h->loaded_mtime_ms = h->mtime.tv_sec * INT64_C(1000) + h->mtime.tv_nsec / 1000000;
     if (h->debug)
         wp_log(WP_DEBUG, "hosts", "Parsed hosts file into %zu entries", t->entries);
     wp_metric_set(h->entries_metric, (double)t->entries);
@@ -321,6 +326,19 @@ static int hosts_serve(void *self, struct wp_query *q)
     return r < 0 ? r : WP_STEP_DONE;
 }
 
+static void hosts_status(void *self, struct wp_report *r)
+{
+    const struct hosts *h = self;
+    const struct hosts_table *t = atomic_load_explicit(&h->table, memory_order_acquire);
+
+    wp_report_text(r, "file", h->path);
+    wp_report_int(r, "entries", (int64_t)t->entries);
+    wp_report_int(r, "corefile_lines", h->n_lines);
+    wp_report_octets(r, "octets", wp_catalog_octets(t->catalog));
+    wp_report_time(r, "file_time", h->loaded_mtime_ms);
+    wp_report_time(r, "loaded", h->loaded_ms);
+}
+
 static const struct wp_option hosts_options[] = {
     {.name = "",
      .kind = WP_OPT_CALL,
@@ -361,4 +379,5 @@ const struct wp_plugin wp_plugin_hosts = {
     .serve = hosts_serve,
     .quiesce = hosts_quiesce,
     .stop = hosts_stop,
+    .status = hosts_status,
 };

@@ -96,6 +96,7 @@ struct hosts {
     struct wp_job job;
     struct hosts_table *fresh; /* the job's */
     struct wp_timer timer;
+    int64_t loaded_ms, loaded_mtime_ms; /* of the table in use; Unix time */
     struct wp_series *entries_metric, *reload_metric;
 };
 

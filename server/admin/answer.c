@@ -88,29 +88,35 @@ static char *join(const struct wp_http_answer *a, bool keep_alive, bool head, co
     return out;
 }
 
-char *wp_http_answer(const struct http_listener *l, const struct http_asked *asked, size_t *ret_len)
+void wp_http_ask(const struct http_listener *l, const struct http_asked *asked,
+                 struct wp_http_answer *a)
 {
     const struct wp_http_page *page = find_page(l, asked->rq.path);
-    struct wp_http_answer a = {.status = 200};
+
+    *a = (struct wp_http_answer){.status = 200};
+    if (page != NULL)
+        page->fn(page->arg, &asked->rq, a);
+    else
+        not_found(a);
+}
+
+char *wp_http_answer(const struct http_asked *asked, struct wp_http_answer *a, size_t *ret_len)
+{
     const char *encoding = "";
     char *out, *packed = NULL;
 
-    if (page != NULL)
-        page->fn(page->arg, &asked->rq, &a);
-    else
-        not_found(&a);
-    if (asked->gzip && a.compressible && a.len >= WORTH_GZIP) {
+    if (asked->gzip && a->compressible && a->len >= WORTH_GZIP) {
         size_t len;
-        packed = gzip(a.body, a.len, &len);
+        packed = gzip(a->body, a->len, &len);
         if (packed != NULL) {
             encoding = "Content-Encoding: gzip\r\n";
-            a.body = packed;
-            a.len = len;
+            a->body = packed;
+            a->len = len;
         }
     }
-    out = join(&a, asked->keep_alive, asked->head, encoding, ret_len);
+    out = join(a, asked->keep_alive, asked->head, encoding, ret_len);
     free(packed);
-    free(a.to_free);
+    free(a->to_free);
     return out;
 }
 

@@ -27,12 +27,19 @@ struct http_conn {
     int bad;           /* status of the answer to a request that breaks a limit */
     size_t head, body; /* octets of the request so far; of what is thrown away when lingering */
     enum header header;
-    char field[32], path[HTTP_VALUE_MAX], authorization[HTTP_VALUE_MAX], encoding[HTTP_VALUE_MAX];
+    struct wp_http_later *later; /* the answer to the request is still to be given */
+    char field[32], path[HTTP_TARGET_MAX], authorization[HTTP_VALUE_MAX], encoding[HTTP_VALUE_MAX];
 
     uint8_t in[HTTP_HEAD_MAX]; /* plaintext; in[in_at..in_len) is not parsed yet */
     size_t in_at, in_len;
     char *out; /* plaintext; out[out_at..out_len) is not sent yet */
     size_t out_at, out_len;
+};
+
+/* A request whose answer is given later; outlives its connection. */
+struct wp_http_later {
+    struct http_conn *conn; /* NULL: gone */
+    struct http_asked asked; /* without its words */
 };
 
 struct http_conn *wp_http_conn_next(const struct http_conn *c)
@@ -50,6 +57,8 @@ void wp_http_conn_free(struct http_conn *c)
     else
         l->last = c->prev;
     l->n_conns--;
+    if (c->later != NULL)
+        c->later->conn = NULL;
     wp_timer_cancel(&c->timer);
     wp_io_del(&c->io);
     close(c->io.fd);
@@ -187,24 +196,56 @@ static bool takes_gzip(const char *encoding)
     return at[strspn(at, "0.")] >= '1' && at[strspn(at, "0.")] <= '9';
 }
 
+static const char *split_query(char *target)
+{
+    char *mark;
+
+    target[strcspn(target, "#")] = '\0';
+    mark = strchr(target, '?');
+    if (mark == NULL)
+        return "";
+    *mark = '\0';
+    return mark + 1;
+}
+
 static void answer_request(struct http_conn *c)
 {
     struct http_asked asked = {
         .rq = {.method = http_method_str(c->parser.method),
                .path = c->path,
-               .authorization = c->authorization},
+               .query = split_query(c->path),
+               .authorization = c->authorization,
+               .conn = c},
         .keep_alive = http_should_keep_alive(&c->parser) && !c->parser.upgrade,
         .gzip = takes_gzip(c->encoding),
         .head = c->parser.method == HTTP_HEAD,
     };
+    struct wp_http_answer a;
     size_t len;
     char *out;
 
-    c->path[strcspn(c->path, "?#")] = '\0';
-    out = wp_http_answer(c->listener, &asked, &len);
+    wp_http_ask(c->listener, &asked, &a);
     c->is_open = c->complete = false;
     http_parser_pause(&c->parser, 0);
+    if (c->later != NULL) {
+        c->later->asked = (struct http_asked){
+            .keep_alive = asked.keep_alive, .gzip = asked.gzip, .head = asked.head};
+        set_deadline(c, WP_HTTP_LATER_MS);
+        return;
+    }
+    out = wp_http_answer(&asked, &a, &len);
     send_answer(c, out, len, !asked.keep_alive);
+}
+
+struct wp_http_later *wp_http_later(const struct wp_http_request *rq)
+{
+    struct wp_http_later *later = calloc(1, sizeof(*later));
+
+    if (later == NULL)
+        return NULL;
+    later->conn = rq->conn;
+    rq->conn->later = later;
+    return later;
 }
 
 static void answer_error(struct http_conn *c, int status)
@@ -369,6 +410,10 @@ static bool go_on(struct http_conn *c)
             return !end;
         if (c->lingering)
             return drain(c);
+        if (c->later != NULL) {
+            wp_io_set(&c->io, 0); /* only its end is of interest now */
+            return true;
+        }
         if (c->in_at < c->in_len) {
             parse(c);
             continue;
@@ -394,6 +439,23 @@ static void on_io(struct wp_io *io, uint32_t events)
 
     if ((events & (WP_IO_ERROR | WP_IO_HANGUP)) != 0 || !go_on(c))
         wp_http_conn_free(c);
+}
+
+void wp_http_finish(struct wp_http_later *later, struct wp_http_answer *a)
+{
+    struct http_conn *c = later->conn;
+    size_t len;
+    char *out = wp_http_answer(&later->asked, a, &len);
+
+    if (c != NULL) {
+        c->later = NULL;
+        send_answer(c, out, len, !later->asked.keep_alive);
+        if (!go_on(c))
+            wp_http_conn_free(c);
+    } else {
+        free(out);
+    }
+    free(later);
 }
 
 static void on_timeout(struct wp_timer *t)

@@ -140,7 +140,9 @@ static void on_accept(struct wp_io *io, uint32_t events)
     (void)events;
     for (int i = 0; i < ACCEPT_BURST; i++) {
         int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
+        if (fd >= 0 && l->is_local && !wp_http_peer_ok(fd)) {
+            close(fd);
+        } else if (fd >= 0) {
             wp_http_accepted(l, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             wp_io_set(io, 0); /* or the loop would spin until one is closed */
@@ -152,7 +154,7 @@ static void on_accept(struct wp_io *io, uint32_t events)
     }
 }
 
-static void free_listener(struct http_listener *l)
+void wp_http_listener_free(struct http_listener *l)
 {
     struct http_listener **at = &listeners;
 
@@ -169,37 +171,48 @@ static void free_listener(struct http_listener *l)
     free(l);
 }
 
-static int new_listener(struct wp_loop *loop, const struct wp_addr *a, struct http_listener **ret)
+int wp_http_listener_new(struct wp_loop *loop, int fd, struct http_listener **ret)
 {
     struct http_listener *l = calloc(1, sizeof(*l));
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    int fd, r;
+    int r;
 
     if (l == NULL)
         return -ENOMEM;
     l->loop = loop;
-    l->asked = *a;
     l->last = &l->first;
     l->retry.fn = on_retry;
-    fd = listen_on(a);
+    l->io = (struct wp_io){.fd = fd, .fn = on_accept};
+    r = wp_io_add(loop, &l->io, WP_IO_READ);
+    if (r < 0) {
+        free(l);
+        return r;
+    }
+    l->next = listeners;
+    listeners = l;
+    *ret = l;
+    return 0;
+}
+
+static int new_listener(struct wp_loop *loop, const struct wp_addr *a, struct http_listener **ret)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    int fd = listen_on(a), r;
+
     if (fd == -EAFNOSUPPORT && a->family == 6 && a->ip[15] == 0) { /* no IPv6 here: all of IPv4 */
         struct wp_addr any = {.family = 4, .port = a->port};
         fd = listen_on(&any);
     }
-    l->io = (struct wp_io){.fd = fd, .fn = on_accept};
-    r = fd < 0 ? fd : wp_io_add(loop, &l->io, WP_IO_READ);
+    if (fd < 0)
+        return fd;
+    r = wp_http_listener_new(loop, fd, ret);
     if (r < 0) {
-        if (fd >= 0)
-            close(fd);
-        free(l);
+        close(fd);
         return r;
     }
     getsockname(fd, (struct sockaddr *)&ss, &len);
-    wp_addr_from_sockaddr((struct sockaddr *)&ss, &l->bound);
-    l->next = listeners;
-    listeners = l;
-    *ret = l;
+    (*ret)->asked = *a;
+    wp_addr_from_sockaddr((struct sockaddr *)&ss, &(*ret)->bound);
     return 0;
 }
 
@@ -216,7 +229,7 @@ struct open_call {
 static struct http_listener *find_listener(struct wp_loop *loop, const struct wp_addr *a)
 {
     for (struct http_listener *l = listeners; l != NULL; l = l->next)
-        if (l->loop == loop && a->port != 0 &&
+        if (l->loop == loop && a->port != 0 && !l->is_local &&
             (wp_addr_equal(&l->asked, a) || wp_addr_equal(&l->bound, a)))
             return l;
     return NULL;
@@ -232,44 +245,61 @@ static bool tls_agrees(const struct http_listener *l, const struct wp_http_site 
     return true;
 }
 
+struct wp_http_page *wp_http_page_new(struct http_listener *l, const char *path, wp_http_fn *fn,
+                                      void *arg, const void *gen)
+{
+    struct wp_http_page *page = malloc(sizeof(*page) + strlen(path) + 1);
+
+    if (page == NULL)
+        return NULL;
+    page->listener = l;
+    page->fn = fn;
+    page->arg = arg;
+    page->gen = gen;
+    strcpy(page->path, path);
+    page->next = l->pages;
+    l->pages = page;
+    return page;
+}
+
+static void refuse(struct open_call *call)
+{
+    int n = snprintf(call->why, 256, "listen tcp %s: bind: ", call->site->address);
+
+    if (n > 0 && n < 255) {
+        snprintf(call->why + n, 256 - (size_t)n, "%s", wp_strerror(call->r));
+        call->why[n] = (char)wp_lower((uint8_t)call->why[n]); /* Go's texts begin so */
+    }
+}
+
 static void open_page(void *arg, struct wp_loop *loop)
 {
     struct open_call *call = arg;
     const struct wp_http_site *site = call->site;
     struct http_listener *l = find_listener(loop, &call->addr);
-    struct wp_http_page *page = malloc(sizeof(*page) + strlen(site->path) + 1);
 
-    call->r = page == NULL ? -ENOMEM : 0;
-    if (call->r == 0 && l == NULL)
-        call->r = new_listener(loop, &call->addr, &l);
+    call->r = l == NULL ? new_listener(loop, &call->addr, &l) : 0;
     if (call->r < 0) {
-        int n = snprintf(call->why, 256, "listen tcp %s: bind: ", site->address);
-        if (n > 0 && n < 255) {
-            snprintf(call->why + n, 256 - (size_t)n, "%s", wp_strerror(call->r));
-            call->why[n] = (char)wp_lower((uint8_t)call->why[n]); /* Go's texts begin so */
-        }
-        free(page);
+        refuse(call);
         return;
     }
     if (!tls_agrees(l, site)) {
         snprintf(call->why, 256, "listen tcp %s: other TLS settings than another server block",
                  site->address);
         call->r = WP_ECONFIG;
-        free(page);
         return;
     }
     if (l->tls != site->tls) {
         wp_tls_ctx_unref(l->tls);
         l->tls = site->tls != NULL ? wp_tls_ctx_ref(site->tls) : NULL;
     }
-    page->listener = l;
-    page->fn = site->fn;
-    page->arg = site->arg;
-    page->gen = site->gen;
-    strcpy(page->path, site->path);
-    page->next = l->pages;
-    l->pages = page;
-    call->page = page;
+    call->page = wp_http_page_new(l, site->path, site->fn, site->arg, site->gen);
+    if (call->page == NULL) {
+        call->r = -ENOMEM;
+        refuse(call);
+        if (l->pages == NULL)
+            wp_http_listener_free(l);
+    }
 }
 
 int wp_http_open(struct wp_loop *admin, const struct wp_http_site *site, char why[256],
@@ -295,7 +325,7 @@ static void close_page(void *arg, struct wp_loop *loop)
         at = &(*at)->next;
     *at = page->next;
     if (page->listener->pages == NULL)
-        free_listener(page->listener);
+        wp_http_listener_free(page->listener);
     free(page);
 }
 

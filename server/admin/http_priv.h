@@ -12,6 +12,7 @@ enum {
     HTTP_BODY_MAX = 65536,
     HTTP_LINGER_MAX = 262144, /* octets thrown away after the last answer */
     HTTP_VALUE_MAX = 1024,
+    HTTP_TARGET_MAX = 4096,
     HTTP_TIMEOUT_MS = 5000,
     HTTP_LINGER_MS = 1000,
 };
@@ -37,7 +38,18 @@ struct http_listener {
     struct wp_http_page *pages;
     struct http_conn *first, **last; /* connections, oldest first */
     unsigned n_conns;
+    bool is_local; /* a Unix socket: only root and the user of this process may ask */
 };
+
+/* http.c: a listener without pages on a socket that listens; takes the descriptor when it
+ * succeeds. The other one closes it, and its connections. */
+int wp_http_listener_new(struct wp_loop *loop, int fd, struct http_listener **ret) WP_MUSTCHECK;
+void wp_http_listener_free(struct http_listener *l);
+struct wp_http_page *wp_http_page_new(struct http_listener *l, const char *path, wp_http_fn *fn,
+                                      void *arg, const void *gen);
+
+/* local.c: may who is at the other end of this Unix socket ask? */
+bool wp_http_peer_ok(int fd);
 
 /* conn.c: takes the descriptor; closes it when memory is short. */
 void wp_http_accepted(struct http_listener *l, int fd);
@@ -49,7 +61,10 @@ struct http_asked {
     struct wp_http_request rq;
     bool keep_alive, gzip, head; /* head: the body is not sent */
 };
-char *wp_http_answer(const struct http_listener *l, const struct http_asked *asked,
-                     size_t *ret_len);
+/* The page's answer in *a. */
+void wp_http_ask(const struct http_listener *l, const struct http_asked *asked,
+                 struct wp_http_answer *a);
+/* *a as octets; frees what it holds. */
+char *wp_http_answer(const struct http_asked *asked, struct wp_http_answer *a, size_t *ret_len);
 /* For what never became a request. */
 char *wp_http_error(int status, size_t *ret_len);

@@ -8,5 +8,6 @@
 #include "waypost/server/cli.h"
 
 const struct wp_command *const wp_commands[] = {
+    &command_status,
     NULL,
 };

@@ -12,6 +12,7 @@
 #include "server/process/process_priv.h"
 #include "waypost/base/grace.h"
 #include "waypost/plugin/log.h"
+#include "waypost/server/admin.h"
 #include "waypost/server/worker.h"
 
 enum { WORKERS_MAX = 64, QUERIES_PER_WORKER = 10000 };
@@ -29,6 +30,7 @@ struct wp_process {
     int n_workers;
     struct wp_gen *gen;
     struct wp_socket *sockets;
+    struct wp_admin *admin; /* what it tells of itself */
     int event_fd;           /* any thread wakes main */
     pthread_mutex_t lock;   /* of ended */
     struct wp_gen *ended;   /* retired generations without queries */
@@ -126,6 +128,8 @@ int wp_process_new(struct wp_process **ret)
         goto out;
     }
     r = start_threads(p);
+    if (r == 0)
+        r = wp_admin_new(wp_process_admin(p), p->loops, p->n_workers, &p->admin);
     if (r < 0)
         goto out;
     *ret = p;
@@ -140,6 +144,7 @@ void wp_process_free(struct wp_process *p)
     if (p == NULL)
         return;
     stop_threads(p);
+    wp_admin_free(p->admin);
     wp_sockets_free(p->sockets);
     if (p->event_fd >= 0)
         close(p->event_fd);
@@ -170,6 +175,11 @@ struct wp_gen *wp_process_gen(const struct wp_process *p)
 struct wp_loop *wp_process_admin(const struct wp_process *p)
 {
     return p->threads[p->n_workers].loop;
+}
+
+struct wp_admin *wp_process_status(const struct wp_process *p)
+{
+    return p->admin;
 }
 
 int wp_process_workers(const struct wp_process *p)
@@ -219,7 +229,7 @@ void wp_process_reap(struct wp_process *p)
 struct apply {
     struct wp_process *p;
     struct wp_socket *made, *left; /* of the new generation; no longer needed */
-    struct wp_gen *old;            /* NULL at first start */
+    struct wp_gen *gen, *old;      /* old: NULL at first start */
     int worker;
     int failed;                    /* of the first open() that failed */
 };
@@ -288,6 +298,7 @@ static void apply_on_worker(void *arg, struct wp_loop *loop)
         if (s->worker == a->worker && s->listener != NULL)
             leave(a->p, s);
     }
+    w->gen = a->gen;
     if (a->old != NULL)
         wp_gen_retire(a->old, a->worker);
 }
@@ -314,7 +325,7 @@ int wp_process_apply(struct wp_process *p, struct wp_gen *gen, struct wp_conf_re
     if (old != NULL)
         wp_gen_quiesce(old);
     for (int i = 0; i < p->n_workers; i++) {
-        struct apply a = {.p = p, .made = made, .left = left, .old = old, .worker = i};
+        struct apply a = {.p = p, .made = made, .left = left, .gen = gen, .old = old, .worker = i};
 
         wp_loop_call(p->loops[i], apply_on_worker, &a);
         if (a.failed < 0)
@@ -326,6 +337,7 @@ int wp_process_apply(struct wp_process *p, struct wp_gen *gen, struct wp_conf_re
                                   wp_strerror(failed));
     if (failed < 0)
         wp_log(WP_ERROR, NULL, "A listener could not be opened: %s", wp_strerror(failed));
+    wp_admin_serve(p->admin, gen);
     return 0;
 }
 
@@ -347,8 +359,9 @@ static void drain_on_worker(void *arg, struct wp_loop *loop)
 static void close_on_worker(void *arg, struct wp_loop *loop)
 {
     struct apply *a = arg;
+    struct wp_worker *w = wp_loop_user(loop);
 
-    (void)loop;
+    w->gen = NULL;
     for (struct wp_socket *s = a->left; s != NULL; s = s->next) {
         if (s->worker == a->worker && s->listener != NULL) {
             s->ops->close(s->listener);
@@ -381,6 +394,7 @@ bool wp_process_is_drained(const struct wp_process *p)
 
 void wp_process_close(struct wp_process *p)
 {
+    wp_admin_close(p->admin);
     on_all(p, close_on_worker, p->gen);
 }
 

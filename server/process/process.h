@@ -15,6 +15,7 @@ void wp_process_free(struct wp_process *p); /* generations gone before */
 int wp_process_apply(struct wp_process *p, struct wp_gen *gen, struct wp_conf_report *report) WP_MUSTCHECK;
 struct wp_gen *wp_process_gen(const struct wp_process *p);
 struct wp_loop *wp_process_admin(const struct wp_process *p);
+struct wp_admin *wp_process_status(const struct wp_process *p); /* waypost/server/admin.h */
 int wp_process_workers(const struct wp_process *p);
 
 /* Becomes readable when something is to be looked at: call wp_process_reap then. */

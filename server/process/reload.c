@@ -7,6 +7,7 @@
 
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/metric.h"
+#include "waypost/server/admin.h"
 #include "waypost/server/log.h"
 
 static const struct wp_family failed_family = {
@@ -60,6 +61,7 @@ static int load(struct wp_reloader *r, const char *text, size_t len, char why[51
         snprintf(why, 512, "%s", first_error(&report, e));
         wp_gen_free(gen);
         wp_log_print("[ERROR] Restart failed: %s", why);
+        wp_admin_reload_failed(wp_process_status(r->process), why);
     } else {
         wp_log_print("[INFO] Reloading complete");
     }
@@ -84,6 +86,7 @@ static int read_again(struct wp_reloader *r, char **ret_text, size_t *ret_len, c
     if (r->source->text != NULL) { /* standard input gives its text once */
         *ret_text = strndup(r->source->text, r->source->len);
         *ret_len = r->source->len;
+        snprintf(why, 512, "%s", wp_strerror(-ENOMEM));
         return *ret_text != NULL ? 0 : -ENOMEM;
     }
     wp_arena_init(&arena, 0);
@@ -106,13 +109,27 @@ void wp_reload_now(struct wp_reloader *r, const char *signal_name)
         return;
     }
     e = read_again(r, &text, &len, why);
-    if (e == 0)
+    if (e < 0)
+        wp_admin_reload_failed(wp_process_status(r->process), why);
+    else
         e = load(r, text, len, why);
     if (e < 0) {
         count_failure();
         wp_log_print("[ERROR] %s: %s", signal_name, why);
     }
     free(text);
+}
+
+/* It is looked at again and again: a reason that stays is told once. */
+static void tell_unreadable(struct wp_reloader *r, const char *why)
+{
+    char text[sizeof(r->unreadable)];
+
+    snprintf(text, sizeof(text), "%s", why);
+    if (strcmp(text, r->unreadable) == 0)
+        return;
+    memcpy(r->unreadable, text, sizeof(text));
+    wp_admin_reload_failed(wp_process_status(r->process), text);
 }
 
 /* The hash of the file as it is now; negative when it cannot be read or parsed. */
@@ -126,10 +143,13 @@ static int hash_now(struct wp_reloader *r, const char *text, size_t len, char sh
     wp_arena_init(&arena, 0);
     wp_conf_report_init(&report, &arena);
     e = wp_conf_parse(r->source->path, text, len, &arena, &report, &conf);
-    if (e < 0)
+    if (e < 0) {
         wp_log(WP_WARNING, "reload", "Corefile parse failed: %s", first_error(&report, e));
-    else
+        tell_unreadable(r, first_error(&report, e));
+    } else {
         memcpy(sha, conf.sha512, 129);
+        r->unreadable[0] = '\0';
+    }
     wp_arena_done(&arena);
     return e;
 }

@@ -6,6 +6,7 @@ struct wp_reloader {
     struct wp_process *process;
     const struct wp_conf_source *source;
     char bad[129];       /* hash of the version that failed */
+    char unreadable[512]; /* why the file could not be parsed, "": it could */
     char published[129]; /* label value of the version metric */
 };
 

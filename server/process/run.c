@@ -13,6 +13,7 @@
 #include "server/process/reload.h"
 #include "server/process/trim.h"
 #include "waypost/plugin/log.h"
+#include "waypost/server/admin.h"
 #include "waypost/server/guard.h"
 #include "waypost/server/log.h"
 #include "waypost/tls/tls.h"
@@ -76,6 +77,8 @@ static void pidfile_remove(const char *path)
 static _Noreturn void leave(struct life *l, int code)
 {
     pidfile_remove(l->options->pidfile);
+    if (l->process != NULL)
+        wp_admin_remove(wp_process_status(l->process));
     wp_log_stop();
     _exit(code);
 }
@@ -272,6 +275,7 @@ int wp_run(const struct wp_run_options *o)
         goto out;
     look_fd = wp_process_event_fd(l.process);
     wp_gen_look_again = look_again;
+    wp_admin_conf(wp_process_status(l.process), o->source.path);
     l.reloader = (struct wp_reloader){.process = l.process, .source = &o->source};
     r = first_start(&l, &report);
     if (r < 0)

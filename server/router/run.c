@@ -218,6 +218,7 @@ void wp_query_prefetch(struct wp_query *q, unsigned step)
 
 int wp_query_run(struct wp_query *q)
 {
+    wp_pooled_of(q)->worker->n_asked++;
     if (!q->is_read)
         read_message(q);
     if (WP_UNLIKELY(q->intake != WP_INTAKE_OK))

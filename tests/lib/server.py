@@ -134,7 +134,7 @@ class Waypost(Process):
             with open(path, "wb") as f:
                 f.write(text if isinstance(text, bytes) else text.encode())
         self.write(corefile)
-        env = {"STATE_DIRECTORY": NOWHERE, **(env or {})}
+        env = {"STATE_DIRECTORY": NOWHERE, "WAYPOST_RUNTIME_DIR": self.home.name, **(env or {})}
         super().__init__([binary or WAYPOST, "-conf", self.conf, *args], cwd=self.home.name, env=env)
         if wait:
             self.wait_ready()

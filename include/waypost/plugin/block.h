@@ -69,6 +69,7 @@ struct wp_settings {
     struct wp_proxy_settings proxy;
     struct wp_cookie_settings cookie;
     const char *state;       /* directory of saved state, "": off, NULL: not said */
+    const char *admin;       /* socket of the process, "": none, NULL: not said */
     int64_t udp_cap;         /* server cap of UDP replies (bufsize), octets */
 };
 

@@ -16,10 +16,13 @@ struct wp_tls_ctx;
 struct wp_http_page;
 
 /* Valid while the page's function runs. */
+struct http_conn;
 struct wp_http_request {
     const char *method;        /* "GET" */
     const char *path;          /* without query */
+    const char *query;         /* what follows "?", as it was sent; "" if nothing does */
     const char *authorization; /* value of the header, "" if absent */
+    struct http_conn *conn;    /* for wp_http_later */
 };
 /* What the function fills; status 200 and no body before. */
 struct wp_http_answer {
@@ -33,6 +36,15 @@ struct wp_http_answer {
 };
 /* On the admin thread; must not block. Any method comes here. */
 typedef void wp_http_fn(void *arg, const struct wp_http_request *rq, struct wp_http_answer *a);
+
+/* For a page's function that must wait for others: it leaves `a` alone and the answer is given with
+ * wp_http_finish, exactly once, on the admin thread, not before the function has returned; within
+ * WP_HTTP_LATER_MS, or the client is gone by then, which is nobody's concern. The page may
+ * be closed meanwhile. NULL: no memory. */
+struct wp_http_later;
+enum { WP_HTTP_LATER_MS = 15000 };
+struct wp_http_later *wp_http_later(const struct wp_http_request *rq);
+void wp_http_finish(struct wp_http_later *later, struct wp_http_answer *a);
 
 struct wp_http_site {
     const char *address; /* "HOST:PORT"; the host may be empty or a name */

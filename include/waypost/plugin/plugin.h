@@ -19,6 +19,7 @@ struct wp_setup;
 struct wp_env;
 struct wp_block;
 struct wp_command; /* waypost/plugin/command.h */
+struct wp_report;  /* waypost/plugin/report.h */
 
 /* --- what the Corefile gives a plugin ------------------------------------------------- */
 
@@ -144,6 +145,9 @@ struct wp_env {
 /* An error of start(): remembered as "plugin/NAME: text"; returns WP_ECONFIG. */
 int wp_env_fail(struct wp_env *env, const char *fmt, ...) WP_PRINTF(2, 3);
 
+/* Where an instance stands in `waypost status`. */
+enum wp_status_place { WP_STATUS_BACKENDS, WP_STATUS_CACHES };
+
 enum wp_repeat {
     WP_REPEAT_COMBINE, /* all occurrences fill the instance */
     WP_REPEAT_ERROR,   /* "this plugin can only be used once per Server Block" */
@@ -199,6 +203,12 @@ struct wp_plugin {
     bool (*is_ready)(void *self);
     /* For `transfer` (AXFR): this instance holds exactly that zone. */
     bool (*has_zone)(void *self, const uint8_t *apex);
+
+    /* What `waypost status` shows of the instance, as rows of an object that is open. Admin thread,
+     * while the generation is in service; must neither block nor wait for a lock that is held
+     * for long. */
+    void (*status)(void *self, struct wp_report *r);
+    enum wp_status_place status_place;
 
     /* Sub-commands of the program; closed by NULL, or NULL. */
     const struct wp_command *const *commands;

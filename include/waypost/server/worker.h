@@ -5,12 +5,16 @@
 #include "waypost/plugin/loop.h"
 #include "waypost/plugin/query.h"
 
+struct wp_gen;
+
 /* Owned by its thread. Made by server/router, run by server/main. */
 struct wp_worker {
     struct wp_loop *loop;
     int index;
     struct wp_pooled *free;     /* queries ready for use */
     unsigned n_queries, max_queries; /* made; the most there may be */
+    uint64_t n_asked; /* questions run, internal ones excepted */
+    const struct wp_gen *gen; /* in service here; NULL: none, before and after */
     unsigned n_waiting, max_waiting; /* queries that wait for somebody; past the limit they are
                                         cancelled, so that those that need not wait go on */
     void *big_free;             /* 64 KiB reply buffers ready for use */

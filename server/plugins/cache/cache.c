@@ -7,6 +7,7 @@
 
 #include "waypost/plugin/block.h"
 #include "waypost/plugin/loop.h"
+#include "waypost/plugin/report.h"
 
 #define SECOND 1000000000ull
 
@@ -216,6 +217,35 @@ static void cache_cancel(void *self, struct wp_query *q)
     cache_stale_cancel(self, q);
 }
 
+/* --- status ---------------------------------------------------------------------------------- */
+
+static void cache_status(void *self, struct wp_report *r)
+{
+    const struct cache *c = self;
+    uint64_t hits = 0, misses = 0, evictions = 0;
+
+    for (unsigned i = 0; i < CACHE_METERS && atomic_load(&c->meters[i].server) != NULL; i++) {
+        const struct cache_meters *m = &c->meters[i];
+
+        hits += wp_metric_value(m->hits[0]) + wp_metric_value(m->hits[1]);
+        misses += wp_metric_value(m->misses);
+        evictions += wp_metric_value(m->evictions[0]) + wp_metric_value(m->evictions[1]);
+    }
+    for (int k = 0; k < 2; k++) {
+        const struct cache_store *s = &c->stores->store[k];
+
+        wp_report_int(r, k == CACHE_SUCCESS_AT ? "answers" : "denials",
+                      (int64_t)atomic_load(&s->n_items));
+        wp_report_int(r, k == CACHE_SUCCESS_AT ? "max_answers" : "max_denials",
+                      (int64_t)s->cap * CACHE_SHARDS);
+    }
+    wp_report_octets(r, "octets", atomic_load(&c->stores->store[0].n_octets) +
+                                      atomic_load(&c->stores->store[1].n_octets));
+    wp_report_int(r, "hits", (int64_t)hits);
+    wp_report_int(r, "misses", (int64_t)misses);
+    wp_report_int(r, "evictions", (int64_t)evictions);
+}
+
 /* --- configuration --------------------------------------------------------------------------- */
 
 static int cache_new(void *self, struct wp_setup *s)
@@ -319,4 +349,6 @@ const struct wp_plugin wp_plugin_cache = {
     .reply = cache_reply,
     .cancel = cache_cancel,
     .stop = cache_stop,
+    .status = cache_status,
+    .status_place = WP_STATUS_CACHES,
 };

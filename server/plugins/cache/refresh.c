@@ -188,11 +188,9 @@ void cache_refresh(struct cache *c, struct wp_query *q, struct cache_item *i)
 /* A copy that outlives the turn: the query may wait now. */
 static struct cache_item *own_copy(struct wp_query *q, const struct cache_item *i)
 {
-    size_t wild = i->wildcard != NULL ? strlen(i->wildcard) + 1 : 0;
-    size_t len = sizeof(*i) + 2u * i->n_ttls + i->name_len + i->body_len + wild;
-    struct cache_item *mine = wp_arena_dup(q->arena, i, len);
+    struct cache_item *mine = wp_arena_dup(q->arena, i, cache_item_octets(i));
 
-    if (mine != NULL && wild > 0)
+    if (mine != NULL && i->wildcard != NULL)
         mine->wildcard = (char *)mine + ((const char *)i->wildcard - (const char *)i);
     return mine;
 }

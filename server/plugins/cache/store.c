@@ -96,6 +96,7 @@ static void take_out(struct cache_store *s, struct cache_shard *h, struct cache_
     h->items[i->at] = h->items[--h->n];
     h->items[i->at]->at = i->at;
     atomic_fetch_sub_explicit(&s->n_items, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->n_octets, cache_item_octets(i), memory_order_relaxed);
     wp_grace_retire(&i->grace, free_item);
 }
 
@@ -150,6 +151,7 @@ bool cache_store_put(struct cache_store *s, struct cache_item *item)
     h->items[h->n++] = item;
     atomic_store_explicit(&h->buckets[item->hash & s->mask], item, memory_order_release);
     atomic_fetch_add_explicit(&s->n_items, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->n_octets, cache_item_octets(item), memory_order_relaxed);
     pthread_mutex_unlock(&h->lock);
     return evicted;
 }

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include "waypost/base/grace.h"
 #include "waypost/plugin/query.h"
 
@@ -46,7 +47,7 @@ struct cache_shard {
 struct cache_store {
     struct cache_shard shard[CACHE_SHARDS];
     unsigned cap, mask; /* items and buckets - 1 of one shard */
-    _Atomic uint64_t n_items;
+    _Atomic uint64_t n_items, n_octets;
 };
 
 /* capacity: items in all; each shard holds max(capacity / 256, 4). */
@@ -62,6 +63,13 @@ struct cache_item *cache_store_find(const struct cache_store *s, const struct wp
 /* Takes the item over; replaces the one with the same key, evicts a random one when the shard is
  * full. True: something was evicted. */
 bool cache_store_put(struct cache_store *s, struct cache_item *item);
+
+/* Octets of memory it was given. */
+static inline size_t cache_item_octets(const struct cache_item *i)
+{
+    return sizeof(*i) + 2 * (size_t)i->n_ttls + i->name_len + i->body_len +
+           (i->wildcard != NULL ? strlen(i->wildcard) + 1 : 0);
+}
 
 /* The parts of an item. */
 static inline const uint8_t *cache_item_name(const struct cache_item *i)

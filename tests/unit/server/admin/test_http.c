@@ -40,6 +40,38 @@ static void answer_echo(void *arg, const struct wp_http_request *rq, struct wp_h
     a->len = strlen(text);
 }
 
+/* An answer that is given when the timer fires. */
+struct promise {
+    struct wp_timer timer;
+    struct wp_http_later *later;
+    char query[64];
+};
+static atomic_int n_promises;
+
+static void keep_promise(struct wp_timer *t)
+{
+    struct promise *p = (struct promise *)t;
+    struct wp_http_answer a = {.status = 200, .body = p->query, .len = strlen(p->query)};
+
+    wp_http_finish(p->later, &a);
+    free(p);
+    atomic_fetch_sub(&n_promises, 1);
+}
+
+static void answer_later(void *arg, const struct wp_http_request *rq, struct wp_http_answer *a)
+{
+    struct promise *p = calloc(1, sizeof(*p));
+
+    (void)arg;
+    (void)a;
+    CHECK(p != NULL);
+    snprintf(p->query, sizeof(p->query), "%s;", rq->query);
+    p->later = wp_http_later(rq);
+    p->timer.fn = keep_promise;
+    atomic_fetch_add(&n_promises, 1);
+    wp_timer_set(loop, &p->timer, wp_loop_now(loop) + 20000000);
+}
+
 static void answer_large(void *arg, const struct wp_http_request *rq, struct wp_http_answer *a)
 {
     size_t len = 3 << 20;
@@ -115,7 +147,7 @@ static char *talk(const char *request, size_t len)
 
 #define CLOSE "Connection: close\r\n\r\n"
 #define NOT_FOUND "404 page not found\n"
-static char long_url[2100], long_head[9000], many_heads[9000], long_auth[1200];
+static char long_url[5000], long_head[9000], many_heads[9000], long_auth[1200];
 
 static const struct {
     const char *what, *request;
@@ -201,6 +233,38 @@ static void test_requests_in_pieces(void)
         free(got);
         close(fd);
     }
+}
+
+/* Answered in the order of the requests, and only while somebody waits for it. */
+static void test_later(void)
+{
+    static const char one[] = "GET /later?x HTTP/1.1\r\n\r\n";
+    static const char all[] = "GET /later?a=1&b HTTP/1.1\r\n\r\nGET /echo HTTP/1.1\r\n\r\n"
+                              "GET /later?#c HTTP/1.1\r\n" CLOSE;
+    char why[256], address[WP_ADDR_TEXT_MAX], *got, *at;
+    struct wp_http_page *page;
+
+    CHECK(open_page(wp_addr_text(&bound, address), "/later", answer_later, NULL, why, &page) == 0);
+    got = talk(all, strlen(all));
+    at = strstr(got, "\r\n\r\na=1&b;HTTP/1.1 503");
+    CHECK(at != NULL && strstr(at, "\r\n\r\nGET /echo []HTTP/1.1 200 OK") != NULL);
+    CHECK(strcmp(got + strlen(got) - 5, "\r\n\r\n;") == 0);
+    free(got);
+    for (int i = 0; i < 10; i++) {
+        int fd = dial();
+
+        CHECK(send(fd, one, strlen(one), 0) == (ssize_t)strlen(one));
+        if (i % 2 == 0) /* reset */
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+        close(fd);
+    }
+    wp_http_close(page); /* answers are still owed */
+    got = talk("GET /later HTTP/1.1\r\n" CLOSE, strlen("GET /later HTTP/1.1\r\n" CLOSE));
+    CHECK(strncmp(got, "HTTP/1.1 404", 12) == 0);
+    free(got);
+    for (int i = 0; i < 1000 && atomic_load(&n_promises) > 0; i++)
+        usleep(10000);
+    CHECK(atomic_load(&n_promises) == 0);
 }
 
 static void test_gzip(void)
@@ -400,7 +464,7 @@ static void stop(void)
     wp_loop_free(loop);
 }
 
-RUN_TESTS(TEST(start), TEST(test_requests), TEST(test_requests_in_pieces), TEST(test_gzip),
+RUN_TESTS(TEST(start), TEST(test_requests), TEST(test_requests_in_pieces), TEST(test_later), TEST(test_gzip),
           TEST(test_connection_limit), TEST(test_body_limit), TEST(test_wildcard_is_both_families),
           TEST(test_bad_addresses), TEST(test_time_limits), TEST(test_sharing_an_address),
           TEST(stop))
