@@ -52,6 +52,56 @@ void wp_etcd_authenticate(struct wp_etcd_mirror *m)
     wp_etcd_request(m, "/etcdserverpb.Auth/Authenticate", &q.base, WP_ETCD_CALL_MS, authenticated);
 }
 
+/* --- a new one, beside the session ----------------------------------------------------------------
+ */
+
+static struct wp_grpc_call *ask_for_token(struct wp_etcd_mirror *m, wp_grpc_done_fn *fn)
+{
+    Etcd__AuthenticateRequest q = ETCD__AUTHENTICATE_REQUEST__INIT;
+
+    q.name = (char *)(uintptr_t)m->src.user;
+    q.password = (char *)(uintptr_t)m->src.password;
+    return wp_etcd_request_beside(m, "/etcdserverpb.Auth/Authenticate", &q.base, WP_ETCD_CALL_MS,
+                                  fn, m);
+}
+
+static void renewed(void *arg, int status, const char *message, const uint8_t *data, size_t len)
+{
+    struct wp_etcd_mirror *m = arg;
+    const Etcd__AuthenticateResponse *r = NULL;
+    char *token = NULL;
+
+    m->renewing = NULL;
+    m->renewed_ns = m->g->now();
+    if (status == WP_GRPC_OK)
+        r = wp_etcd_unpack(m, &etcd__authenticate_response__descriptor, data, len);
+    if (r != NULL && *r->token != '\0')
+        token = strdup(r->token);
+    m->no_auth = wp_etcd_is_auth_off(status, message);
+    if (token == NULL && !m->no_auth) {
+        m->renewed_ns += wp_etcd_ms(WP_ETCD_REFUSED_MS); /* not before */
+        wp_etcd_trouble(m, status, message, "authenticate");
+        wp_etcd_stats_error(m, status);
+        return;
+    }
+    wp_etcd_token_drop(m);
+    m->token = token;
+}
+
+bool wp_etcd_token_renew(struct wp_etcd_mirror *m)
+{
+    uint64_t now = m->g->now();
+
+    if (m->src.user == NULL || !m->connected || now < m->renewed_ns)
+        return false;
+    if (m->renewing != NULL ||
+        (m->renewed_ns != 0 && now - m->renewed_ns < wp_etcd_ms(WP_ETCD_RENEW_MS)))
+        return true;
+    wp_etcd_token_drop(m); /* a server refuses to authenticate whoever shows a bad one */
+    m->renewing = ask_for_token(m, renewed);
+    return m->renewing != NULL;
+}
+
 /* --- kind of server --------------------------------------------------------------------------- */
 
 /* A requested progress could run ahead of its events before 3.4.25 and 3.5.8. */
@@ -119,7 +169,7 @@ static void revision_known(void *arg, int status, const char *message, const uin
 
     m->call = NULL;
     if (status != WP_GRPC_OK) {
-        wp_etcd_refused(m, status, message, "range");
+        wp_etcd_part_refused(m, &m->ranges->parts[0], status, message, "range");
         return;
     }
     r = wp_etcd_unpack(m, &etcd__range_response__descriptor, data, len);

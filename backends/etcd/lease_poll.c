@@ -4,6 +4,7 @@
 enum {
     ASK_EVERY_US = 2000, /* 500 a second */
     REFUSED_S = 30,
+    RENEWING_MS = 250,
     AGAIN_MIN_S = 1,
     AGAIN_MAX_S = 30,
 };
@@ -47,15 +48,18 @@ static void answered(void *arg, int status, const char *message, const uint8_t *
     struct wp_etcd_mirror *m = q->m;
     struct wp_etcd_lease *lease = wp_etcd_lease_find(m, q->id);
     const Etcd__LeaseTimeToLiveResponse *r = NULL;
+    bool renewing = wp_etcd_is_token_refused(status, message) && wp_etcd_token_renew(m);
 
     q->call = NULL;
     if (status == WP_GRPC_OK)
         r = wp_etcd_unpack(m, &etcd__lease_time_to_live_response__descriptor, data, len);
     if (lease != NULL && r != NULL)
         take(m, lease, r);
+    else if (lease != NULL && renewing)
+        wp_etcd_lease_due(m, lease, m->g->now() + wp_etcd_ms(RENEWING_MS));
     else if (lease != NULL)
         refused(m, lease);
-    if (r == NULL && !m->leases.refused_logged) {
+    if (r == NULL && !renewing && !m->leases.refused_logged) {
         m->leases.refused_logged = true;
         wp_log(WP_WARNING, "etcd",
                "%s: cannot ask what is left of leases (%s: %s): their keys have their own TTL or "

@@ -176,12 +176,7 @@ static void page_failed(struct wp_etcd_mirror *m, int status, const char *messag
         next_part(m);
         return;
     }
-    if (status == WP_GRPC_PERMISSION_DENIED)
-        wp_log(WP_ERROR, "etcd",
-               "%s: keys with the prefix \"%s\" may not be read: the role needs read permission "
-               "for them",
-               wp_etcd_endpoint_text(m), p->key);
-    wp_etcd_refused(m, status, message, "range");
+    wp_etcd_part_refused(m, p, status, message, "range");
 }
 
 static void page_came(void *arg, int status, const char *message, const uint8_t *data, size_t len)

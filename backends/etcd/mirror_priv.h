@@ -22,6 +22,7 @@ enum {
     WP_ETCD_BACKOFF_FIRST_MS = 100,
     WP_ETCD_BACKOFF_MOST_MS = 5000,
     WP_ETCD_REFUSED_MS = 30000, /* no endpoint will help: credentials, permissions */
+    WP_ETCD_RENEW_MS = 5000,    /* between two tokens of a session */
     WP_ETCD_STEADY_MS = 5000,   /* in step this long: the next failure is a new one */
     WP_ETCD_COLD_MS = 5000,     /* without quorum and data this long: a serializable load */
     WP_ETCD_HOLD_MS = 300000,   /* a data set that was suddenly emptied is kept this long */
@@ -212,6 +213,8 @@ struct wp_etcd_mirror {
     struct wp_grpc_channel *channel, *watch_channel;
     struct wp_grpc_call *call; /* the one that the session waits for */
     char *token;
+    struct wp_grpc_call *renewing; /* the token, beside the session */
+    uint64_t renewed_ns;           /* the last time; in the future: not before */
     bool connected, no_auth, reauthed, checked, rechecked, version_known, progress_exact;
     struct wp_arena scratch; /* of the message being read */
 
@@ -258,6 +261,9 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
 /* A call ended with an error that may be about credentials: either they are renewed once, or the
  * session fails. */
 void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, const char *what);
+/* The same of a call about this part's keys (NULL: of none). */
+void wp_etcd_part_refused(struct wp_etcd_mirror *m, const struct wp_etcd_part *p, int status,
+                          const char *message, const char *what);
 /* Is it a failure that no other endpoint and no quick retry will change? */
 bool wp_etcd_is_final(int status, const char *what);
 /* The whole data set may be another one. */
@@ -301,6 +307,9 @@ uint64_t wp_etcd_random(struct wp_etcd_mirror *m);
 /* --- auth.c -------------------------------------------------------------------------------- */
 void wp_etcd_authenticate(struct wp_etcd_mirror *m);
 void wp_etcd_token_drop(struct wp_etcd_mirror *m);
+/* A call beside the session was refused for its token, while the stream lives on. True: there will
+ * be another one, ask again a little later. */
+bool wp_etcd_token_renew(struct wp_etcd_mirror *m);
 void wp_etcd_ask_status(struct wp_etcd_mirror *m);
 void wp_etcd_check_revision(struct wp_etcd_mirror *m);
 

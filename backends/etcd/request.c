@@ -31,6 +31,7 @@ struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char
     if (packed != NULL) {
         protobuf_c_message_pack(request, packed);
         call = m->g->unary(m->channel, method, headers, n, packed, len, timeout_ms, fn, arg);
+        explicit_bzero(packed, len); /* it may hold a password */
     }
     free(packed);
     return call;
@@ -47,9 +48,8 @@ void wp_etcd_request(struct wp_etcd_mirror *m, const char *method, const Protobu
     if (packed != NULL) {
         protobuf_c_message_pack(request, packed);
         m->call = m->g->unary(m->channel, method, headers, n, packed, len, timeout_ms, fn, m);
+        explicit_bzero(packed, len); /* as above */
     }
-    if (packed != NULL)
-        explicit_bzero(packed, len); /* it may hold a password */
     free(packed);
     if (m->call == NULL)
         wp_etcd_fail(m, WP_GRPC_RESOURCE_EXHAUSTED, "out of memory", method);

@@ -23,6 +23,9 @@ static void close_session(struct wp_etcd_mirror *m)
     m->g->channel_free(m->watch_channel);
     m->channel = m->watch_channel = NULL;
     m->g->timer_cancel(&m->files);
+    m->g->drop(m->renewing);
+    m->renewing = NULL;
+    m->renewed_ns = 0;
     wp_etcd_token_drop(m);
     m->heard = m->connected = m->no_auth = m->reauthed = m->checked = m->rechecked = m->version_known = false;
 }
@@ -66,6 +69,7 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
 
     if (m->steady_ns == 0)
         m->steady_ns = now;
+    m->reauthed = false; /* its token is good: the next refusal is a new one */
     wp_etcd_lease_poll(m);
     if (lost == 0)
         return;
@@ -212,6 +216,21 @@ void wp_etcd_refused(struct wp_etcd_mirror *m, int status, const char *message, 
     wp_etcd_watch_close(m);
     wp_etcd_load_abort(m);
     wp_etcd_step(m);
+}
+
+void wp_etcd_part_refused(struct wp_etcd_mirror *m, const struct wp_etcd_part *p, int status,
+                          const char *message, const char *what)
+{
+    char text[512];
+
+    if (status == WP_GRPC_PERMISSION_DENIED && p != NULL) {
+        snprintf(text, sizeof(text),
+                 "keys with the prefix \"%.400s\" may not be read: the role needs read permission "
+                 "for them",
+                 p->key);
+        message = text;
+    }
+    wp_etcd_refused(m, status, message, what);
 }
 
 /* --- the session --------------------------------------------------------------------------------

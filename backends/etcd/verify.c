@@ -184,8 +184,12 @@ static void page_came(void *arg, int status, const char *message, const uint8_t 
     size_t from_len = v->from != NULL ? v->from_len : p->key_len;
     const Etcd__RangeResponse *page = NULL;
 
-    (void)message;
     v->call = NULL;
+    if (wp_etcd_is_token_refused(status, message) && wp_etcd_token_renew(m)) {
+        end(m);
+        set_timer(m, wp_etcd_ms(WP_ETCD_VERIFY_SOON_MS));
+        return;
+    }
     if (status == WP_GRPC_OK)
         page = wp_etcd_unpack(m, &etcd__range_response__descriptor, data, len);
     if (page == NULL || v->range->needs_load || !wp_etcd_page_in_order(p, from, from_len, page)) {

@@ -126,7 +126,7 @@ static void canceled(struct wp_etcd_mirror *m, const Etcd__WatchResponse *w)
     }
     if (p == NULL && !w->created)
         return; /* one that was given up */
-    wp_etcd_refused(m, refusal_status(w->cancel_reason), w->cancel_reason, "watch");
+    wp_etcd_part_refused(m, p, refusal_status(w->cancel_reason), w->cancel_reason, "watch");
 }
 
 /* No events: how far the server has come, of one watch or of all. */

@@ -8,8 +8,8 @@ import pytest
 from server import TOP
 
 sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
-for module in ("test_31_etcd_answers", "test_32_etcd_options", "test_33_etcd_faults", "test_35_etcd_trouble", "test_50_register",
-               "test_51_registered"):
+for module in ("test_31_etcd_answers", "test_32_etcd_options", "test_33_etcd_faults", "test_34_etcd_tls", "test_34_etcd_users",
+               "test_35_etcd_trouble", "test_50_register", "test_51_registered"):
     pytest.register_assert_rewrite(module)
 from test_31_etcd_answers import test_outside_all_zones_is_the_next_directive, test_questions_make_no_calls, world  # noqa: E402, F401
 from test_31_etcd_answers import test_row as test_answer  # noqa: E402, F401
@@ -20,6 +20,8 @@ from test_33_etcd_faults import (  # noqa: E402, F401
     test_events_missed_meanwhile_are_replayed, test_history_is_compacted, test_restored_from_an_older_state,
     test_start_without_etcd, test_the_end_of_a_lease_takes_all_its_keys_at_once, test_wiped)
 
+from test_34_etcd_tls import test_files_change_while_the_connection_lives  # noqa: E402, F401
+from test_34_etcd_users import forgetful, test_authentication_goes_and_comes, test_tokens_that_do_not_last  # noqa: E402, F401
 from test_35_etcd_trouble import (  # noqa: E402, F401
     test_circle_of_aliases_across_zones, test_leader_changes, test_learner_is_passed_over, test_no_space,
     test_nothing_is_ever_written, test_one_key_becomes_malformed, test_upstream_of_aliases_is_down)
