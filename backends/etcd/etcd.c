@@ -32,6 +32,7 @@ void etcd_source(const struct etcd *p, struct wp_etcd_source *ret)
         .tls = uses_tls(p),
         .user = p->user,
         .password = p->password,
+        .keep_lapsed = p->keep_lapsed,
         .max_octets = p->max_octets,
     };
     if (ret->tls) {

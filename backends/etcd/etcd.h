@@ -15,7 +15,7 @@ struct etcd {
     struct wp_etcd_endpoint *endpoints;
     unsigned n_endpoints;
     const char *user, *password;
-    bool no_apex_fallback;
+    bool no_apex_fallback, keep_lapsed;
     struct wp_client_tls tls;
     const char *state; /* directory, "": off, NULL: what the server says */
     int64_t max_stale_ns; /* 0: data is never too old */

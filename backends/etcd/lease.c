@@ -1,4 +1,4 @@
-/* The leases of a mirror: by number, and by when to ask about them next. */
+/* The leases of a mirror: by number, by when to ask about them next, by when they are over. */
 #include "backends/etcd/lease.h"
 
 #include <errno.h>
@@ -46,77 +46,88 @@ static int grow_buckets(struct wp_etcd_leases *l)
     return 0;
 }
 
-/* --- the queue: a binary heap, each lease knows its place ------------------------------------- */
+/* --- the queues: binary heaps, each lease knows its places ------------------------------------ */
 
-static void place(struct wp_etcd_leases *l, size_t at, struct wp_etcd_lease *lease)
+static uint64_t when(const struct wp_etcd_heap *h, size_t at, enum wp_etcd_queue q)
 {
-    l->heap[at] = lease;
-    lease->heap_at = (uint32_t)at;
+    return h->at[at]->queued[q].when_ns;
 }
 
-static void sift(struct wp_etcd_leases *l, size_t at)
+static void place(struct wp_etcd_heap *h, size_t at, struct wp_etcd_lease *lease,
+                  enum wp_etcd_queue q)
 {
-    struct wp_etcd_lease *lease = l->heap[at];
+    h->at[at] = lease;
+    lease->queued[q].at = (uint32_t)at;
+}
 
-    while (at > 0 && l->heap[(at - 1) / 2]->due_ns > lease->due_ns) {
-        place(l, at, l->heap[(at - 1) / 2]);
+static void sift(struct wp_etcd_heap *h, size_t at, enum wp_etcd_queue q)
+{
+    struct wp_etcd_lease *lease = h->at[at];
+    uint64_t own = lease->queued[q].when_ns;
+
+    while (at > 0 && when(h, (at - 1) / 2, q) > own) {
+        place(h, at, h->at[(at - 1) / 2], q);
         at = (at - 1) / 2;
     }
     for (;;) {
         size_t child = 2 * at + 1;
-        if (child + 1 < l->n_heap && l->heap[child + 1]->due_ns < l->heap[child]->due_ns)
+        if (child + 1 < h->n && when(h, child + 1, q) < when(h, child, q))
             child++;
-        if (child >= l->n_heap || l->heap[child]->due_ns >= lease->due_ns)
+        if (child >= h->n || when(h, child, q) >= own)
             break;
-        place(l, at, l->heap[child]);
+        place(h, at, h->at[child], q);
         at = child;
     }
-    place(l, at, lease);
+    place(h, at, lease, q);
 }
 
-static void unqueue(struct wp_etcd_leases *l, struct wp_etcd_lease *lease)
+void wp_etcd_lease_unqueue(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
+                           enum wp_etcd_queue q)
 {
-    size_t at = lease->heap_at;
+    struct wp_etcd_heap *h = &m->leases.heap[q];
+    size_t at = lease->queued[q].at;
 
-    if (lease->heap_at == NOT_QUEUED)
+    if (at == NOT_QUEUED)
         return;
-    lease->heap_at = NOT_QUEUED;
-    l->n_heap--;
-    if (at == l->n_heap)
+    lease->queued[q].at = NOT_QUEUED;
+    h->n--;
+    if (at == h->n)
         return;
-    place(l, at, l->heap[l->n_heap]);
-    sift(l, at);
+    place(h, at, h->at[h->n], q);
+    sift(h, at, q);
 }
 
-void wp_etcd_lease_due(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, uint64_t due_ns)
+void wp_etcd_lease_queue(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
+                         enum wp_etcd_queue q, uint64_t when_ns)
 {
-    struct wp_etcd_leases *l = &m->leases;
+    struct wp_etcd_heap *h = &m->leases.heap[q];
 
-    lease->due_ns = due_ns;
-    if (lease->heap_at == NOT_QUEUED)
-        place(l, l->n_heap++, lease); /* there is room for every lease */
-    sift(l, lease->heap_at);
+    lease->queued[q].when_ns = when_ns;
+    if (lease->queued[q].at == NOT_QUEUED)
+        place(h, h->n++, lease, q); /* there is room for every lease */
+    sift(h, lease->queued[q].at, q);
 }
 
-struct wp_etcd_lease *wp_etcd_lease_next_due(struct wp_etcd_mirror *m, uint64_t now_ns)
+struct wp_etcd_lease *wp_etcd_lease_first(const struct wp_etcd_mirror *m, enum wp_etcd_queue q)
 {
-    struct wp_etcd_lease *lease = m->leases.n_heap > 0 ? m->leases.heap[0] : NULL;
+    const struct wp_etcd_heap *h = &m->leases.heap[q];
 
-    if (lease == NULL || lease->due_ns > now_ns)
-        return NULL;
-    unqueue(&m->leases, lease);
-    return lease;
+    return h->n > 0 ? h->at[0] : NULL;
 }
 
 static int reserve(struct wp_etcd_leases *l)
 {
-    if (l->n + 1 > l->cap_heap) {
-        size_t cap = l->cap_heap == 0 ? BUCKETS_MIN : 2 * l->cap_heap;
-        struct wp_etcd_lease **heap = realloc(l->heap, cap * sizeof(struct wp_etcd_lease *));
-        if (heap == NULL)
+    for (unsigned q = 0; q < WP_ETCD_QUEUES; q++) {
+        struct wp_etcd_heap *h = &l->heap[q];
+        size_t cap = h->cap == 0 ? BUCKETS_MIN : 2 * h->cap;
+        struct wp_etcd_lease **at;
+        if (l->n < h->cap)
+            continue;
+        at = realloc(h->at, cap * sizeof(struct wp_etcd_lease *));
+        if (at == NULL)
             return -ENOMEM;
-        l->heap = heap;
-        l->cap_heap = cap;
+        h->at = at;
+        h->cap = cap;
     }
     return l->buckets == NULL || l->n > l->mask ? grow_buckets(l) : 0;
 }
@@ -137,12 +148,13 @@ struct wp_etcd_lease *wp_etcd_lease_get(struct wp_etcd_mirror *m, int64_t id)
         return NULL;
     lease->id = id;
     lease->refs = 1;
-    lease->heap_at = NOT_QUEUED;
+    for (unsigned q = 0; q < WP_ETCD_QUEUES; q++)
+        lease->queued[q].at = NOT_QUEUED;
     b = &l->buckets[bucket_of(l, id)];
     lease->next = *b;
     *b = lease;
     l->n++;
-    wp_etcd_lease_due(m, lease, 0); /* new: ask at once */
+    wp_etcd_lease_queue(m, lease, WP_ETCD_QUEUE_ASK, 0); /* new: ask at once */
     return lease;
 }
 
@@ -157,7 +169,8 @@ void wp_etcd_lease_put(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease)
     while (*b != lease)
         b = &(*b)->next;
     *b = lease->next;
-    unqueue(l, lease);
+    for (unsigned q = 0; q < WP_ETCD_QUEUES; q++)
+        wp_etcd_lease_unqueue(m, lease, (enum wp_etcd_queue)q);
     l->n--;
     free(lease);
 }
@@ -165,6 +178,7 @@ void wp_etcd_lease_put(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease)
 void wp_etcd_leases_done(struct wp_etcd_mirror *m)
 {
     free(m->leases.buckets);
-    free(m->leases.heap);
+    for (unsigned q = 0; q < WP_ETCD_QUEUES; q++)
+        free(m->leases.heap[q].at);
     m->leases = (struct wp_etcd_leases){0};
 }

@@ -5,8 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-struct wp_etcd_rec;
+#include "backends/etcd/record.h"
 
 /* Special values of `ends`: not yet answered; never answered, for etcd refuses; known to be gone.
  */
@@ -14,15 +13,23 @@ struct wp_etcd_rec;
 #define WP_ETCD_LEASE_REFUSED UINT64_C(1)
 #define WP_ETCD_LEASE_GONE UINT64_MAX
 
+/* What a lease waits for: to be asked about, to be over without anybody saying so. */
+enum wp_etcd_queue { WP_ETCD_QUEUE_ASK, WP_ETCD_QUEUE_LAPSE, WP_ETCD_QUEUES };
+struct wp_etcd_queued {
+    uint64_t when_ns;
+    uint32_t at; /* place in the queue */
+};
+
 struct wp_etcd_lease {
     _Atomic uint64_t ends; /* monotonic ns, an estimate; or a special value */
     int64_t id;
     /* the writer's: */
-    uint64_t due_ns; /* when to ask again */
+    struct wp_etcd_queued queued[WP_ETCD_QUEUES];
     uint32_t refs;
     int32_t granted_s;          /* 0: not known */
+    bool lapsed;                /* over by our clock, etcd away: its records are not shown */
+    struct wp_etcd_tied tied;   /* its records */
     struct wp_etcd_lease *next; /* of the same hash bucket */
-    uint32_t heap_at;           /* place in the queue of what is due */
 };
 
 /* Bounds from the configuration, in seconds; cap_s: of every TTL, 0: none. */

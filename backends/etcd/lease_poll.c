@@ -7,20 +7,26 @@ enum {
     RENEWING_MS = 250,
     AGAIN_MIN_S = 1,
     AGAIN_MAX_S = 30,
+    AGAIN_SOON_MS = 300,
+    AWAY_MS = 1000,
 };
 
-static uint64_t again_in_ns(int64_t granted_s)
+/* In a third of the whole time, and when less is left a second before the end. */
+static uint64_t again_in_ns(int64_t granted_s, int64_t left_s)
 {
     int64_t s = granted_s / 3;
 
     s = s < AGAIN_MIN_S ? AGAIN_MIN_S : s > AGAIN_MAX_S ? AGAIN_MAX_S : s;
+    if (left_s >= 0 && left_s < s)
+        return left_s > 0 ? wp_etcd_ms(1000 * (uint64_t)left_s) : wp_etcd_ms(AGAIN_SOON_MS);
     return wp_etcd_ms(1000 * (uint64_t)s);
 }
 
+/* Whole seconds are left, rounded down: the end may be up to one later. */
 static void take(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
                  const Etcd__LeaseTimeToLiveResponse *r)
 {
-    uint64_t now = m->g->now(), ends = WP_ETCD_LEASE_GONE;
+    uint64_t now = m->g->now(), ends = WP_ETCD_LEASE_GONE, again;
 
     if (r->ttl >= 0) {
         uint64_t left_s = (uint64_t)r->ttl > UINT32_MAX ? UINT32_MAX : (uint64_t)r->ttl;
@@ -30,16 +36,31 @@ static void take(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
         wp_etcd_keep_aged(m);
     lease->granted_s = r->granted_ttl > INT32_MAX ? INT32_MAX : (int32_t)r->granted_ttl;
     atomic_store_explicit(&lease->ends, ends, memory_order_relaxed);
-    wp_etcd_lease_due(m, lease, now + again_in_ns(lease->granted_s));
+    again = again_in_ns(lease->granted_s, r->ttl);
+    if (lease->lapsed && r->ttl > 0 && !wp_etcd_lapse_undo(m, lease))
+        again = wp_etcd_ms(AGAIN_SOON_MS);
+    wp_etcd_lease_queue(m, lease, WP_ETCD_QUEUE_ASK, now + again);
+    wp_etcd_lapse_at(m, lease, ends == WP_ETCD_LEASE_GONE ? now : ends + wp_etcd_ms(1000));
 }
 
-/* An estimate from before goes on. */
+/* Not said by etcd, or not by a cluster that is whole. */
+static bool is_away(int status)
+{
+    return status == WP_GRPC_UNAVAILABLE || status == WP_GRPC_DEADLINE_EXCEEDED ||
+           status == WP_GRPC_CANCELLED;
+}
+
+/* An estimate from before goes on; etcd deletes what is over. */
 static void refused(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease)
 {
     uint64_t unknown = WP_ETCD_LEASE_UNKNOWN;
+    unsigned again_s = REFUSED_S;
 
     atomic_compare_exchange_strong(&lease->ends, &unknown, WP_ETCD_LEASE_REFUSED);
-    wp_etcd_lease_due(m, lease, m->g->now() + wp_etcd_ms(1000 * REFUSED_S));
+    wp_etcd_lease_unqueue(m, lease, WP_ETCD_QUEUE_LAPSE);
+    if (lease->lapsed && !wp_etcd_lapse_undo(m, lease))
+        again_s = 1;
+    wp_etcd_lease_queue(m, lease, WP_ETCD_QUEUE_ASK, m->g->now() + wp_etcd_ms(1000 * again_s));
 }
 
 static void answered(void *arg, int status, const char *message, const uint8_t *data, size_t len)
@@ -53,13 +74,17 @@ static void answered(void *arg, int status, const char *message, const uint8_t *
     q->call = NULL;
     if (status == WP_GRPC_OK)
         r = wp_etcd_unpack(m, &etcd__lease_time_to_live_response__descriptor, data, len);
+    if (!is_away(status))
+        wp_etcd_lapse_heard(m);
     if (lease != NULL && r != NULL)
         take(m, lease, r);
     else if (lease != NULL && renewing)
-        wp_etcd_lease_due(m, lease, m->g->now() + wp_etcd_ms(RENEWING_MS));
+        wp_etcd_lease_queue(m, lease, WP_ETCD_QUEUE_ASK, m->g->now() + wp_etcd_ms(RENEWING_MS));
+    else if (lease != NULL && is_away(status))
+        wp_etcd_lease_queue(m, lease, WP_ETCD_QUEUE_ASK, m->g->now() + wp_etcd_ms(AWAY_MS));
     else if (lease != NULL)
         refused(m, lease);
-    if (r == NULL && !renewing && !m->leases.refused_logged) {
+    if (r == NULL && !renewing && !is_away(status) && !m->leases.refused_logged) {
         m->leases.refused_logged = true;
         wp_log(WP_WARNING, "etcd",
                "%s: cannot ask what is left of leases (%s: %s): their keys have their own TTL or "
@@ -69,8 +94,8 @@ static void answered(void *arg, int status, const char *message, const uint8_t *
     wp_etcd_lease_poll(m);
 }
 
-/* False: no memory; the lease comes up again later. */
-static bool ask(struct wp_etcd_mirror *m, struct wp_etcd_lease_question *q,
+/* The lease is taken out of the queue until the answer comes. */
+static void ask(struct wp_etcd_mirror *m, struct wp_etcd_lease_question *q,
                 struct wp_etcd_lease *lease)
 {
     Etcd__LeaseTimeToLiveRequest request = ETCD__LEASE_TIME_TO_LIVE_REQUEST__INIT;
@@ -79,10 +104,13 @@ static bool ask(struct wp_etcd_mirror *m, struct wp_etcd_lease_question *q,
     q->id = request.id = lease->id;
     q->call = wp_etcd_request_beside(m, "/etcdserverpb.Lease/LeaseTimeToLive", &request.base,
                                      WP_ETCD_CALL_MS, answered, q);
-    if (q->call == NULL)
-        return false;
+    if (q->call == NULL) { /* no memory */
+        wp_etcd_lease_queue(m, lease, WP_ETCD_QUEUE_ASK,
+                            m->g->now() + wp_etcd_ms(1000 * REFUSED_S));
+        return;
+    }
+    wp_etcd_lease_unqueue(m, lease, WP_ETCD_QUEUE_ASK);
     wp_metric_add(m->stats.lease_queries, WP_METRIC_SHARED, 1);
-    return true;
 }
 
 static void on_timer(struct wp_grpc_timer *t)
@@ -102,28 +130,49 @@ static struct wp_etcd_lease_question *free_question(struct wp_etcd_leases *l)
     return NULL;
 }
 
+/* Of those that are due the first. What is out of sight waits for no rate: the few calls at a time
+ * are limit enough. */
+static struct wp_etcd_lease *next_due(struct wp_etcd_mirror *m, uint64_t now, uint64_t *ret_wake)
+{
+    struct wp_etcd_lease *lease = wp_etcd_lease_first(m, WP_ETCD_QUEUE_ASK);
+
+    if (lease == NULL)
+        return NULL;
+    *ret_wake = lease->queued[WP_ETCD_QUEUE_ASK].when_ns;
+    if (!lease->lapsed && *ret_wake < m->leases.next_ask_ns)
+        *ret_wake = m->leases.next_ask_ns;
+    return *ret_wake <= now ? lease : NULL;
+}
+
 void wp_etcd_lease_poll(struct wp_etcd_mirror *m)
 {
     struct wp_etcd_leases *l = &m->leases;
-    struct wp_etcd_lease_question *q = free_question(l);
-    uint64_t now = m->g->now(), wake;
+    struct wp_etcd_lease_question *q;
+    struct wp_etcd_lease *lease;
+    uint64_t now = m->g->now(), wake = 0;
 
     if (m->channel == NULL)
         return;
-    while (q != NULL && now >= l->next_ask_ns) {
-        struct wp_etcd_lease *lease = wp_etcd_lease_next_due(m, now);
-        if (lease == NULL)
-            break;
-        if (!ask(m, q, lease))
-            wp_etcd_lease_due(m, lease, now + wp_etcd_ms(1000 * REFUSED_S));
+    while ((q = free_question(l)) != NULL && (lease = next_due(m, now, &wake)) != NULL) {
+        ask(m, q, lease);
         l->next_ask_ns = now + ASK_EVERY_US * 1000u;
-        q = free_question(l);
     }
-    if (l->n_heap == 0 || q == NULL)
+    if (wp_etcd_lease_first(m, WP_ETCD_QUEUE_ASK) == NULL || q == NULL)
         return; /* the next answer comes back here */
-    wake = l->heap[0]->due_ns > l->next_ask_ns ? l->heap[0]->due_ns : l->next_ask_ns;
     l->timer.fn = on_timer;
     m->g->timer_set(&l->timer, wake);
+}
+
+void wp_etcd_lease_probe(struct wp_etcd_mirror *m)
+{
+    struct wp_etcd_lease *lease = wp_etcd_lease_first(m, WP_ETCD_QUEUE_LAPSE);
+
+    if (m->channel == NULL || lease == NULL)
+        return;
+    for (unsigned i = 0; i < WP_ETCD_ASKING_MAX; i++)
+        if (m->leases.questions[i].call != NULL)
+            return;
+    ask(m, &m->leases.questions[0], lease);
 }
 
 void wp_etcd_lease_poll_stop(struct wp_etcd_mirror *m)
@@ -137,6 +186,6 @@ void wp_etcd_lease_poll_stop(struct wp_etcd_mirror *m)
         m->g->drop(q->call);
         q->call = NULL;
         if (lease != NULL)
-            wp_etcd_lease_due(m, lease, 0);
+            wp_etcd_lease_queue(m, lease, WP_ETCD_QUEUE_ASK, 0);
     }
 }

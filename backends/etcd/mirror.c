@@ -24,8 +24,15 @@ static uint64_t last_id;                /* by lock */
 /* Every word that makes a difference, with its length, so that no two sources read alike. */
 static char *key_of(const struct wp_etcd_source *src)
 {
-    const char *words[8] = {src->prefix, src->ca_file,  src->cert_file,        src->key_file,
-                            src->user,   src->password, src->tls ? "tls" : "", src->state_dir};
+    const char *words[] = {src->prefix,
+                           src->ca_file,
+                           src->cert_file,
+                           src->key_file,
+                           src->user,
+                           src->password,
+                           src->tls ? "tls" : "",
+                           src->state_dir,
+                           src->keep_lapsed ? "keep" : ""};
     size_t cap = 64, n = 0;
     char *key;
 

@@ -22,6 +22,7 @@ struct wp_etcd_source {
     const char *ca_file, *cert_file, *key_file; /* NULL: system roots, none, none */
     const char *user, *password;                /* both or none */
     const char *state_dir;                      /* NULL: nothing is saved */
+    bool keep_lapsed;    /* keys stay when their lease ends while etcd is away */
     uint64_t max_octets; /* no difference: the last one named counts; 0: none */
 };
 

@@ -1,6 +1,6 @@
 /* The parts of a mirror: session.c decides what is done next, request.c and auth.c make calls,
- * load.c lists, verify.c compares, watch.c follows, apply.c changes trees, lease.c and lease_poll.c
- * know leases, keep.c saves, restore.c reads what was saved, files.c looks after certificates,
+ * load.c lists, verify.c compares, watch.c follows, apply.c changes trees, lease.c, lease_poll.c and
+ * lapse.c know leases, keep.c saves, restore.c reads what was saved, files.c looks after certificates,
  * report.c, trouble.c and status.c tell. Everything is the engine thread's unless it says otherwise. */
 #pragma once
 #include <pthread.h>
@@ -77,10 +77,6 @@ struct wp_etcd_keep {
     struct wp_state_reader *reader;
     struct wp_state_info info;
     size_t n_lapsed;
-    struct wp_grpc_timer lapse;            /* when the next lease of saved data ends */
-    uint64_t next_end_ns, sweep_end_ns;    /* UINT64_MAX: none does */
-    const struct wp_etcd_rec *sweep_at;
-    bool sweeping;
     uint64_t cluster_id;                   /* of the saved data */
     int64_t revision;
 };
@@ -99,7 +95,7 @@ struct wp_etcd_range_own {
     enum wp_etcd_reason reason;
     size_t published_keys, published_octets;
     struct wp_grpc_timer hold, reap;
-    bool held;
+    bool held, turned; /* turned: records went out of sight, or came back, in the open batch */
     /* joining and leaving: the main thread waits on the mirror's condition */
     struct wp_grpc_post post;
     bool leaving, gone; /* gone: by the mirror's lock */
@@ -113,15 +109,29 @@ struct wp_etcd_lease_question {
 };
 enum { WP_ETCD_ASKING_MAX = 8 };
 
+struct wp_etcd_heap { /* soonest first */
+    struct wp_etcd_lease **at;
+    size_t n, cap;
+};
+
+/* Leases that end while etcd says nothing: lapse.c. */
+struct wp_etcd_lapse {
+    struct wp_grpc_timer timer, tell;
+    bool ticking;
+    unsigned quiet;    /* ticks without a word from etcd */
+    uint64_t proof_ns; /* when etcd was last heard of, in step */
+    size_t n_gone, n_back; /* records out of sight and back, not told yet */
+};
+
 struct wp_etcd_leases {
     struct wp_etcd_lease **buckets;
     size_t n, mask;
-    struct wp_etcd_lease **heap; /* soonest due first */
-    size_t n_heap, cap_heap;
+    struct wp_etcd_heap heap[WP_ETCD_QUEUES];
     struct wp_etcd_lease_question questions[WP_ETCD_ASKING_MAX];
     uint64_t next_ask_ns; /* rate */
     struct wp_grpc_timer timer;
     bool refused_logged;
+    struct wp_etcd_lapse lapse;
 };
 
 struct wp_etcd_load {
@@ -154,7 +164,7 @@ struct wp_etcd_verify {
 
 struct wp_etcd_stats {
     _Atomic(struct wp_series *) synced[WP_ETCD_SERVERS_MAX]; /* set by the main thread */
-    struct wp_series *keys, *malformed, *revision, *contact, *held, *octets;
+    struct wp_series *keys, *malformed, *lapsed, *revision, *contact, *held, *octets;
     struct wp_series *reloads[WP_ETCD_LOAD_REASONS];
     struct wp_series *puts, *deletes, *reconnects, *bad_records;
     struct wp_series *ranges, *lease_queries;
@@ -359,13 +369,28 @@ const char *wp_etcd_apply_key(const struct wp_etcd_mirror *m, const struct wp_et
 struct wp_etcd_lease *wp_etcd_lease_get(struct wp_etcd_mirror *m, int64_t id);
 void wp_etcd_lease_put(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease);
 struct wp_etcd_lease *wp_etcd_lease_find(struct wp_etcd_mirror *m, int64_t id);
-void wp_etcd_lease_due(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, uint64_t due_ns);
-struct wp_etcd_lease *wp_etcd_lease_next_due(struct wp_etcd_mirror *m,
-                                             uint64_t now_ns); /* taken out */
+/* Into the queue, or to another place in it. */
+void wp_etcd_lease_queue(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
+                         enum wp_etcd_queue q, uint64_t when_ns);
+void wp_etcd_lease_unqueue(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease,
+                           enum wp_etcd_queue q);
+struct wp_etcd_lease *wp_etcd_lease_first(const struct wp_etcd_mirror *m, enum wp_etcd_queue q);
 void wp_etcd_leases_done(struct wp_etcd_mirror *m);
 void wp_etcd_lease_poll(struct wp_etcd_mirror *m);
+/* A sign of life is wanted: ask about the lease that is over first, unless a question is under
+ * way. */
+void wp_etcd_lease_probe(struct wp_etcd_mirror *m);
 /* The session is over: its questions are asked again in the next one. */
 void wp_etcd_lease_poll_stop(struct wp_etcd_mirror *m);
+
+/* --- lapse.c ------------------------------------------------------------------------------- */
+/* etcd has spoken, and not only the member for itself. */
+void wp_etcd_lapse_heard(struct wp_etcd_mirror *m);
+/* The lease is over then, unless etcd says otherwise or is there to say so. */
+void wp_etcd_lapse_at(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, uint64_t when_ns);
+/* One that had lapsed lives. False: not now, ask again. */
+bool wp_etcd_lapse_undo(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease);
+void wp_etcd_lapse_stop(struct wp_etcd_mirror *m);
 
 /* --- keep.c -------------------------------------------------------------------------------- */
 /* The range's file; without memory it has none. Main thread. */

@@ -181,6 +181,19 @@ static int parse_state(void *self, struct wp_setup *s, const struct wp_line *l)
     return p->state == NULL ? -ENOMEM : 0;
 }
 
+static int parse_lapsed(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+
+    if (l->n_words != 2)
+        return wp_setup_arg_error(s, l);
+    if (strcmp(l->words[1], "keep") != 0 && strcmp(l->words[1], "drop") != 0)
+        return wp_setup_error(s, l, "invalid lapsed value: \"%s\" is neither drop nor keep",
+                              l->words[1]);
+    p->keep_lapsed = *l->words[1] == 'k';
+    return 0;
+}
+
 static int parse_no_apex_fallback(void *self, struct wp_setup *s, const struct wp_line *l)
 {
     struct etcd *p = self;
@@ -234,6 +247,10 @@ const struct wp_option etcd_options[] = {
      .kind = WP_OPT_CALL,
      .parse = parse_lease_ttl,
      .help = "largest TTL made from a lease"},
+    {.name = "lapsed",
+     .kind = WP_OPT_CALL,
+     .parse = parse_lapsed,
+     .help = "keys whose lease ends while etcd is away: drop or keep"},
     {.name = "ready-after",
      .kind = WP_OPT_CALL,
      .parse = parse_ready_after,

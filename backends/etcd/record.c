@@ -15,9 +15,16 @@ static uint8_t *put(uint8_t *to, const void *from, size_t len)
     return to + len;
 }
 
-static struct wp_etcd_rec *rec_alloc(size_t body, unsigned level)
+/* What stands before the record. */
+static size_t room_before(unsigned level, unsigned flags)
 {
-    size_t before = (level - 1) * sizeof(void *);
+    return (level - 1) * sizeof(void *) +
+           (flags & WP_ETCD_REC_LEASE ? sizeof(struct wp_etcd_tie) : 0);
+}
+
+static struct wp_etcd_rec *rec_alloc(size_t body, unsigned level, unsigned flags)
+{
+    size_t before = room_before(level, flags);
     uint8_t *p = calloc(1, before + sizeof(struct wp_etcd_rec) + body);
     struct wp_etcd_rec *r;
 
@@ -25,6 +32,7 @@ static struct wp_etcd_rec *rec_alloc(size_t body, unsigned level)
         return NULL;
     r = (struct wp_etcd_rec *)(void *)(p + before);
     r->level = (uint8_t)level;
+    r->flags = (uint8_t)flags;
     return r;
 }
 
@@ -67,11 +75,10 @@ struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struc
     body = (lease != NULL ? sizeof(struct wp_etcd_lease *) : 0) +
            (flags & WP_ETCD_REC_WIDE ? sizeof(struct wp_etcd_wide) : 0) + addr_len + host_len +
            v->group_len + v->text_len + key_len;
-    r = rec_alloc(body, level);
+    r = rec_alloc(body, level, flags);
     if (r == NULL)
         return NULL;
     r->kind = (uint8_t)v->kind;
-    r->flags = (uint8_t)flags;
     r->mod_revision = mod_revision;
     r->ttl = v->ttl;
     r->port = (uint16_t)v->port;
@@ -83,16 +90,38 @@ struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struc
     return r;
 }
 
+static size_t body_len(const struct wp_etcd_rec *r)
+{
+    return (size_t)((const uint8_t *)wp_etcd_rec_key(r) - r->body) + r->key_len;
+}
+
+struct wp_etcd_rec *wp_etcd_rec_copy(const struct wp_etcd_rec *r, unsigned level)
+{
+    struct wp_etcd_rec *copy = rec_alloc(body_len(r), level, r->flags);
+
+    if (copy == NULL)
+        return NULL;
+    copy->mod_revision = r->mod_revision;
+    copy->ttl = r->ttl;
+    copy->text_len = r->text_len;
+    copy->port = r->port;
+    copy->key_len = r->key_len;
+    copy->host_len = r->host_len;
+    copy->group_len = r->group_len;
+    copy->kind = r->kind;
+    memcpy(copy->body, r->body, body_len(r));
+    return copy;
+}
+
 void wp_etcd_rec_free(struct wp_etcd_rec *r)
 {
     if (r != NULL)
-        free((uint8_t *)r - (r->level - 1) * sizeof(void *));
+        free((uint8_t *)r - room_before(r->level, r->flags));
 }
 
 size_t wp_etcd_rec_size(const struct wp_etcd_rec *r)
 {
-    return (r->level - 1) * sizeof(void *) + sizeof(*r) +
-           (size_t)((const uint8_t *)wp_etcd_rec_key(r) - r->body) + r->key_len;
+    return room_before(r->level, r->flags) + sizeof(*r) + body_len(r);
 }
 
 bool wp_etcd_rec_same_host(const struct wp_etcd_rec *a, const struct wp_etcd_rec *b)

@@ -73,6 +73,19 @@ static inline int64_t wp_etcd_priority(const struct wp_etcd_wide *w)
     return w->priority == 0 ? 10 : w->priority;
 }
 
+/* Why a record is kept but not shown. */
+enum wp_etcd_out { WP_ETCD_OUT_LAPSED = 1 };
+/* Set in the birth of such a record: no epoch of a reader comes so far. */
+#define WP_ETCD_BIRTH_OUT (UINT64_C(1) << 63)
+
+/* Records that share something are tied together, so that all can be found from it. The writer's. */
+struct wp_etcd_tied {
+    struct wp_etcd_rec *first;
+};
+struct wp_etcd_tie {
+    struct wp_etcd_rec *before, *after;
+};
+
 struct wp_etcd_rec {
     _Atomic(struct wp_etcd_rec *) next; /* the tree's list, in key order */
     uint64_t birth;                     /* first epoch in which it counts */
@@ -86,15 +99,19 @@ struct wp_etcd_rec {
     uint8_t flags;                         /* enum wp_etcd_rec_flag */
     uint8_t level;                         /* of the writer's list, 1..WP_ETCD_LEVELS_MAX */
     uint8_t seen;                          /* the writer's, while a listing runs */
+    uint8_t out;                           /* the writer's: enum wp_etcd_out, 0: it is shown */
     /* lease pointer, wide numbers, address, host, group, text, key */
     uint8_t body[];
 };
 
-/* Packed with room for `level - 1` pointers of the writer before it. NULL: memory. The key is
- * at most WP_ETCD_KEY_MAX octets. */
+/* Packed, with room for `level - 1` pointers of the writer and a tie to the lease before it. NULL:
+ * memory. The key is at most WP_ETCD_KEY_MAX octets. */
 struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struct wp_etcd_value *v,
                                     struct wp_etcd_lease *lease, int64_t mod_revision,
                                     unsigned level);
+/* The same again, with pointers for another level; stamps, ties and references are not taken over.
+ */
+struct wp_etcd_rec *wp_etcd_rec_copy(const struct wp_etcd_rec *rec, unsigned level);
 void wp_etcd_rec_free(struct wp_etcd_rec *rec);
 size_t wp_etcd_rec_size(const struct wp_etcd_rec *rec); /* octets of heap asked for */
 
@@ -137,6 +154,11 @@ static inline struct wp_etcd_lease *wp_etcd_rec_lease(const struct wp_etcd_rec *
     if (r->flags & WP_ETCD_REC_LEASE)
         memcpy(&lease, r->body, sizeof(lease));
     return lease;
+}
+/* Of a record with a lease. */
+static inline struct wp_etcd_tie *wp_etcd_rec_tie(struct wp_etcd_rec *r)
+{
+    return (struct wp_etcd_tie *)(void *)((uint8_t *)r - (r->level - 1) * sizeof(void *)) - 1;
 }
 static inline struct wp_etcd_wide wp_etcd_rec_wide(const struct wp_etcd_rec *r)
 {

@@ -22,6 +22,12 @@ static const struct wp_family malformed = {
     .kind = WP_GAUGE,
     .labels = {"source", NULL},
 };
+static const struct wp_family lapsed = {
+    .name = "waypost_etcd_lapsed_keys",
+    .help = "Keys that are not answered because their lease ended while etcd was away.",
+    .kind = WP_GAUGE,
+    .labels = {"source", NULL},
+};
 static const struct wp_family revision = {
     .name = "coredns_etcd_revision",
     .help = "Last revision that was applied.",
@@ -93,7 +99,7 @@ static const char *const reasons[WP_ETCD_LOAD_REASONS] = {
     "start", "compacted", "cluster_changed", "revision_back", "verify", "config",
 };
 
-static const struct wp_family *const own[] = {&keys,    &malformed, &revision,
+static const struct wp_family *const own[] = {&keys,    &malformed, &lapsed, &revision,
                                               &contact, &held,      &octets};
 
 void wp_etcd_stats_init(struct wp_etcd_mirror *m)
@@ -103,6 +109,7 @@ void wp_etcd_stats_init(struct wp_etcd_mirror *m)
 
     s->keys = wp_metric_series(&keys, one);
     s->malformed = wp_metric_series(&malformed, one);
+    s->lapsed = wp_metric_series(&lapsed, one);
     s->revision = wp_metric_series(&revision, one);
     s->contact = wp_metric_series(&contact, one);
     s->held = wp_metric_series(&held, one);
@@ -153,12 +160,13 @@ static void tell_large(struct wp_etcd_mirror *m, size_t size)
 
 void wp_etcd_stats_update(struct wp_etcd_mirror *m)
 {
-    size_t n = 0, bad = 0, size = 0;
+    size_t n = 0, bad = 0, out = 0, size = 0;
     bool is_held = false;
 
     for (const struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next) {
         n += wp_etcd_tree_keys(r->r.tree);
         bad += wp_etcd_tree_bad(r->r.tree);
+        out += wp_etcd_tree_outs(r->r.tree);
         size += wp_etcd_tree_octets(r->r.tree);
         is_held |= r->held;
     }
@@ -166,6 +174,7 @@ void wp_etcd_stats_update(struct wp_etcd_mirror *m)
     wp_etcd_facts_update(m);
     wp_metric_set(m->stats.keys, (double)n);
     wp_metric_set(m->stats.malformed, (double)bad);
+    wp_metric_set(m->stats.lapsed, (double)out);
     wp_metric_set(m->stats.octets, (double)size);
     wp_metric_set(m->stats.held, is_held);
     wp_metric_set(m->stats.revision, (double)m->revision);

@@ -85,6 +85,7 @@ void wp_etcd_seen(struct wp_etcd_mirror *m, const Etcd__Header *h)
         m->member_id = h->member_id;
     m->heard_ns = m->g->now();
     atomic_store_explicit(&m->seen_ns, m->heard_ns, memory_order_relaxed);
+    wp_etcd_lapse_heard(m);
     wp_metric_set(m->stats.contact, (double)time(NULL));
 }
 

@@ -2,7 +2,7 @@
  * listing is compared with it like with any other data, so that only what differs changes.
  *
  * Keys under a lease that has ended are not taken over; one that ends while saved data is served
- * takes its keys along: nobody else would say so. */
+ * lapses like any other (lapse.c). */
 #include <errno.h>
 
 #include "backends/etcd/mirror_priv.h"
@@ -11,9 +11,8 @@
 #include "waypost/plugin/change.h"
 
 enum {
+    ROUNDED_MS = 1000,
     READ_MS = 4, /* at a time: other mirrors may be followed meanwhile */
-    SWEEP_SLICE = 10000,
-    SWEEP_AGAIN_MS = 1000,
 };
 
 static struct wp_etcd_range_own *range_of(struct wp_grpc_timer *t, size_t offset)
@@ -31,14 +30,16 @@ static bool is_in_range(const struct wp_etcd_range_own *r, const char *key, size
     return len >= base && memcmp(key, r->base, base) == 0 && (len == base || key[base] == '/');
 }
 
-/* The lease's end on the loops' clock. 0: it has ended. */
+/* The lease's end on the loops' clock. 0: it has ended, the second that etcd rounds off included. */
 static uint64_t end_of(const struct wp_etcd_saved_lease *lease, uint64_t now_ns, int64_t now_ms)
 {
-    int64_t left_ms = lease->end_ms - now_ms;
-
-    if (lease->end_ms <= now_ms)
+    if (lease->end_ms <= now_ms - ROUNDED_MS)
         return 0;
-    return now_ns + wp_etcd_ms((uint64_t)(left_ms < UINT32_MAX ? left_ms : UINT32_MAX));
+    if (lease->end_ms <= now_ms)
+        return now_ns - wp_etcd_ms((uint64_t)(now_ms - lease->end_ms));
+    if (lease->end_ms - now_ms > UINT32_MAX)
+        return now_ns + wp_etcd_ms(UINT32_MAX);
+    return now_ns + wp_etcd_ms((uint64_t)(lease->end_ms - now_ms));
 }
 
 static struct wp_etcd_lease *lease_of(struct wp_etcd_mirror *m, int64_t id, uint64_t end)
@@ -46,8 +47,9 @@ static struct wp_etcd_lease *lease_of(struct wp_etcd_mirror *m, int64_t id, uint
     struct wp_etcd_lease *lease = wp_etcd_lease_get(m, id);
     uint64_t unknown = WP_ETCD_LEASE_UNKNOWN;
 
-    if (lease != NULL && end != 0) /* what etcd itself has said is newer */
-        atomic_compare_exchange_strong(&lease->ends, &unknown, end);
+    /* what etcd itself has said is newer */
+    if (lease != NULL && end != 0 && atomic_compare_exchange_strong(&lease->ends, &unknown, end))
+        wp_etcd_lapse_at(m, lease, end + wp_etcd_ms(ROUNDED_MS));
     return lease;
 }
 
@@ -72,7 +74,6 @@ static int on_record(void *arg, const uint8_t *rec, size_t len)
                 k->n_lapsed++;
                 return 0;
             }
-            k->next_end_ns = end < k->next_end_ns ? end : k->next_end_ns;
         }
         lease = lease_of(m, s.lease.id, end);
         if (lease == NULL)
@@ -92,15 +93,6 @@ static void settle(struct wp_etcd_range_own *r)
     atomic_store(&r->restoring, false);
     wp_etcd_settled(r->r.mirror);
     wp_etcd_step(r->r.mirror);
-}
-
-static void sweep(struct wp_grpc_timer *t);
-
-static void sweep_at(struct wp_etcd_range_own *r, uint64_t when_ns)
-{
-    r->keep.lapse.fn = sweep;
-    if (when_ns != UINT64_MAX)
-        r->r.mirror->g->timer_set(&r->keep.lapse, when_ns);
 }
 
 static void show(struct wp_etcd_range_own *r)
@@ -132,7 +124,6 @@ static void serve_saved(struct wp_etcd_range_own *r)
            "were left out because their lease has ended",
            m->name, r->base, wp_etcd_tree_keys(r->r.tree), (long long)k->revision,
            (double)(wp_state_clock_ms() - k->info.saved_ms) / 1e3, k->n_lapsed);
-    sweep_at(r, k->next_end_ns);
     settle(r);
 }
 
@@ -191,7 +182,6 @@ void wp_etcd_restore(struct wp_etcd_range_own *r)
     k->cluster_id = high << 32 | wp_rd_u32(&rd);
     high = wp_rd_u32(&rd);
     k->revision = (int64_t)(high << 32 | wp_rd_u32(&rd));
-    k->next_end_ns = UINT64_MAX;
     k->n_lapsed = 0;
     k->timer.fn = read_on;
     read_on(&k->timer);
@@ -201,93 +191,12 @@ void wp_etcd_restore_stop(struct wp_etcd_range_own *r)
 {
     struct wp_etcd_keep *k = &r->keep;
 
-    r->r.mirror->g->timer_cancel(&k->lapse);
-    if (k->sweeping)
-        wp_etcd_tree_unpin(r->r.tree);
-    k->sweeping = false;
     if (k->reader == NULL)
         return;
     r->r.mirror->g->timer_cancel(&k->timer);
     wp_state_close(k->reader);
     k->reader = NULL;
     atomic_store(&r->restoring, false);
-}
-
-/* --- leases that end
- * ------------------------------------------------------------------------------
- */
-
-/* Of the records after the last one looked at, some. False: that was the last. -ENOMEM ends a sweep
- * early; the next one comes. */
-static bool sweep_some(struct wp_etcd_range_own *r, uint64_t now)
-{
-    struct wp_etcd_keep *k = &r->keep;
-
-    for (unsigned i = 0; i < SWEEP_SLICE; i++) {
-        const struct wp_etcd_rec *rec = wp_etcd_tree_after(r->r.tree, k->sweep_at);
-        struct wp_etcd_lease *lease;
-        uint64_t ends;
-        if (rec == NULL)
-            return false;
-        k->sweep_at = rec;
-        lease = wp_etcd_rec_lease(rec);
-        ends = lease != NULL ? atomic_load_explicit(&lease->ends, memory_order_relaxed)
-                             : WP_ETCD_LEASE_UNKNOWN;
-        if (ends == WP_ETCD_LEASE_UNKNOWN || ends == WP_ETCD_LEASE_GONE)
-            continue;
-        if (ends > now)
-            k->sweep_end_ns = ends < k->sweep_end_ns ? ends : k->sweep_end_ns;
-        else if (wp_etcd_tree_del(r->r.tree, wp_etcd_rec_key(rec), rec->key_len, INT64_MAX) < 0)
-            return false;
-        else
-            k->n_lapsed++;
-    }
-    return true;
-}
-
-static void end_sweep(struct wp_etcd_range_own *r, uint64_t now)
-{
-    struct wp_etcd_keep *k = &r->keep;
-    struct wp_etcd_batch_size size = wp_etcd_tree_pending(r->r.tree);
-
-    wp_etcd_tree_unpin(r->r.tree);
-    k->sweeping = false;
-    if (size.removed > 0) {
-        wp_log(WP_INFO, "etcd",
-               "%s%s: %zu saved keys are not served any more: their lease has ended",
-               r->r.mirror->name, r->base, k->n_lapsed);
-        show(r);
-    }
-    if (k->sweep_end_ns != UINT64_MAX)
-        k->sweep_end_ns = k->sweep_end_ns > now + wp_etcd_ms(SWEEP_AGAIN_MS)
-                              ? k->sweep_end_ns
-                              : now + wp_etcd_ms(SWEEP_AGAIN_MS);
-    sweep_at(r, k->sweep_end_ns);
-}
-
-static void sweep(struct wp_grpc_timer *t)
-{
-    struct wp_etcd_range_own *r = range_of(t, offsetof(struct wp_etcd_range_own, keep.lapse));
-    struct wp_etcd_keep *k = &r->keep;
-    struct wp_etcd_mirror *m = r->r.mirror;
-    uint64_t now = m->g->now();
-
-    if (m->load.range == r) { /* what it says counts; it may fail half-way */
-        wp_etcd_restore_stop(r);
-        sweep_at(r, now + wp_etcd_ms(SWEEP_AGAIN_MS));
-        return;
-    }
-    if (!k->sweeping) {
-        wp_etcd_tree_pin(r->r.tree);
-        k->sweeping = true;
-        k->sweep_at = NULL;
-        k->sweep_end_ns = UINT64_MAX;
-        k->n_lapsed = 0;
-    }
-    if (sweep_some(r, now))
-        m->g->timer_set(t, now);
-    else
-        end_sweep(r, now);
 }
 
 /* --- etcd answers

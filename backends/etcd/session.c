@@ -316,4 +316,5 @@ void wp_etcd_session_stop(struct wp_etcd_mirror *m)
     m->g->timer_cancel(&m->stale);
     wp_etcd_trouble_stop(m);
     close_session(m);
+    wp_etcd_lapse_stop(m);
 }

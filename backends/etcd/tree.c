@@ -41,6 +41,8 @@ static void free_rec(struct wp_etcd_tree *t, struct wp_etcd_rec *rec)
 {
     struct wp_etcd_lease *lease = wp_etcd_rec_lease(rec);
 
+    if (!wp_etcd_rec_is_dying(rec))
+        wp_etcd_tree_untie(rec);
     if (lease != NULL)
         t->drop(t->arg, lease);
     wp_etcd_rec_free(rec);
@@ -81,12 +83,17 @@ struct wp_etcd_snap wp_etcd_tree_snap(const struct wp_etcd_tree *t)
     };
 }
 
-static bool is_visible(const struct wp_etcd_rec *r, uint64_t epoch)
+static bool lives(const struct wp_etcd_rec *r, uint64_t birth, uint64_t epoch)
 {
     uint64_t death =
         atomic_load_explicit(&((struct wp_etcd_rec *)(uintptr_t)r)->death, memory_order_relaxed);
 
-    return r->birth <= epoch && (death == 0 || death > epoch);
+    return birth <= epoch && (death == 0 || death > epoch);
+}
+
+static bool is_visible(const struct wp_etcd_rec *r, uint64_t epoch)
+{
+    return lives(r, r->birth, epoch);
 }
 
 static const struct wp_etcd_table *table_of(const struct wp_etcd_snap *s)
@@ -115,7 +122,7 @@ const struct wp_etcd_rec *wp_etcd_snap_after(const struct wp_etcd_snap *s,
 {
     do
         r = wp_etcd_rec_next(r != NULL ? r : s->tree->head);
-    while (r != NULL && !is_visible(r, s->epoch));
+    while (r != NULL && !lives(r, wp_etcd_rec_birth(r), s->epoch));
     return r;
 }
 

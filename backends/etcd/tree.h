@@ -59,6 +59,13 @@ int wp_etcd_tree_list_put(struct wp_etcd_tree *t, const char *key, size_t len,
                           int64_t mod_revision) WP_MUSTCHECK;
 int wp_etcd_tree_list_end(struct wp_etcd_tree *t) WP_MUSTCHECK;
 
+/* In the open batch, the newest record of a key in a copy that is not shown for these reasons (enum
+ * wp_etcd_out), or is shown when there are none: it keeps its place against events and listings.
+ * The record given dies. -ENOMEM: nothing has changed. */
+int wp_etcd_tree_out(struct wp_etcd_tree *t, struct wp_etcd_rec *rec, unsigned out) WP_MUSTCHECK;
+/* Has the open batch something in it? After the first publication. */
+bool wp_etcd_tree_is_open(const struct wp_etcd_tree *t);
+
 /* The open batch did not happen: what is published is all there is. -ENOMEM: nothing was done. */
 int wp_etcd_tree_discard(struct wp_etcd_tree *t) WP_MUSTCHECK;
 
@@ -92,6 +99,7 @@ size_t wp_etcd_tree_reap(struct wp_etcd_tree *t);
 /* Figures, of the newest state; writer's thread (octets and keys: any thread). */
 size_t wp_etcd_tree_keys(const struct wp_etcd_tree *t);
 size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t);
+size_t wp_etcd_tree_outs(const struct wp_etcd_tree *t); /* of the keys, those that are not shown */
 size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t);
 /* While it is pinned no record leaves the list: a walk may go on after other work. */
 void wp_etcd_tree_pin(struct wp_etcd_tree *t);
@@ -99,7 +107,7 @@ void wp_etcd_tree_unpin(struct wp_etcd_tree *t);
 /* Of these, what goes when the batch is shown and readers have passed. */
 size_t wp_etcd_tree_octets_dead(const struct wp_etcd_tree *t);
 /* The newest record of a key, or NULL; and the records in order. Writer's thread. */
-const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len);
+struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len);
 const struct wp_etcd_rec *wp_etcd_tree_after(const struct wp_etcd_tree *t,
                                              const struct wp_etcd_rec *r);
 
@@ -115,8 +123,8 @@ uint64_t wp_etcd_tree_source(const struct wp_etcd_tree *t);
 /* The record whose key is the path, or NULL. */
 const struct wp_etcd_rec *wp_etcd_snap_key(const struct wp_etcd_snap *s, const char *path,
                                            size_t len, uint64_t hash);
-/* All records, in key order: the one after r, the first one after NULL. Writer's thread, or within
- * one turn. */
+/* All records, in key order, also those that are not shown: the one after r, the first one after
+ * NULL. Writer's thread, or within one turn. */
 const struct wp_etcd_rec *wp_etcd_snap_after(const struct wp_etcd_snap *s,
                                              const struct wp_etcd_rec *r);
 /* Walk the records below a path, in key order. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "backends/etcd/lease.h"
 #include "backends/etcd/tree_priv.h"
 #include "waypost/plugin/change.h"
 
@@ -199,6 +200,36 @@ void wp_etcd_tree_unlink(struct wp_etcd_tree *t, struct wp_etcd_rec *rec)
         wp_etcd_table_set(table, WP_ETCD_SLOT_KEY, key, rec->key_len, s.hash[s.n], next);
     else
         wp_etcd_table_remove(table, WP_ETCD_SLOT_KEY, key, rec->key_len, s.hash[s.n]);
+}
+
+void wp_etcd_tree_tie(struct wp_etcd_rec *rec)
+{
+    struct wp_etcd_lease *lease = wp_etcd_rec_lease(rec);
+    struct wp_etcd_tie *tie;
+
+    if (lease == NULL)
+        return;
+    tie = wp_etcd_rec_tie(rec);
+    *tie = (struct wp_etcd_tie){.after = lease->tied.first};
+    if (tie->after != NULL)
+        wp_etcd_rec_tie(tie->after)->before = rec;
+    lease->tied.first = rec;
+}
+
+void wp_etcd_tree_untie(struct wp_etcd_rec *rec)
+{
+    struct wp_etcd_lease *lease = wp_etcd_rec_lease(rec);
+    const struct wp_etcd_tie *tie;
+
+    if (lease == NULL)
+        return;
+    tie = wp_etcd_rec_tie(rec);
+    if (tie->before != NULL)
+        wp_etcd_rec_tie(tie->before)->after = tie->after;
+    else
+        lease->tied.first = tie->after;
+    if (tie->after != NULL)
+        wp_etcd_rec_tie(tie->after)->before = tie->before;
 }
 
 void wp_etcd_tree_mark(const struct wp_etcd_tree *t, const struct wp_etcd_rec *rec)

@@ -57,7 +57,7 @@ struct wp_etcd_tree {
     struct wp_etcd_dead *dying; /* of the open batch, NULL: none */
     struct wp_etcd_dead *waiting, **last_waiting;
     struct wp_etcd_batch_size pending;
-    size_t n_bad;
+    size_t n_bad, n_out;
     _Atomic size_t n_keys, octets;
 };
 
@@ -81,6 +81,13 @@ static inline bool wp_etcd_rec_is_below(const struct wp_etcd_rec *r, const char 
     const char *key = wp_etcd_rec_key(r);
 
     return r->key_len > len && key[len] == '/' && memcmp(key, path, len) == 0;
+}
+/* A record with a lease is found from it while it is the one of its key. */
+void wp_etcd_tree_tie(struct wp_etcd_rec *rec);
+void wp_etcd_tree_untie(struct wp_etcd_rec *rec);
+static inline uint64_t wp_etcd_rec_birth(const struct wp_etcd_rec *r)
+{
+    return r->birth & ~WP_ETCD_BIRTH_OUT;
 }
 static inline bool wp_etcd_rec_is_dying(const struct wp_etcd_rec *r)
 {

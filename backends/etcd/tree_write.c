@@ -30,24 +30,33 @@ static int reserve_batch(struct wp_etcd_tree *t)
     return 0;
 }
 
-/* The one record of the key that is not dying, or NULL. */
+/* The one record of the key that is not dying, or NULL. It is the newest, unless that was of a batch
+ * that was discarded. */
 static struct wp_etcd_rec *living(struct wp_etcd_tree *t, const char *key, size_t len)
 {
     struct wp_etcd_rec *r = wp_etcd_tree_seek(t, key, len);
 
-    if (r == NULL || !wp_etcd_rec_has_key(r, key, len))
-        return NULL;
-    return atomic_load_explicit(&r->death, memory_order_relaxed) == 0 ? r : NULL;
+    while (r != NULL && wp_etcd_rec_has_key(r, key, len)) {
+        if (!wp_etcd_rec_is_dying(r))
+            return r;
+        r = wp_etcd_rec_next(r);
+    }
+    return NULL;
 }
 
-static void count(struct wp_etcd_tree *t, const struct wp_etcd_rec *r, bool in)
+/* The record is the one of its key, or is not any more. */
+static void count(struct wp_etcd_tree *t, struct wp_etcd_rec *r, bool in)
 {
     if (in) {
         atomic_fetch_add_explicit(&t->n_keys, 1, memory_order_relaxed);
         t->n_bad += r->kind == WP_ETCD_BAD;
+        t->n_out += r->out != 0;
+        wp_etcd_tree_tie(r);
     } else {
         atomic_fetch_sub_explicit(&t->n_keys, 1, memory_order_relaxed);
         t->n_bad -= r->kind == WP_ETCD_BAD;
+        t->n_out -= r->out != 0;
+        wp_etcd_tree_untie(r);
     }
 }
 
@@ -63,11 +72,31 @@ static bool same_lease(const struct wp_etcd_rec *r, const struct wp_etcd_lease *
     return wp_etcd_rec_lease(r) == lease;
 }
 
-static int put(struct wp_etcd_tree *t, struct wp_etcd_rec *old, const char *key, size_t len,
-               const struct wp_etcd_value *v, struct wp_etcd_lease *lease, int64_t mod_revision)
+/* A record into the batch, in the place of the old one if there is one. -ENOMEM: it is freed. */
+static int enter(struct wp_etcd_tree *t, struct wp_etcd_rec *old, struct wp_etcd_rec *r)
 {
     /* The first load publishes everything at once and remembers nothing: no list of it. */
     bool first = wp_etcd_tree_next_epoch(t) == 1;
+    int ret;
+
+    r->birth = wp_etcd_tree_next_epoch(t) | (r->out != 0 ? WP_ETCD_BIRTH_OUT : 0);
+    ret = wp_etcd_tree_link(t, r);
+    if (ret < 0) {
+        wp_etcd_rec_free(r);
+        return ret;
+    }
+    atomic_fetch_add_explicit(&t->octets, wp_etcd_rec_size(r), memory_order_relaxed);
+    if (old != NULL)
+        kill(t, old);
+    count(t, r, true);
+    if (!first)
+        t->born[t->n_born++] = r;
+    return 0;
+}
+
+static int put(struct wp_etcd_tree *t, struct wp_etcd_rec *old, const char *key, size_t len,
+               const struct wp_etcd_value *v, struct wp_etcd_lease *lease, int64_t mod_revision)
+{
     struct wp_etcd_rec *r;
     int ret = reserve_batch(t);
 
@@ -77,7 +106,7 @@ static int put(struct wp_etcd_tree *t, struct wp_etcd_rec *old, const char *key,
     if (r == NULL)
         return -ENOMEM;
     r->seen = t->listing;
-    r->birth = wp_etcd_tree_next_epoch(t);
+    r->out = lease != NULL && lease->lapsed ? WP_ETCD_OUT_LAPSED : 0;
     if (old != NULL && same_lease(old, lease) && wp_etcd_rec_equal(old, r)) {
         /* the same again (a registrar that repeats itself): no answer changes */
         old->mod_revision = mod_revision;
@@ -85,22 +114,31 @@ static int put(struct wp_etcd_tree *t, struct wp_etcd_rec *old, const char *key,
         wp_etcd_rec_free(r);
         return 0;
     }
-    ret = wp_etcd_tree_link(t, r);
-    if (ret < 0) {
-        wp_etcd_rec_free(r);
+    ret = enter(t, old, r);
+    if (ret < 0)
         return ret;
-    }
-    atomic_fetch_add_explicit(&t->octets, wp_etcd_rec_size(r), memory_order_relaxed);
-    if (old != NULL) {
-        kill(t, old);
-        t->pending.changed++;
-    } else {
-        t->pending.added++;
-    }
-    count(t, r, true);
-    if (!first)
-        t->born[t->n_born++] = r;
+    t->pending.changed += old != NULL;
+    t->pending.added += old == NULL;
     return 1;
+}
+
+int wp_etcd_tree_out(struct wp_etcd_tree *t, struct wp_etcd_rec *old, unsigned out)
+{
+    struct wp_etcd_lease *lease = wp_etcd_rec_lease(old);
+    struct wp_etcd_rec *r;
+    int ret = reserve_batch(t);
+
+    if (ret < 0)
+        return ret;
+    r = wp_etcd_rec_copy(old, wp_etcd_tree_level(t));
+    if (r == NULL)
+        return -ENOMEM;
+    r->seen = old->seen;
+    r->out = (uint8_t)out;
+    ret = enter(t, old, r);
+    if (ret == 0 && lease != NULL)
+        lease->refs++;
+    return ret;
 }
 
 int wp_etcd_tree_put(struct wp_etcd_tree *t, const char *key, size_t len,
@@ -182,7 +220,7 @@ int wp_etcd_tree_discard(struct wp_etcd_tree *t)
     size_t n = 0;
 
     for (struct wp_etcd_rec *r = wp_etcd_rec_next(t->head); r != NULL; r = wp_etcd_rec_next(r))
-        n += r->birth == next;
+        n += wp_etcd_rec_birth(r) == next;
     d = calloc(1, sizeof(*d) + n * sizeof(d->recs[0]));
     if (d == NULL)
         return -ENOMEM;
@@ -191,12 +229,13 @@ int wp_etcd_tree_discard(struct wp_etcd_tree *t)
     t->dying = d;
     for (struct wp_etcd_rec *r = wp_etcd_rec_next(t->head); r != NULL; r = wp_etcd_rec_next(r)) {
         bool dies = atomic_load_explicit(&r->death, memory_order_relaxed) == next;
-        if (r->birth != next && dies) {
+        bool born = wp_etcd_rec_birth(r) == next;
+        if (!born && dies) {
             atomic_store_explicit(&r->death, 0, memory_order_relaxed);
             count(t, r, true);
-        } else if (r->birth == next && dies) {
+        } else if (born && dies) {
             d->recs[d->n++] = r; /* it was replaced by another of the batch */
-        } else if (r->birth == next) {
+        } else if (born) {
             kill(t, r);
         }
     }
@@ -243,6 +282,11 @@ void wp_etcd_tree_publish(struct wp_etcd_tree *t, bool quiet, struct wp_etcd_bat
     *t->last_waiting = dead;
     t->last_waiting = &dead->next;
     wp_grace_retire(&dead->grace, on_passed);
+}
+
+bool wp_etcd_tree_is_open(const struct wp_etcd_tree *t)
+{
+    return t->n_born > 0 || (t->dying != NULL && t->dying->n > 0);
 }
 
 struct wp_etcd_batch_size wp_etcd_tree_pending(const struct wp_etcd_tree *t)
@@ -322,6 +366,11 @@ size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t)
                                 memory_order_relaxed);
 }
 
+size_t wp_etcd_tree_outs(const struct wp_etcd_tree *t)
+{
+    return t->n_out;
+}
+
 static size_t octets_of(const struct wp_etcd_dead *d)
 {
     size_t octets = 0;
@@ -340,7 +389,7 @@ size_t wp_etcd_tree_octets_dead(const struct wp_etcd_tree *t)
     return octets;
 }
 
-const struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len)
+struct wp_etcd_rec *wp_etcd_tree_newest(struct wp_etcd_tree *t, const char *key, size_t len)
 {
     return living(t, key, len);
 }

@@ -4,7 +4,7 @@
 enum { TTL_DEFAULT = 300 };
 
 /* Seconds left, clamped; 0: the lease says nothing. An estimate that has run out stays at the
- * lower bound: only etcd says when a key is gone. */
+ * lower bound. */
 static uint32_t lease_ttl(uint64_t ends, const struct wp_etcd_lease_bounds *b, uint64_t now_ns)
 {
     uint64_t left;

@@ -19,6 +19,7 @@ struct world_kv {
 };
 struct wp_grpc_call {
     bool used, is_stream, answered;
+    uint64_t deadline;
     char method[64];
     uint8_t request[1024];
     size_t len;
@@ -62,14 +63,17 @@ static struct world {
 
     /* behaviour */
     bool down, mute_events, mute_stream;
+    bool silent; /* stopped, or every packet lost: calls run into their time */
     int lease_status;
-    int64_t lease_ttl;
+    int64_t lease_ttl, lease_granted;
+    uint64_t lease_ends; /* instead of lease_ttl, when set */
     const char *version;
     world_range_fn *on_range;
     world_watch_fn *on_watch;
     unsigned n_range, n_watch_created, n_lease, n_calls, n_channels;
     uint64_t memory;
     const char *state_dir;
+    bool keep_lapsed;
 } world;
 
 static struct wp_grpc_channel *const world_channel = (struct wp_grpc_channel *)(void *)&world.users;
@@ -242,7 +246,9 @@ static int answer_unary(struct wp_grpc_call *c, size_t *len)
         Etcd__LeaseTimeToLiveResponse r = ETCD__LEASE_TIME_TO_LIVE_RESPONSE__INIT;
         world.n_lease++;
         r.ttl = world.lease_ttl;
-        r.granted_ttl = 100;
+        if (world.lease_ends != 0)
+            r.ttl = world.lease_ends >= world.now ? (int64_t)((world.lease_ends - world.now) / 1000000000u) : -1;
+        r.granted_ttl = world.lease_granted;
         *len = world_pack(&r.base);
         return world.lease_status;
     }
@@ -379,7 +385,8 @@ static struct wp_grpc_call *world_unary(struct wp_grpc_channel *ch, const char *
 {
     struct wp_grpc_call *c = new_call(method, request, len);
 
-    (void)ch, (void)headers, (void)n_headers, (void)timeout_ms;
+    (void)ch, (void)headers, (void)n_headers;
+    c->deadline = world.now + wp_etcd_ms(timeout_ms);
     c->done = fn;
     c->arg = arg;
     return c;
@@ -425,10 +432,30 @@ static void world_drop(struct wp_grpc_call *c)
         world.n_watches = world.n_queue = 0;
 }
 
+/* A call whose time is over before anything else happens. */
+static bool world_time_out(uint64_t until)
+{
+    struct wp_grpc_call *first = NULL;
+
+    for (size_t i = 0; i < WORLD_CALLS; i++) {
+        struct wp_grpc_call *c = &world.calls[i];
+        if (c->used && !c->is_stream && c->deadline <= until && (first == NULL || c->deadline < first->deadline))
+            first = c;
+    }
+    if (first == NULL || (world.timers != NULL && world.timers->due_ns < first->deadline))
+        return false;
+    world.now = first->deadline > world.now ? first->deadline : world.now;
+    first->used = false;
+    first->done(first->arg, WP_GRPC_DEADLINE_EXCEEDED, "too late", NULL, 0);
+    return true;
+}
+
 /* One thing that is due: a reply, a message, a timer. */
 static bool world_step(uint64_t until)
 {
-    for (size_t i = 0; i < WORLD_CALLS; i++) {
+    if (world.silent && world_time_out(until))
+        return true;
+    for (size_t i = 0; i < WORLD_CALLS && !world.silent; i++) {
         struct wp_grpc_call *c = &world.calls[i];
         size_t len = 0;
         int status;
@@ -496,14 +523,14 @@ const struct wp_grpc_ops *wp_grpc_open(char errbuf[256])
 
 static void world_begin(void)
 {
-    world = (struct world){.now = wp_etcd_ms(1000000), .revision = 1, .cluster_id = 7, .lease_ttl = 100};
+    world = (struct world){.now = wp_etcd_ms(1000000), .revision = 1, .cluster_id = 7, .lease_ttl = 100, .lease_granted = 100};
 }
 
 static int world_follow(struct wp_etcd_range **ret)
 {
     static const struct wp_etcd_endpoint here[2] = {
         {.text = "http://one:1", .target = "ipv4:192.0.2.1:1"}, {.text = "http://two:1", .target = "ipv4:192.0.2.2:1"}};
-    struct wp_etcd_source src = {.prefix = "/p", .endpoints = here, .n_endpoints = 2, .max_octets = world.memory, .state_dir = world.state_dir};
+    struct wp_etcd_source src = {.prefix = "/p", .endpoints = here, .n_endpoints = 2, .max_octets = world.memory, .state_dir = world.state_dir, .keep_lapsed = world.keep_lapsed};
     char err[256] = "";
 
     return wp_etcd_range_get(&src, "/z", "dns://:53", err, ret);

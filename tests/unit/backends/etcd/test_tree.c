@@ -341,6 +341,79 @@ static void test_leases(void)
     CHECK(lease.refs == 0 && other.refs == 0);
 }
 
+/* The next key after this one, as a reader sees it, and as everything that is kept. */
+static bool is_seen(struct wp_etcd_tree *t, const char *key)
+{
+    struct wp_etcd_snap s = wp_etcd_tree_snap(t);
+
+    return wp_etcd_snap_key(&s, key, strlen(key), hash_of(key)) != NULL;
+}
+
+static size_t n_kept(struct wp_etcd_tree *t)
+{
+    struct wp_etcd_snap s = wp_etcd_tree_snap(t);
+    const struct wp_etcd_rec *r = NULL;
+    size_t n = 0;
+
+    while ((r = wp_etcd_snap_after(&s, r)) != NULL)
+        n++;
+    return n;
+}
+
+static void out(struct wp_etcd_tree *t, const char *key, unsigned why)
+{
+    CHECK_AT(key, wp_etcd_tree_out(t, wp_etcd_tree_newest(t, key, strlen(key)), why) == 0);
+}
+
+/* Kept and not shown: events, listings and readers before the publication see what they should. */
+static void test_out(void)
+{
+    struct wp_etcd_tree *t = new_tree("");
+    struct wp_etcd_lease lease = {.id = 5, .refs = 3};
+    struct wp_etcd_value v = stamped(1), w = stamped(2);
+    struct wp_etcd_snap before;
+    uint32_t version;
+
+    CHECK(wp_etcd_tree_put(t, "/a/1", 4, &v, &lease, 5) == 1);
+    CHECK(wp_etcd_tree_put(t, "/a/2", 4, &v, &lease, 5) == 1);
+    CHECK(wp_etcd_tree_put(t, "/b", 2, &v, &lease, 5) == 1);
+    publish(t);
+    version = version_of("/a");
+    before = wp_etcd_tree_snap(t);
+    out(t, "/a/1", WP_ETCD_OUT_LAPSED);
+    CHECK(is_seen(t, "/a/1") && wp_etcd_tree_is_open(t));
+    publish(t);
+    CHECK(!is_seen(t, "/a/1") && is_seen(t, "/a/2") && version_of("/a") != version);
+    CHECK(wp_etcd_snap_key(&before, "/a/1", 4, hash_of("/a/1")) != NULL);
+    CHECK(n_kept(t) == 3 && wp_etcd_tree_keys(t) == 3 && wp_etcd_tree_outs(t) == 1);
+
+    CHECK(wp_etcd_tree_listed(t, "/a/1", 4, 5, 5) && !is_seen(t, "/a/1"));
+    CHECK(wp_etcd_tree_put(t, "/a/1", 4, &w, &lease, 5) == 0); /* not newer */
+    CHECK(wp_etcd_tree_put(t, "/a/1", 4, &v, &lease, 6) == 0); /* the same again: as it was */
+    publish(t);
+    CHECK(!is_seen(t, "/a/1") && wp_etcd_tree_newest(t, "/a/1", 4)->mod_revision == 6);
+
+    lease.lapsed = true;
+    CHECK(wp_etcd_tree_put(t, "/a/1", 4, &w, &lease, 7) == 1); /* of a lease that is out: out */
+    lease.refs++;
+    publish(t);
+    CHECK(!is_seen(t, "/a/1") && wp_etcd_tree_outs(t) == 1);
+    out(t, "/a/1", 0);
+    CHECK(wp_etcd_tree_discard(t) == 0);
+    publish(t);
+    CHECK(!is_seen(t, "/a/1") && wp_etcd_tree_outs(t) == 1);
+    out(t, "/a/1", 0);
+    publish(t);
+    CHECK(is_seen(t, "/a/1") && wp_etcd_tree_outs(t) == 0 && n_kept(t) == 3);
+    out(t, "/b", WP_ETCD_OUT_LAPSED);
+    publish(t);
+    CHECK(wp_etcd_tree_del(t, "/b", 2, 9) == 1);
+    publish(t);
+    CHECK(n_kept(t) == 2 && wp_etcd_tree_outs(t) == 0);
+    free_tree(t);
+    CHECK(lease.refs == 0 && lease.tied.first == NULL);
+}
+
 static void test_budget(void)
 {
     struct wp_etcd_tree *t = new_tree("");
@@ -363,5 +436,5 @@ static void test_budget(void)
     free_tree(t);
 }
 
-RUN_TESTS(TEST(test_model), TEST(test_listing), TEST(test_marks), TEST(test_leases),
+RUN_TESTS(TEST(test_model), TEST(test_listing), TEST(test_marks), TEST(test_leases), TEST(test_out),
           TEST(test_budget))

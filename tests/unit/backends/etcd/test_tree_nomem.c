@@ -107,6 +107,35 @@ static void put(struct wp_etcd_tree *t, const char *key, uint32_t ttl, int64_t r
     CHECK_AT(key, wp_etcd_tree_put(t, key, strlen(key), &v, NULL, revision) == 1);
 }
 
+static void test_out(void)
+{
+    struct wp_etcd_tree *t = new_tree(23);
+    struct wp_etcd_lease lease = {.refs = 1};
+    struct wp_etcd_value v = {.kind = WP_ETCD_A, .addr = {192, 0, 2, 9}, .ttl = 4};
+    struct wp_etcd_batch_size size;
+
+    CHECK(wp_etcd_tree_put(t, "/test/k3/i", 10, &v, &lease, 5) == 1);
+    wp_etcd_tree_publish(t, false, &size);
+    for (unsigned why = 1; why < 2; why--) {
+        long met = 0;
+        for (long n = 0;; n++) {
+            int r;
+            failmalloc_after(n);
+            r = wp_etcd_tree_out(t, wp_etcd_tree_newest(t, "/test/k3/i", 10), why);
+            if (!failmalloc_stop()) {
+                CHECK(r == 0);
+                break;
+            }
+            met++;
+            CHECK(r == -ENOMEM && n < 50 && lease.refs == (why == 1 ? 1u : 2u));
+        }
+        wp_etcd_tree_publish(t, false, &size);
+        CHECK(met > 0 && visible_ttl(t, "/test/k3/i") == (why == 1 ? 0u : 4u));
+    }
+    free_tree(t);
+    CHECK(lease.refs == 0 && lease.tied.first == NULL);
+}
+
 static void differs(void *arg, const char *key, size_t len, int64_t listed, int64_t held)
 {
     unsigned *n = arg;
@@ -206,4 +235,4 @@ static void test_value(void)
     }
 }
 
-RUN_TESTS(TEST(test_change), TEST(test_discard), TEST(test_new), TEST(test_value))
+RUN_TESTS(TEST(test_change), TEST(test_out), TEST(test_discard), TEST(test_new), TEST(test_value))
