@@ -68,7 +68,7 @@ __attribute__((visibility("default"))) const struct wp_grpc_ops wp_grpc_client_o
     .acquire = wp_grpc_engine_acquire,
     .release = wp_grpc_engine_release,
     .post = wp_grpc_engine_post,
-    .now = wp_grpc_now,
+    .now = wp_engine_now,
     .timer_set = wp_grpc_timer_set,
     .timer_cancel = wp_grpc_timer_cancel,
     .channel_new = channel_new,

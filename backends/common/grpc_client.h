@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "backends/common/engine.h"
 #include "waypost/base/err.h"
 
 struct wp_grpc_channel;
@@ -32,19 +33,9 @@ enum wp_grpc_status {
     WP_GRPC_STATUSES = 17,
 };
 
-/* Work for the engine's thread; the memory is the poster's until fn runs. */
-struct wp_grpc_post {
-    struct wp_grpc_post *next;
-    void (*fn)(struct wp_grpc_post *post);
-};
-
-/* One-shot; memory is the caller's; zeroed is idle. */
-struct wp_grpc_timer {
-    struct wp_grpc_timer *next;
-    uint64_t due_ns;
-    bool is_set;
-    void (*fn)(struct wp_grpc_timer *t);
-};
+/* Posts and timers are the engines' own; callers know them by these names. */
+#define wp_grpc_post wp_engine_post
+#define wp_grpc_timer wp_engine_timer
 
 /* Copied as far as needed. PEM texts are contents, not paths. */
 struct wp_grpc_channel_config {

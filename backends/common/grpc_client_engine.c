@@ -17,20 +17,11 @@ static struct {
     grpc_channel *nowhere; /* a call that goes nowhere: an empty batch on it wakes the thread */
     grpc_call *waker;
     struct wp_grpc_tag wake;
-    atomic_bool waking;                   /* the batch is started: whoever posts next need not */
-    _Atomic(struct wp_grpc_post *) posts; /* newest first */
-    struct wp_grpc_timer *timers;         /* soonest first; the engine thread's */
-    bool stopping;                        /* the engine thread's */
-    struct wp_grpc_post stop;
+    atomic_bool waking; /* the batch is started: whoever posts next need not */
+    struct wp_engine_work work;
+    bool stopping; /* the engine thread's */
+    struct wp_engine_post stop;
 } engine = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-uint64_t wp_grpc_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 gpr_timespec wp_grpc_in(uint64_t ns)
 {
@@ -38,82 +29,36 @@ gpr_timespec wp_grpc_in(uint64_t ns)
                         gpr_time_from_nanos((int64_t)ns, GPR_TIMESPAN));
 }
 
-void wp_grpc_engine_post(struct wp_grpc_post *post)
+void wp_grpc_engine_post(struct wp_engine_post *post)
 {
-    post->next = atomic_load_explicit(&engine.posts, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&engine.posts, &post->next, post,
-                                                  memory_order_release, memory_order_relaxed))
-        ;
+    wp_engine_post(&engine.work, post);
     if (!atomic_exchange(&engine.waking, true))
         grpc_call_start_batch(engine.waker, NULL, 0, &engine.wake, NULL);
 }
 
 static void run_posts(struct wp_grpc_tag *t, bool ok)
 {
-    struct wp_grpc_post *post, *oldest = NULL;
-
     (void)t;
     (void)ok;
     atomic_store(&engine.waking, false); /* before the list is taken: a later post wakes again */
-    post = atomic_exchange_explicit(&engine.posts, NULL, memory_order_acquire);
-    while (post != NULL) {
-        struct wp_grpc_post *next = post->next;
-        post->next = oldest;
-        oldest = post;
-        post = next;
-    }
-    while (oldest != NULL) {
-        struct wp_grpc_post *next = oldest->next;
-        oldest->fn(oldest);
-        oldest = next;
-    }
+    wp_engine_run_posts(&engine.work);
 }
 
-void wp_grpc_timer_cancel(struct wp_grpc_timer *t)
+void wp_grpc_timer_set(struct wp_engine_timer *t, uint64_t due_ns)
 {
-    struct wp_grpc_timer **p = &engine.timers;
-
-    if (!t->is_set)
-        return;
-    while (*p != t)
-        p = &(*p)->next;
-    *p = t->next;
-    t->is_set = false;
+    wp_engine_timer_set(&engine.work, t, due_ns);
 }
 
-void wp_grpc_timer_set(struct wp_grpc_timer *t, uint64_t due_ns)
+void wp_grpc_timer_cancel(struct wp_engine_timer *t)
 {
-    struct wp_grpc_timer **p = &engine.timers;
-
-    wp_grpc_timer_cancel(t);
-    while (*p != NULL && (*p)->due_ns <= due_ns)
-        p = &(*p)->next;
-    t->next = *p;
-    t->due_ns = due_ns;
-    t->is_set = true;
-    *p = t;
-}
-
-static void run_timers(void)
-{
-    uint64_t now = wp_grpc_now();
-
-    while (engine.timers != NULL && engine.timers->due_ns <= now) {
-        struct wp_grpc_timer *t = engine.timers;
-        engine.timers = t->next;
-        t->is_set = false;
-        t->fn(t);
-    }
+    wp_engine_timer_cancel(&engine.work, t);
 }
 
 static gpr_timespec next_deadline(void)
 {
-    uint64_t now;
+    uint64_t wait = wp_engine_wait(&engine.work, UINT64_MAX);
 
-    if (engine.timers == NULL)
-        return gpr_inf_future(GPR_CLOCK_MONOTONIC);
-    now = wp_grpc_now();
-    return wp_grpc_in(engine.timers->due_ns > now ? engine.timers->due_ns - now : 0);
+    return wait == UINT64_MAX ? gpr_inf_future(GPR_CLOCK_MONOTONIC) : wp_grpc_in(wait);
 }
 
 static void *engine_run(void *arg)
@@ -127,11 +72,11 @@ static void *engine_run(void *arg)
         if (e.type == GRPC_OP_COMPLETE)
             ((struct wp_grpc_tag *)e.tag)->fn(e.tag, e.success != 0);
         if (!engine.stopping)
-            run_timers();
+            wp_engine_run_timers(&engine.work);
     }
 }
 
-static void stop_engine(struct wp_grpc_post *post)
+static void stop_engine(struct wp_engine_post *post)
 {
     (void)post;
     engine.stopping = true;

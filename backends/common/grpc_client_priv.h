@@ -20,7 +20,6 @@ int wp_grpc_engine_acquire(void);
 void wp_grpc_engine_release(void);
 void wp_grpc_engine_post(struct wp_grpc_post *post);
 grpc_completion_queue *wp_grpc_engine_queue(void); /* its tags are struct wp_grpc_tag */
-uint64_t wp_grpc_now(void);
 gpr_timespec wp_grpc_in(uint64_t ns);
 void wp_grpc_timer_set(struct wp_grpc_timer *t, uint64_t due_ns);
 void wp_grpc_timer_cancel(struct wp_grpc_timer *t);
