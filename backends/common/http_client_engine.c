@@ -24,30 +24,30 @@ static struct {
     pthread_t thread;
     CURLM *multi;
     struct wp_engine_work work;
-    struct wp_http_call *calls; /* the engine thread's, like what follows */
+    struct wp_httpc_call *calls; /* the engine thread's, like what follows */
     int sockets[SOCKETS_MAX];
     unsigned n_sockets;
     bool stopping;
     struct wp_engine_post stop;
 } engine = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-void wp_http_engine_post(struct wp_engine_post *post)
+void wp_httpc_engine_post(struct wp_engine_post *post)
 {
     wp_engine_post(&engine.work, post);
     curl_multi_wakeup(engine.multi);
 }
 
-void wp_http_timer_set(struct wp_engine_timer *t, uint64_t due_ns)
+void wp_httpc_timer_set(struct wp_engine_timer *t, uint64_t due_ns)
 {
     wp_engine_timer_set(&engine.work, t, due_ns);
 }
 
-void wp_http_timer_cancel(struct wp_engine_timer *t)
+void wp_httpc_timer_cancel(struct wp_engine_timer *t)
 {
     wp_engine_timer_cancel(&engine.work, t);
 }
 
-void wp_http_engine_add(struct wp_http_call *c)
+void wp_httpc_engine_add(struct wp_httpc_call *c)
 {
     c->prev = NULL;
     c->next = engine.calls;
@@ -58,7 +58,7 @@ void wp_http_engine_add(struct wp_http_call *c)
 
 /* --- sockets ------------------------------------------------------------------------------- */
 
-int wp_http_engine_socket(void *clientp, curl_socket_t fd, curlsocktype purpose)
+int wp_httpc_engine_socket(void *clientp, curl_socket_t fd, curlsocktype purpose)
 {
     const int on = 1, idle = KEEP_IDLE_S, each = KEEP_EACH_S, probes = KEEP_PROBES;
     const unsigned most_ms = (KEEP_IDLE_S + KEEP_EACH_S * KEEP_PROBES) * 1000;
@@ -76,7 +76,7 @@ int wp_http_engine_socket(void *clientp, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-int wp_http_engine_close(void *clientp, curl_socket_t fd)
+int wp_httpc_engine_close(void *clientp, curl_socket_t fd)
 {
     (void)clientp;
     for (unsigned i = 0; i < engine.n_sockets; i++)
@@ -91,11 +91,11 @@ struct ports {
     long local, peer;
 };
 
-static struct ports ports_of(const struct wp_http_call *c)
+static struct ports ports_of(const struct wp_httpc_call *c)
 {
     struct ports p = {0};
 
-    if (c->state == WP_HTTP_RUNNING) {
+    if (c->state == WP_HTTPC_RUNNING) {
         curl_easy_getinfo(c->easy, CURLINFO_LOCAL_PORT, &p.local);
         curl_easy_getinfo(c->easy, CURLINFO_PRIMARY_PORT, &p.peer);
     }
@@ -121,13 +121,13 @@ static long port_of(int fd, int (*name)(int, struct sockaddr *, socklen_t *))
 
 /* curl would give the connection of a silent call to the next one. It has no way to close it, and
  * tells no descriptor of a running transfer, but the ports. */
-void wp_http_engine_cut(const struct wp_http_call *c, uint64_t since_ns)
+void wp_httpc_engine_cut(const struct wp_httpc_call *c, uint64_t since_ns)
 {
     struct ports p = ports_of(c);
 
     if (p.local == 0 || p.peer == 0)
         return;
-    for (const struct wp_http_call *o = engine.calls; o != NULL; o = o->next) {
+    for (const struct wp_httpc_call *o = engine.calls; o != NULL; o = o->next) {
         struct ports other = ports_of(o);
         if (o != c && other.local == p.local && other.peer == p.peer && o->last_ns > since_ns)
             return;
@@ -144,19 +144,19 @@ void wp_http_engine_cut(const struct wp_http_call *c, uint64_t since_ns)
  * list and are met in the next turn. */
 static void take_up(void)
 {
-    for (struct wp_http_call *c = engine.calls, *next; c != NULL; c = next) {
+    for (struct wp_httpc_call *c = engine.calls, *next; c != NULL; c = next) {
         next = c->next;
-        if (c->state == WP_HTTP_NEW) {
-            c->state = WP_HTTP_RUNNING;
+        if (c->state == WP_HTTPC_NEW) {
+            c->state = WP_HTTPC_RUNNING;
             if (curl_multi_add_handle(engine.multi, c->easy) != CURLM_OK)
-                wp_http_call_end(c, CURLE_OUT_OF_MEMORY);
+                wp_httpc_call_end(c, CURLE_OUT_OF_MEMORY);
         }
-        if (c->state == WP_HTTP_RUNNING && c->resuming) {
+        if (c->state == WP_HTTPC_RUNNING && c->resuming) {
             CURLcode r;
             c->resuming = c->paused = false;
             r = curl_easy_pause(c->easy, CURLPAUSE_CONT);
-            if (r != CURLE_OK && c->state == WP_HTTP_RUNNING)
-                wp_http_call_end(c, r);
+            if (r != CURLE_OK && c->state == WP_HTTPC_RUNNING)
+                wp_httpc_call_end(c, r);
         }
     }
 }
@@ -167,18 +167,18 @@ static void tell_ends(void)
     int left;
 
     while ((m = curl_multi_info_read(engine.multi, &left)) != NULL) {
-        struct wp_http_call *c = NULL;
+        struct wp_httpc_call *c = NULL;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
-        if (m->msg == CURLMSG_DONE && c->state == WP_HTTP_RUNNING)
-            wp_http_call_end(c, m->data.result);
+        if (m->msg == CURLMSG_DONE && c->state == WP_HTTPC_RUNNING)
+            wp_httpc_call_end(c, m->data.result);
     }
 }
 
 static void reap(void)
 {
-    for (struct wp_http_call *c = engine.calls, *next; c != NULL; c = next) {
+    for (struct wp_httpc_call *c = engine.calls, *next; c != NULL; c = next) {
         next = c->next;
-        if (c->state != WP_HTTP_ENDED && c->state != WP_HTTP_DROPPED)
+        if (c->state != WP_HTTPC_ENDED && c->state != WP_HTTPC_DROPPED)
             continue;
         if (c->prev != NULL)
             c->prev->next = next;
@@ -188,14 +188,14 @@ static void reap(void)
             next->prev = c->prev;
         wp_engine_timer_cancel(&engine.work, &c->idle);
         curl_multi_remove_handle(engine.multi, c->easy);
-        wp_http_call_free(c);
+        wp_httpc_call_free(c);
     }
 }
 
 static bool has_work(void)
 {
-    for (const struct wp_http_call *c = engine.calls; c != NULL; c = c->next)
-        if (c->state == WP_HTTP_NEW || c->resuming)
+    for (const struct wp_httpc_call *c = engine.calls; c != NULL; c = c->next)
+        if (c->state == WP_HTTPC_NEW || c->resuming)
             return true;
     return false;
 }
@@ -257,7 +257,7 @@ static int start_engine(void)
     return -r;
 }
 
-int wp_http_engine_acquire(void)
+int wp_httpc_engine_acquire(void)
 {
     int r = 0;
 
@@ -270,12 +270,12 @@ int wp_http_engine_acquire(void)
     return r;
 }
 
-void wp_http_engine_release(void)
+void wp_httpc_engine_release(void)
 {
     pthread_mutex_lock(&engine.lock);
     if (--engine.users == 0) {
         engine.stop.fn = stop_engine;
-        wp_http_engine_post(&engine.stop);
+        wp_httpc_engine_post(&engine.stop);
         pthread_join(engine.thread, NULL);
         curl_multi_cleanup(engine.multi);
         curl_global_cleanup();

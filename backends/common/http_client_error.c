@@ -30,7 +30,7 @@ static const char *verify_text(long result)
 }
 
 /* "error:0A000412:SSL routines::sslv3 alert bad certificate, errno 0" -> the words after "::" */
-static void tls_words(const struct wp_http_call *c, char out[120])
+static void tls_words(const struct wp_httpc_call *c, char out[120])
 {
     const char *words = strstr(c->why, "::");
 
@@ -41,7 +41,7 @@ static void tls_words(const struct wp_http_call *c, char out[120])
             *p = ' ';
 }
 
-static int tls_error(const struct wp_http_call *c, CURLcode result, char out[160])
+static int tls_error(const struct wp_httpc_call *c, CURLcode result, char out[160])
 {
     const char *text = NULL;
     char words[120];
@@ -53,8 +53,9 @@ static int tls_error(const struct wp_http_call *c, CURLcode result, char out[160
     else if (result == CURLE_SSL_CERTPROBLEM)
         text = "our client certificate or its key is not usable";
     else if (result == CURLE_PEER_FAILED_VERIFICATION)
-        text = verified != 0 ? verify_text(verified)
-                             : "the server's certificate is not for this name";
+        text = strstr(c->why, "target host name") != NULL
+                   ? "the server's certificate is not for this name"
+                   : verify_text(verified);
     if (text != NULL) {
         snprintf(out, 160, "%s", text);
         return WP_ETLS;
@@ -64,7 +65,7 @@ static int tls_error(const struct wp_http_call *c, CURLcode result, char out[160
     return WP_ETLS;
 }
 
-static int connect_error(const struct wp_http_call *c, char out[160])
+static int connect_error(const struct wp_httpc_call *c, char out[160])
 {
     long number = 0;
 
@@ -78,7 +79,7 @@ static int connect_error(const struct wp_http_call *c, char out[160])
     return -(int)number;
 }
 
-static int timeout_error(const struct wp_http_call *c, char out[160])
+static int timeout_error(const struct wp_httpc_call *c, char out[160])
 {
     curl_off_t connected = 0;
 
@@ -90,11 +91,11 @@ static int timeout_error(const struct wp_http_call *c, char out[160])
     return WP_ETIMEOUT;
 }
 
-static int own_error(const struct wp_http_call *c, char out[160])
+static int own_error(const struct wp_httpc_call *c, char out[160])
 {
     if (c->err == WP_ELIMIT)
         snprintf(out, 160, "%s",
-                 c->head_len > WP_HTTP_HEAD_MAX ? "headers too large" : "body too large");
+                 c->head_len > WP_HTTPC_HEAD_MAX ? "headers too large" : "body too large");
     else if (c->err == -ENOMEM)
         snprintf(out, 160, "out of memory");
     else
@@ -135,7 +136,7 @@ static int other_error(CURLcode result, char out[160])
     return WP_ECLOSED;
 }
 
-static bool is_tls(const struct wp_http_call *c, CURLcode result)
+static bool is_tls(const struct wp_httpc_call *c, CURLcode result)
 {
     switch (result) {
     case CURLE_SSL_CONNECT_ERROR:
@@ -151,7 +152,7 @@ static bool is_tls(const struct wp_http_call *c, CURLcode result)
     }
 }
 
-int wp_http_error(const struct wp_http_call *c, CURLcode result, char text[WP_HTTP_TEXT_MAX])
+int wp_httpc_error(const struct wp_httpc_call *c, CURLcode result, char text[WP_HTTPC_TEXT_MAX])
 {
     char why[160];
     int err;
@@ -166,6 +167,6 @@ int wp_http_error(const struct wp_http_call *c, CURLcode result, char text[WP_HT
         err = connect_error(c, why);
     else
         err = other_error(result, why);
-    snprintf(text, WP_HTTP_TEXT_MAX, "%.90s: %s", c->peer, why);
+    snprintf(text, WP_HTTPC_TEXT_MAX, "%.90s: %s", c->peer, why);
     return err;
 }

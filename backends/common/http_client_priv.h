@@ -6,18 +6,18 @@
 #include <curl/curl.h>
 #include "backends/common/http_client.h"
 
-enum wp_http_state { WP_HTTP_NEW, WP_HTTP_RUNNING, WP_HTTP_ENDED, WP_HTTP_DROPPED };
+enum wp_httpc_state { WP_HTTPC_NEW, WP_HTTPC_RUNNING, WP_HTTPC_ENDED, WP_HTTPC_DROPPED };
 
-struct wp_http_call {
-    struct wp_http_call *next, *prev; /* of all calls */
-    enum wp_http_state state;
+struct wp_httpc_call {
+    struct wp_httpc_call *next, *prev; /* of all calls */
+    enum wp_httpc_state state;
     bool paused, resuming, head_told;
     int err; /* why our own callbacks ended it, 0: they did not */
     CURL *easy;
     struct curl_slist *headers, *connect_to;
-    struct wp_http_call_ops ops;
+    struct wp_httpc_call_ops ops;
     void *arg;
-    char peer[160]; /* "host:port" or the socket's path, for texts */
+    char peer[160];            /* "host:port" or the socket's path, for texts */
     uint64_t last_ns, idle_ns; /* when an octet came last; the limit, 0: none */
     struct wp_engine_timer idle;
     size_t head_len, body_len, body_max;
@@ -27,29 +27,29 @@ struct wp_http_call {
 };
 
 /* --- http_client_engine.c ------------------------------------------------------------------ */
-int wp_http_engine_acquire(void);
-void wp_http_engine_release(void);
-void wp_http_engine_post(struct wp_engine_post *post);
-void wp_http_timer_set(struct wp_engine_timer *t, uint64_t due_ns);
-void wp_http_timer_cancel(struct wp_engine_timer *t);
-void wp_http_engine_add(struct wp_http_call *c); /* takes it up at the next turn */
+int wp_httpc_engine_acquire(void);
+void wp_httpc_engine_release(void);
+void wp_httpc_engine_post(struct wp_engine_post *post);
+void wp_httpc_timer_set(struct wp_engine_timer *t, uint64_t due_ns);
+void wp_httpc_timer_cancel(struct wp_engine_timer *t);
+void wp_httpc_engine_add(struct wp_httpc_call *c); /* takes it up at the next turn */
 /* Close the connection that the call runs on, unless another call has heard from it since. */
-void wp_http_engine_cut(const struct wp_http_call *c, uint64_t since_ns);
-int wp_http_engine_socket(void *clientp, curl_socket_t fd, curlsocktype purpose);
-int wp_http_engine_close(void *clientp, curl_socket_t fd);
+void wp_httpc_engine_cut(const struct wp_httpc_call *c, uint64_t since_ns);
+int wp_httpc_engine_socket(void *clientp, curl_socket_t fd, curlsocktype purpose);
+int wp_httpc_engine_close(void *clientp, curl_socket_t fd);
 
 /* --- http_client_call.c -------------------------------------------------------------------- */
-int wp_http_call_start(const struct wp_http_request *r, const struct wp_http_call_ops *ops,
-                       void *arg, struct wp_http_call **ret);
-void wp_http_call_resume(struct wp_http_call *c);
-const char *wp_http_call_header(struct wp_http_call *c, const char *name);
-void wp_http_call_drop(struct wp_http_call *c);
-void wp_http_call_end(struct wp_http_call *c, CURLcode result); /* tells it, frees nothing */
-void wp_http_call_free(struct wp_http_call *c);
+int wp_httpc_call_start(const struct wp_httpc_request *r, const struct wp_httpc_call_ops *ops,
+                        void *arg, struct wp_httpc_call **ret);
+void wp_httpc_call_resume(struct wp_httpc_call *c);
+const char *wp_httpc_call_header(struct wp_httpc_call *c, const char *name);
+void wp_httpc_call_drop(struct wp_httpc_call *c);
+void wp_httpc_call_end(struct wp_httpc_call *c, CURLcode result); /* tells it, frees nothing */
+void wp_httpc_call_free(struct wp_httpc_call *c);
 
 /* --- http_client_setup.c ------------------------------------------------------------------- */
 /* All options of c->easy except those of the callbacks. 0, WP_ECONFIG or -ENOMEM. */
-int wp_http_setup(struct wp_http_call *c, const struct wp_http_request *r);
+int wp_httpc_setup(struct wp_httpc_call *c, const struct wp_httpc_request *r);
 
 /* --- http_client_error.c ------------------------------------------------------------------- */
-int wp_http_error(const struct wp_http_call *c, CURLcode result, char text[WP_HTTP_TEXT_MAX]);
+int wp_httpc_error(const struct wp_httpc_call *c, CURLcode result, char text[WP_HTTPC_TEXT_MAX]);

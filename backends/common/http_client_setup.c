@@ -82,7 +82,7 @@ static bool is_name(const char *s)
 
 /* curl asks for and verifies the URL's host: so the URL gets the other name, the connection goes
  * where the URL said, and Host tells what it said. */
-static int rename_server(struct wp_http_call *c, struct place *p, const char *name)
+static int rename_server(struct wp_httpc_call *c, struct place *p, const char *name)
 {
     struct curl_slist *headers;
     char text[1200];
@@ -105,7 +105,7 @@ static int rename_server(struct wp_http_call *c, struct place *p, const char *na
     return 0;
 }
 
-static int set_url(struct wp_http_call *c, struct options *o, const struct wp_http_request *r,
+static int set_url(struct wp_httpc_call *c, struct options *o, const struct wp_httpc_request *r,
                    struct place *p)
 {
     char *url = NULL;
@@ -140,7 +140,7 @@ static bool is_loopback(const char *host)
 
 /* As Go reads the environment: loopback addresses never go through a proxy, and unlike with curl
  * HTTP_PROXY counts in capitals too, except in a CGI, where the client makes it. */
-static void set_proxy(struct options *o, const struct wp_http_request *r, const struct place *p)
+static void set_proxy(struct options *o, const struct wp_httpc_request *r, const struct place *p)
 {
     const char *upper = getenv("HTTP_PROXY");
 
@@ -155,7 +155,7 @@ static void set_proxy(struct options *o, const struct wp_http_request *r, const 
 
 /* --- TLS ----------------------------------------------------------------------------------- */
 
-static void set_ca(struct options *o, const struct wp_http_tls *t)
+static void set_ca(struct options *o, const struct wp_httpc_tls *t)
 {
     const char *file = t->ca_file != NULL ? t->ca_file : getenv("SSL_CERT_FILE");
 
@@ -173,9 +173,9 @@ static void set_ca(struct options *o, const struct wp_http_tls *t)
     }
 }
 
-static void set_tls(struct options *o, const struct wp_http_tls *t)
+static void set_tls(struct options *o, const struct wp_httpc_tls *t)
 {
-    static const struct wp_http_tls none;
+    static const struct wp_httpc_tls none;
 
     if (t == NULL)
         t = &none;
@@ -205,7 +205,7 @@ static bool is_line(const char *s)
     return true;
 }
 
-static int add_header(struct wp_http_call *c, const char *name, const char *value)
+static int add_header(struct wp_httpc_call *c, const char *name, const char *value)
 {
     struct curl_slist *list;
     char *line;
@@ -225,7 +225,7 @@ static int add_header(struct wp_http_call *c, const char *name, const char *valu
     return 0;
 }
 
-static int set_content(struct wp_http_call *c, struct options *o, const struct wp_http_request *r)
+static int set_content(struct wp_httpc_call *c, struct options *o, const struct wp_httpc_request *r)
 {
     int err = 0;
 
@@ -251,7 +251,7 @@ static int set_content(struct wp_http_call *c, struct options *o, const struct w
     return 0;
 }
 
-static void set_manner(struct options *o, const struct wp_http_request *r)
+static void set_manner(struct options *o, const struct wp_httpc_request *r)
 {
     set_long(o, CURLOPT_NOSIGNAL, 1);
     set_text(o, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -264,13 +264,13 @@ static void set_manner(struct options *o, const struct wp_http_request *r)
      * would wait for it */
     set_long(o, CURLOPT_QUICK_EXIT, 1);
     set_long(o, CURLOPT_CONNECTTIMEOUT_MS,
-             (long)(r->connect_ms > 0 ? r->connect_ms : WP_HTTP_CONNECT_MS));
+             (long)(r->connect_ms > 0 ? r->connect_ms : WP_HTTPC_CONNECT_MS));
     set_long(o, CURLOPT_TIMEOUT_MS, (long)r->total_ms);
     if (r->unix_path != NULL)
         set_text(o, CURLOPT_UNIX_SOCKET_PATH, r->unix_path);
 }
 
-int wp_http_setup(struct wp_http_call *c, const struct wp_http_request *r)
+int wp_httpc_setup(struct wp_httpc_call *c, const struct wp_httpc_request *r)
 {
     struct options o = {.easy = c->easy};
     struct place p = {0};

@@ -52,8 +52,7 @@ static void program_dirs(char dir[PATH_MAX], char above[PATH_MAX])
         *slash = '\0';
 }
 
-const void *wp_module_open(const char *file, const char *symbol, unsigned version,
-                           char errbuf[256])
+const void *wp_module_open(const char *file, const char *symbol, unsigned version, char errbuf[256])
 {
     char dir[PATH_MAX], above[PATH_MAX];
     const char *places[] = {dir, above, WP_MODULE_DIR};

@@ -2,7 +2,7 @@
 #pragma once
 
 /* The object `symbol` of the module FILE, whose first member is an unsigned that must be `version`:
- * looked for beside the program, in the folder above it (the build tree) and in the installed place.
- * NULL with a reason in errbuf. What has been opened is never closed. Any thread. */
+ * looked for beside the program, in the folder above it (the build tree) and in the installed
+ * place. NULL with a reason in errbuf. What has been opened is never closed. Any thread. */
 const void *wp_module_open(const char *file, const char *symbol, unsigned version,
                            char errbuf[256]);

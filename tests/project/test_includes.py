@@ -40,7 +40,7 @@ LIBRARIES = {
     "zlib.h": r"(server/admin/answer|backends/common/state_write)\.c",
     "yaml.h": r"server/plugins/prometheus/web_file\.c",
     "crypt.h": r"server/plugins/prometheus/\w+\.c",
-    "curl/": r"backends/common/http_client\.c",
+    "curl/": r"backends/common/http_client\w*\.[ch]",
 }
 LIBC = r"(libc6-dev|linux-libc-dev|libgcc-\d+-dev|libcrypt-dev)(:\w+)?"
 

@@ -23,14 +23,14 @@ def prefix(tmp_path_factory):
     build = top / "build"
     run("cmake", "-S", TOP, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DWAYPOST_TESTS=OFF",
         f"-DCMAKE_INSTALL_PREFIX={top / 'usr'}", "-DCMAKE_INSTALL_LIBDIR=lib")
-    for name in ("waypost", "waypost.8", "waypost-grpc.so"):
+    for name in ("waypost", "waypost.8", "waypost-grpc.so", "waypost-http.so"):
         shutil.copy2(os.path.join(source.build_dir(), name), build / name)
     run("cmake", "--install", build)
     return top / "usr"
 
 
 def test_what_is_installed(prefix):
-    for path in ("bin/waypost", "lib/waypost/waypost-grpc.so", "include/waypost/base/err.h", "include/waypost/dns/name.h", "include/waypost/tls/tls.h",
+    for path in ("bin/waypost", "lib/waypost/waypost-grpc.so", "lib/waypost/waypost-http.so", "include/waypost/base/err.h", "include/waypost/dns/name.h", "include/waypost/tls/tls.h",
                  "include/waypost/plugin/plugin.h", "lib/pkgconfig/waypost.pc", "lib/systemd/system/waypost.service",
                  "share/man/man8/waypost.8", "share/doc/waypost/README.md", "share/doc/waypost/examples/Corefile.etcd"):
         assert os.path.exists(prefix / path), path
