@@ -252,6 +252,14 @@ const char *wp_upstream_text(const struct wp_upstream *u)
     return u->text;
 }
 
+const char *wp_upstream_over(const struct wp_upstream *u, bool tcp)
+{
+    static const char *const encrypted[] = {
+        [WP_UPSTREAM_TLS] = "tls", [WP_UPSTREAM_HTTPS] = "https"};
+
+    return u->kind == WP_UPSTREAM_DNS ? (tcp ? "tcp" : "udp") : encrypted[u->kind];
+}
+
 bool wp_upstream_is_down(const struct wp_upstream *u, uint32_t max_fails)
 {
     return max_fails > 0 && atomic_load_explicit(&u->fails, memory_order_relaxed) > max_fails;

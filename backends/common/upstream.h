@@ -81,6 +81,8 @@ void wp_upstream_retire(struct wp_upstream *u);
 bool wp_upstream_is(const struct wp_upstream *u, enum wp_upstream_kind kind,
                     const struct wp_addr *addr, const char *server_name);
 const char *wp_upstream_text(const struct wp_upstream *u); /* "IP:PORT" */
+/* "udp", "tcp", "tls", "https": what a try of this kind goes over. */
+const char *wp_upstream_over(const struct wp_upstream *u, bool tcp);
 
 /* --- one try ------------------------------------------------------------------------------- */
 

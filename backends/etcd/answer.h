@@ -82,6 +82,7 @@ struct wp_etcd_answer {
     struct wp_arena *arena;
     const struct wp_etcd_view *view;
     void (*depends)(void *arg, uint64_t key); /* before the data of a name is read */
+    void (*used)(void *arg, const struct wp_etcd_rec *r); /* records are made of it; or NULL */
     void *arg;
     enum wp_etcd_outcome outcome;
     const char *error;
@@ -100,7 +101,7 @@ struct wp_etcd_target {
 };
 
 /* Answer the question, a name within the view's zone. -ENOMEM, or 0 with `outcome`. Set before:
- * arena, view, depends, arg, items NULL and cap 0. */
+ * arena, view, depends, used, arg, items NULL and cap 0. */
 int wp_etcd_answer(struct wp_etcd_answer *a, const struct wp_etcd_target *t,
                    uint16_t qtype) WP_MUSTCHECK;
 /* Copy what points into the tree: before waiting for look-ups. */

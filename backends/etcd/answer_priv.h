@@ -81,5 +81,7 @@ int wp_etcd_txt_rdata(struct wp_arena *arena, const char *text, size_t len, cons
 
 static inline uint32_t wp_etcd_ttl(const struct wp_etcd_answer *a, const struct wp_etcd_rec *r)
 {
+    if (WP_UNLIKELY(a->used != NULL))
+        a->used(a->arg, r);
     return wp_etcd_rec_ttl(r, &a->view->bounds, a->view->now_ns);
 }

@@ -45,7 +45,17 @@ int etcd_seconds_parse(const char *text, int64_t *ret_s) WP_MUSTCHECK;
 
 /* A and AAAA of a name below the zone, not with wildcards, when they need no more than a copy:
  * DONE, or NEXT with nothing written. */
-int etcd_quick(struct wp_query *q, const struct wp_etcd_view *v, const struct wp_etcd_path *path);
+int etcd_quick(struct wp_query *q, const struct wp_etcd_view *v, const struct wp_etcd_path *path,
+               const struct wp_etcd_range *range);
+
+/* For a question that is explained: begin, then each record that is used (once or more often). NULL,
+ * which is taken: no memory. */
+struct etcd_told;
+struct etcd_told *etcd_explain_begin(struct wp_query *q, const struct wp_etcd_range *range,
+                                     const struct wp_etcd_path *path, uint64_t now_ns);
+void etcd_explain_record(struct wp_query *q, struct etcd_told *told,
+                         const struct wp_etcd_range *range, const struct wp_etcd_rec *rec,
+                         uint64_t now_ns);
 
 /* Answers with names outside the zone: look them up, then write. Returns DONE, WAIT or an error. */
 struct wp_etcd_answer;

@@ -4,6 +4,7 @@
 #include "backends/etcd/mirror.h"
 #include "waypost/base/wr.h"
 #include "waypost/plugin/change.h"
+#include "waypost/plugin/explain.h"
 
 enum {
     ENTRIES_MAX = 16, /* so that looking for the same address twice stays cheap */
@@ -65,7 +66,18 @@ static uint8_t *put(uint8_t *to, uint16_t type, uint32_t ttl, const struct wp_et
     return to + RR_FIXED + len;
 }
 
-int etcd_quick(struct wp_query *q, const struct wp_etcd_view *v, const struct wp_etcd_path *path)
+static void explain(struct wp_query *q, const struct wp_etcd_view *v,
+                    const struct wp_etcd_path *path, const struct wp_etcd_range *range,
+                    const struct wp_etcd_rec *const *at, size_t n)
+{
+    struct etcd_told *told = etcd_explain_begin(q, range, path, v->now_ns);
+
+    for (size_t i = 0; i < n; i++)
+        etcd_explain_record(q, told, range, at[i], v->now_ns);
+}
+
+int etcd_quick(struct wp_query *q, const struct wp_etcd_view *v, const struct wp_etcd_path *path,
+               const struct wp_etcd_range *range)
 {
     const struct wp_etcd_rec *at[ENTRIES_MAX];
     uint8_t *to;
@@ -83,6 +95,8 @@ int etcd_quick(struct wp_query *q, const struct wp_etcd_view *v, const struct wp
     for (size_t i = 0; i < n; i++)
         to = put(to, q->msg.qtype, wp_etcd_rec_ttl(at[i], &v->bounds, v->now_ns), at[i]);
     q->reply.len += (uint32_t)size;
+    if (WP_UNLIKELY(wp_query_is_explained(q)))
+        explain(q, v, path, range, at, n);
     q->reply.count[WP_ANSWER] = (uint16_t)n;
     return WP_STEP_DONE;
 }

@@ -5,6 +5,7 @@
 #include "backends/etcd/etcd.h"
 #include "waypost/dns/edns.h"
 #include "waypost/plugin/change.h"
+#include "waypost/plugin/explain.h"
 #include "waypost/plugin/loop.h"
 #include "waypost/plugin/metric.h"
 
@@ -17,7 +18,18 @@ struct deps {
     struct wp_query *q;
     uint64_t source;
     unsigned n;
+    /* of a question that is explained */
+    const struct wp_etcd_range *range;
+    struct etcd_told *told;
+    uint64_t now_ns;
 };
+
+static void used(void *arg, const struct wp_etcd_rec *rec)
+{
+    const struct deps *d = arg;
+
+    etcd_explain_record(d->q, d->told, d->range, rec, d->now_ns);
+}
 
 static void depends(void *arg, uint64_t key)
 {
@@ -188,6 +200,13 @@ static int serve_slow(struct etcd *p, struct wp_query *q, const struct wp_etcd_v
     a->view = v;
     a->depends = depends;
     a->arg = &deps;
+    a->used = NULL;
+    if (WP_UNLIKELY(wp_query_is_explained(q))) {
+        a->used = used;
+        deps.range = p->range[view->zone - p->zone];
+        deps.now_ns = view->now_ns;
+        deps.told = etcd_explain_begin(q, deps.range, &t->path, view->now_ns);
+    }
     a->items = NULL;
     a->cap = 0;
     r = wp_etcd_answer(a, t, q->msg.qtype);
@@ -237,7 +256,7 @@ int etcd_serve(void *self, struct wp_query *q)
     wp_etcd_path_set(&t.path, t.name);
     v.snap = wp_etcd_tree_snap(range->tree);
     if (is_address(q->msg.qtype) && !t.path.star && q->msg.qname.len > v.zone->name_len) {
-        r = etcd_quick(q, &v, &t.path);
+        r = etcd_quick(q, &v, &t.path, range);
         if (r == WP_STEP_DONE)
             mark_stale(p, q, range, v.now_ns);
         if (r != WP_STEP_NEXT)

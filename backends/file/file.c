@@ -4,6 +4,7 @@
 #include "backends/common/zone_table.h"
 #include "waypost/base/text.h"
 #include "waypost/plugin/block.h"
+#include "waypost/plugin/explain.h"
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/plugin.h"
 #include "waypost/plugin/report.h"
@@ -244,6 +245,19 @@ static int drop_notify(struct file *f, struct wp_query *q, const struct wp_zone_
     return wp_query_drop(q);
 }
 
+static void explain(struct wp_query *q, const struct wp_zone_slot *slot, const struct wp_zone *z)
+{
+    struct wp_report *s = wp_explain_sources(q);
+    char zone[WP_NAME_TEXT_MAX];
+
+    wp_report_open(s, NULL);
+    wp_report_text(s, "source", "file");
+    wp_report_text(s, "zone", wp_name_text(slot->origin.wire, zone));
+    wp_report_text(s, "file", slot->path);
+    wp_report_int(s, "serial", z->serial);
+    wp_report_close(s);
+}
+
 static int file_serve(void *self, struct wp_query *q)
 {
     struct file *f = self;
@@ -265,8 +279,12 @@ static int file_serve(void *self, struct wp_query *q)
     z = wp_zone_slot_zone(slot);
     if (WP_UNLIKELY(z == NULL))
         return wp_query_fail(q, WP_RCODE_SERVFAIL, 0, NULL);
+    if (WP_UNLIKELY(wp_query_is_explained(q)))
+        explain(q, slot, z);
     if (wp_zone_answer(z, q, &step) == WP_ZONE_ANSWERED)
         return step;
+    if (WP_UNLIKELY(wp_query_is_explained(q)))
+        wp_report_text(wp_explain_details(q), "name", "not in the zone");
     if (wp_fall_through(&f->fall, &q->msg.qname))
         return WP_STEP_NEXT;
     return wp_zone_deny(z, q);

@@ -7,6 +7,7 @@
 #include "waypost/base/hash.h"
 #include "waypost/base/random.h"
 #include "waypost/plugin/block.h"
+#include "waypost/plugin/explain.h"
 #include "waypost/plugin/loop.h"
 
 #define SECOND 1000000000ull
@@ -240,6 +241,28 @@ static void note_upstream(const struct forward_flight *f, struct wp_query *q)
         wp_query_meta_set(q, "forward/upstream", wp_upstream_text(f->up[f->trying]));
 }
 
+/* Who answered, or was the last to fail. */
+static void explain(const struct forward_flight *f, struct wp_query *q, bool answered)
+{
+    struct wp_report *d = wp_explain_details(q), *s = wp_explain_sources(q);
+    const struct wp_upstream *u = f->up[f->trying];
+    uint64_t rtt_ns = wp_loop_clock(f->worker->loop) - f->x.asked_ns;
+
+    wp_report_text(d, "upstream", wp_upstream_text(u));
+    wp_report_text(d, "over", wp_upstream_over(u, f->x.tcp));
+    wp_report_int(d, "failed_tries", f->failed);
+    if (f->failed > 0)
+        wp_report_text(d, "last_failure", f->why);
+    if (!answered)
+        return;
+    wp_report_ns(d, "rtt_ns", rtt_ns);
+    wp_report_open(s, NULL);
+    wp_report_text(s, "source", "forward");
+    wp_report_text(s, "upstream", wp_upstream_text(u));
+    wp_report_ns(s, "rtt_ns", rtt_ns);
+    wp_report_close(s);
+}
+
 /* 0, or a negative error when the message cannot be taken over. */
 static int fill(struct wp_query *q, const struct wp_outcome *o)
 {
@@ -274,6 +297,8 @@ bool forward_deliver(struct forward_flight *f, const struct wp_outcome *o)
     for (;;) {
         pop(f);
         note_upstream(f, q);
+        if (WP_UNLIKELY(wp_query_is_explained(q)))
+            explain(f, q, true);
         wp_query_resume(q, r < 0 ? r : WP_STEP_DONE);
         if (f->waiters == NULL)
             break;
@@ -324,6 +349,8 @@ void forward_deliver_failure(struct forward_flight *f)
         struct wp_query *q = pop(f);
 
         note_upstream(f, q);
+        if (WP_UNLIKELY(wp_query_is_explained(q)))
+            explain(f, q, false);
         fail_query(f, q);
         if (!starting)
             wp_query_resume(q, WP_STEP_DONE);

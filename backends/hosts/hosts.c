@@ -7,6 +7,7 @@
 #include "waypost/base/grace.h"
 #include "waypost/base/text.h"
 #include "waypost/plugin/block.h"
+#include "waypost/plugin/explain.h"
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/metric.h"
 #include "waypost/plugin/report.h"
@@ -280,7 +281,20 @@ static void hosts_stop(void *self)
     h->fresh = NULL;
 }
 
-static int serve_address(struct wp_query *q, const struct hosts_table *t)
+static int found(const struct hosts *h, struct wp_query *q, const struct wp_entry *e,
+                 const struct wp_set *s)
+{
+    struct wp_report *to = wp_explain_sources(q);
+
+    wp_report_open(to, NULL);
+    wp_report_text(to, "source", "hosts");
+    wp_report_text(to, "file", h->path);
+    wp_report_int(to, "corefile_lines", h->n_lines);
+    wp_report_close(to);
+    return wp_catalog_answer(q, e, s, WP_FLAG_AA);
+}
+
+static int serve_address(const struct hosts *h, struct wp_query *q, const struct hosts_table *t)
 {
     struct wp_addr addr;
     const struct wp_entry *e = NULL;
@@ -289,7 +303,7 @@ static int serve_address(struct wp_query *q, const struct hosts_table *t)
     if (hosts_reverse_address(&q->msg.qname, &addr))
         e = hosts_table_find_address(t, &addr);
     s = e == NULL ? NULL : wp_entry_set(e, WP_TYPE_PTR);
-    return s == NULL ? WP_STEP_NEXT : wp_catalog_answer(q, e, s, WP_FLAG_AA);
+    return s == NULL ? WP_STEP_NEXT : found(h, q, e, s);
 }
 
 static int hosts_serve(void *self, struct wp_query *q)
@@ -306,7 +320,7 @@ static int hosts_serve(void *self, struct wp_query *q)
     wp_query_depends(q, wp_change_key(h->source, 0));
     t = atomic_load_explicit(&h->table, memory_order_acquire);
     if (type == WP_TYPE_PTR)
-        return serve_address(q, t);
+        return serve_address(h, q, t);
     if (type != WP_TYPE_A && type != WP_TYPE_AAAA && h->fall_unsupported &&
         wp_fall_through(&h->fall, &q->msg.qname))
         return WP_STEP_NEXT;
@@ -314,7 +328,7 @@ static int hosts_serve(void *self, struct wp_query *q)
     if (e != NULL && (type == WP_TYPE_A || type == WP_TYPE_AAAA))
         s = wp_entry_set(e, type);
     if (s != NULL)
-        return wp_catalog_answer(q, e, s, WP_FLAG_AA);
+        return found(h, q, e, s);
     if (e == NULL ||
         (wp_entry_set(e, WP_TYPE_A) == NULL && wp_entry_set(e, WP_TYPE_AAAA) == NULL)) {
         if (wp_fall_through(&h->fall, &q->msg.qname))

@@ -39,8 +39,6 @@ int hosts_text_end(struct hosts_text *t) WP_MUSTCHECK;
 
 /* --- reverse.c ------------------------------------------------------------------------------- */
 
-/* The name under in-addr.arpa. or ip6.arpa. */
-void hosts_reverse_name(const struct wp_addr *a, struct wp_name *ret);
 /* The address a full reverse name stands for (a v4-mapped one as IPv4). */
 bool hosts_reverse_address(const struct wp_qname *q, struct wp_addr *ret);
 

@@ -110,7 +110,7 @@ int hosts_maker_add(struct hosts_maker *m, enum hosts_source source, const struc
     }
     if (m->config.no_reverse)
         return 0;
-    hosts_reverse_name(addr, &reverse);
+    wp_name_reverse(addr, &reverse);
     return add_item(m, &reverse, source, WP_TYPE_PTR, name.wire, name.len);
 }
 
@@ -247,6 +247,6 @@ const struct wp_entry *hosts_table_find_address(const struct hosts_table *t,
 {
     struct wp_name name;
 
-    hosts_reverse_name(a, &name);
+    wp_name_reverse(a, &name);
     return with_data(wp_catalog_find(t->catalog, name.wire, name.len, wp_name_hash(name.wire)));
 }

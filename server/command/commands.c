@@ -9,5 +9,6 @@
 
 const struct wp_command *const wp_commands[] = {
     &command_status,
+    &command_explain,
     NULL,
 };

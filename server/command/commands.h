@@ -2,4 +2,4 @@
 #pragma once
 #include "waypost/plugin/command.h"
 
-extern const struct wp_command command_status;
+extern const struct wp_command command_status, command_explain;

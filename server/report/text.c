@@ -7,7 +7,7 @@
 #include "server/report/report_priv.h"
 #include "waypost/base/text.h"
 
-enum { LABEL_MAX = 64, VALUE_MAX = 128, COLUMNS_MAX = 24, INDENT = 2 };
+enum { LABEL_MAX = 64, VALUE_MAX = 128, COLUMNS_MAX = 24, SHORT_WORD = 8, INDENT = 2 };
 
 static bool is_leaf(const struct wp_report_node *n)
 {
@@ -181,6 +181,22 @@ static void put_table(FILE *f, struct wp_arena *a, const struct wp_report_node *
         put_row(f, a, o->first, width, indent, false);
 }
 
+/* What stands behind a name on its line: a value, nothing, a few short words. */
+static bool is_line(const struct wp_report_node *n)
+{
+    if (is_leaf(n))
+        return true;
+    for (const struct wp_report_node *c = n->first; c != NULL; c = c->next)
+        if (c->kind != REPORT_TEXT || strlen(c->text) > SHORT_WORD)
+            return false;
+    return n->first == NULL || n->kind == REPORT_LIST;
+}
+
+static const char *line_text(struct wp_arena *a, const struct wp_report_node *n, char buf[VALUE_MAX])
+{
+    return is_leaf(n) || n->first != NULL ? cell(a, n, buf) : "none";
+}
+
 /* --- objects --------------------------------------------------------------------------------- */
 
 static void put_object(FILE *f, struct wp_arena *a, const struct wp_report_node *n,
@@ -191,10 +207,6 @@ static void put_list(FILE *f, struct wp_arena *a, const struct wp_report_node *l
 {
     char buf[VALUE_MAX];
 
-    if (list->first == NULL) {
-        fprintf(f, "%*snone\n", (int)indent, "");
-        return;
-    }
     if (is_table(list)) {
         put_table(f, a, list, indent);
         return;
@@ -216,22 +228,26 @@ static void put_object(FILE *f, struct wp_arena *a, const struct wp_report_node 
                        unsigned indent)
 {
     char buf[VALUE_MAX], name[LABEL_MAX];
+    bool was_line = true;
     size_t width = 0;
 
     for (const struct wp_report_node *c = n->first; c != NULL; c = c->next) {
-        size_t len = is_leaf(c) ? strlen(label(c, name)) : 0;
+        size_t len = is_line(c) ? strlen(label(c, name)) : 0;
 
         width = len > width ? len : width;
     }
     for (const struct wp_report_node *c = n->first; c != NULL; c = c->next) {
-        if (is_leaf(c)) {
+        bool line = is_line(c);
+
+        if (indent == 0 && c != n->first && !(line && was_line))
+            fputc('\n', f);
+        was_line = line;
+        if (line) {
             fprintf(f, "%*s%-*s  ", (int)indent, "", (int)width, label(c, name));
-            put_clean(f, value(c, buf));
+            put_clean(f, line_text(a, c, buf));
             fputc('\n', f);
             continue;
         }
-        if (indent == 0 && c != n->first)
-            fputc('\n', f);
         fprintf(f, "%*s%s:\n", (int)indent, "", label(c, name));
         if (c->kind == REPORT_LIST)
             put_list(f, a, c, indent + INDENT);

@@ -97,6 +97,7 @@ void wp_query_reset(struct wp_query *q)
     q->meta_on = false;
     q->deadline_ns = 0;
     q->elapsed_ns = 0;
+    q->explain = NULL;
     q->out = NULL;
     q->out_len = 0;
 }

@@ -1,5 +1,6 @@
 /* Inside the router. */
 #pragma once
+#include "waypost/plugin/block.h"
 #include "waypost/plugin/plugin.h"
 #include "waypost/server/router.h"
 #include "waypost/server/worker.h"
@@ -23,6 +24,9 @@ void wp_reply_bare(struct wp_query *q);
 void wp_reply_settle(struct wp_query *q);
 /* Move to the query's own buffer: the listener's memory may not be used later. */
 void wp_reply_own_buffer(struct wp_query *q);
+/* explain.c: serve() or reply() of a node for an explained query; what resumed it. */
+int wp_explain_call(struct wp_query *q, const struct wp_node *n, bool is_reply);
+void wp_explain_resumed(struct wp_query *q, int step);
 /* 64 KiB buffers of the worker. */
 uint8_t *wp_worker_big_get(struct wp_worker *w);
 void wp_worker_big_put(struct wp_worker *w, uint8_t *big);

@@ -18,6 +18,18 @@ static void refused_by_core(struct wp_query *q)
         fn(q);
 }
 
+static inline int call_serve(struct wp_query *q, const struct wp_node *n)
+{
+    return WP_UNLIKELY(q->explain != NULL) ? wp_explain_call(q, n, false)
+                                           : n->plugin->serve(n->self, q);
+}
+
+static inline int call_reply(struct wp_query *q, const struct wp_node *n)
+{
+    return WP_UNLIKELY(q->explain != NULL) ? wp_explain_call(q, n, true)
+                                           : n->plugin->reply(n->self, q);
+}
+
 /* The reply hooks of chain[..below), outermost last. */
 static int run_replies(struct wp_query *q, unsigned below)
 {
@@ -33,7 +45,7 @@ static int run_replies(struct wp_query *q, unsigned below)
         q->at = (uint8_t)(63 - __builtin_clzll(mask));
         q->want &= ~((uint64_t)1 << q->at);
         below = q->at;
-        r = b->chain[q->at].plugin->reply(b->chain[q->at].self, q);
+        r = call_reply(q, &b->chain[q->at]);
         if (r == WP_STEP_WAIT)
             return WP_STEP_WAIT;
         if (r < 0)
@@ -50,7 +62,7 @@ int wp_chain_run(struct wp_query *q, unsigned at)
         int r;
 
         q->at = (uint8_t)at;
-        r = b->chain[at].plugin->serve(b->chain[at].self, q);
+        r = call_serve(q, &b->chain[at]);
         if (r == WP_STEP_NEXT)
             continue;
         if (r == WP_STEP_WAIT)
@@ -272,6 +284,8 @@ void wp_query_resume(struct wp_query *q, int step)
     int r;
 
     q->waiting = false;
+    if (WP_UNLIKELY(q->explain != NULL))
+        wp_explain_resumed(q, step);
     if (step < 0)
         wp_query_fail(q, WP_RCODE_SERVFAIL, step, NULL);
     if (q->cancelled && step == WP_STEP_NEXT && !q->replying)
@@ -403,6 +417,7 @@ static struct wp_query *derive(const struct wp_query *from, const uint8_t *name,
     c->route = from->route;
     c->start_ns = from->start_ns;
     c->deadline_ns = from->deadline_ns;
+    c->explain = from->explain;
     c->intake = WP_INTAKE_OK;
     c->msg.id = from->msg.id;
     c->msg.flags = from->msg.flags;
@@ -495,6 +510,7 @@ int wp_query_spawn(const struct wp_query *from, wp_lookup_fn *fn, void *arg)
     /* The client's memory will be gone: options are not carried over. */
     c->wire = NULL;
     c->wire_len = 0;
+    c->explain = NULL; /* it may outlive the question that it is a by-product of */
     c->msg.edns.options = NULL;
     c->msg.edns.options_len = 0;
     c->tls_server_name = NULL;

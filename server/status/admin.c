@@ -62,6 +62,7 @@ static int open_socket(struct wp_admin *a, const char *path, char why[256])
 {
     const struct wp_http_local_page pages[] = {
         {"/status", status_page, a},
+        {"/explain", explain_page, a},
     };
     int r = wp_local_socket_open(path, why, &a->socket);
 

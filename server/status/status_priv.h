@@ -40,6 +40,8 @@ int64_t status_clock_ms(void);
 
 /* page.c */
 wp_http_fn status_page;
+/* explain.c */
+wp_http_fn explain_page;
 /* An answer that is only a line of text. */
 void status_say(struct wp_http_answer *a, int status, const char *line);
 /* The report as the answer; frees nothing of it. */

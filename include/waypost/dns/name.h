@@ -7,6 +7,7 @@
 #include "waypost/base/err.h"
 #include "waypost/base/hash.h"
 
+struct wp_addr;
 struct wp_rd;
 struct wp_wr;
 
@@ -67,6 +68,9 @@ int wp_name_parse_origin(const char *text, const struct wp_name *origin,
                          struct wp_name *ret) WP_MUSTCHECK;
 /* Escaped as Go's miekg/dns does; with final dot; returns buf. */
 char *wp_name_text(const uint8_t *wire, char buf[WP_NAME_TEXT_MAX]);
+
+/* The name of an address under in-addr.arpa. or ip6.arpa. (RFC 1035 s3.5, RFC 3596 s2.5). */
+void wp_name_reverse(const struct wp_addr *a, struct wp_name *ret);
 
 void wp_name_lower(uint8_t *wire, size_t len);
 bool wp_name_equal(const uint8_t *a, const uint8_t *b);        /* any case */

@@ -24,6 +24,7 @@
 struct wp_block;    /* server block, read-only to plugins: waypost/plugin/block.h */
 struct wp_loop;
 struct wp_query;
+struct wp_explain;  /* what is told of it: waypost/plugin/explain.h */
 struct wp_route;    /* the router's table of zones: waypost/server/router.h */
 
 enum wp_transport { WP_UDP, WP_TCP, WP_DOT, WP_DOH, WP_GRPC, WP_DOQ, WP_DOH3, WP_TRANSPORTS };
@@ -124,6 +125,7 @@ struct wp_query {
     bool meta_on;                /* `metadata` collects for this question */
     struct wp_meta *meta;        /* metadata labels, newest first, or NULL */
     uint64_t elapsed_ns;         /* of wp_query_elapsed; 0: not read yet */
+    struct wp_explain *explain;  /* NULL, unless somebody wants to know its way */
 
     /* the finished message: set by the router, sent by the listener; len 0: send nothing */
     uint8_t *out;

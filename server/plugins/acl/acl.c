@@ -1,6 +1,7 @@
 /* acl: who may ask what. The first matching policy of the first matching rule decides. */
 #include <string.h>
 
+#include "waypost/plugin/explain.h"
 #include "waypost/plugin/metric.h"
 #include "waypost/plugin/plugin.h"
 
@@ -276,6 +277,16 @@ static enum action decide_original(const struct acl *p, const struct wp_query *q
     return decide(p, q, &name, ret_zone);
 }
 
+static void explain(struct wp_query *q, enum action a, const uint8_t *zone)
+{
+    struct wp_report *d = wp_explain_details(q);
+    char text[WP_NAME_TEXT_MAX];
+
+    wp_report_text(d, "verdict", action_text[a]);
+    if (zone != NULL)
+        wp_report_text(d, "rule_for", wp_name_text(zone, text));
+}
+
 static int acl_serve(void *self, struct wp_query *q)
 {
     struct acl *p = self;
@@ -284,6 +295,8 @@ static int acl_serve(void *self, struct wp_query *q)
 
     if (a == ALLOW)
         a = decide_original(p, q, &zone);
+    if (WP_UNLIKELY(wp_query_is_explained(q)))
+        explain(q, a, zone);
     if (a != ALLOW)
         return refuse(a, q, zone);
     count_allowed(p, q);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "waypost/plugin/block.h"
+#include "waypost/plugin/explain.h"
 #include "waypost/plugin/loop.h"
 #include "waypost/plugin/report.h"
 
@@ -156,6 +157,21 @@ static void prefetch(struct cache *c, struct wp_query *q, struct cache_item *i, 
     }
 }
 
+static void explain_hit(struct wp_query *q, const struct cache_item *i, unsigned k, int64_t left,
+                        uint64_t now_ns)
+{
+    struct wp_report *d = wp_explain_details(q), *s = wp_explain_sources(q);
+
+    wp_report_text(d, "cache", left > 0 ? "hit" : "stale");
+    wp_report_int(d, "ttl_left", left);
+    wp_report_open(s, NULL);
+    wp_report_text(s, "source", "cache");
+    wp_report_text(s, "kept_as", type_label[k]);
+    wp_report_s(s, "age_s", now_ns - i->stored_ns);
+    wp_report_int(s, "ttl_left", left);
+    wp_report_close(s);
+}
+
 static int cache_serve(void *self, struct wp_query *q)
 {
     struct cache *c = self;
@@ -175,11 +191,15 @@ static int cache_serve(void *self, struct wp_query *q)
     i = look_up(c, q, key, now_ns, &k);
     if (i == NULL) {
         wp_metric_add(m->misses, q->worker, 1);
+        if (WP_UNLIKELY(wp_query_is_explained(q)))
+            wp_report_text(wp_explain_details(q), "cache", "miss");
         wp_query_state_set(q, NULL);
         wp_query_want_reply(q);
         return WP_STEP_NEXT;
     }
     left = left_s(i, now_ns);
+    if (WP_UNLIKELY(wp_query_is_explained(q)))
+        explain_hit(q, i, k, left, now_ns);
     if (WP_UNLIKELY(left <= 0)) {
         wp_metric_add(m->hits[k], q->worker, 1);
         wp_metric_add(m->stale, q->worker, 1);
@@ -207,8 +227,13 @@ static int cache_reply(void *self, struct wp_query *q)
 {
     struct cache *c = self;
 
-    if (!cache_verified(c, q))
-        cache_keep(c, q, true);
+    int64_t ttl;
+
+    if (cache_verified(c, q))
+        return WP_STEP_NEXT;
+    ttl = cache_keep(c, q, true);
+    if (WP_UNLIKELY(wp_query_is_explained(q)) && ttl >= 0)
+        wp_report_int(wp_explain_details(q), "kept_for", ttl);
     return WP_STEP_NEXT;
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "waypost/plugin/explain.h"
+
 int rw_finish(struct rw_state *st, struct wp_query *q);
 
 static int rewrite_new(void *self, struct wp_setup *s)
@@ -108,6 +110,7 @@ static int rewrite_serve(void *self, struct wp_query *q)
 {
     struct rewrite *p = self;
     struct rw_state *st = wp_arena_zalloc(q->arena, sizeof(*st));
+    unsigned applied = 0;
 
     if (st == NULL)
         return -ENOMEM;
@@ -121,11 +124,14 @@ static int rewrite_serve(void *self, struct wp_query *q)
 
         if (e < 0)
             return q->reply.unwritten ? WP_STEP_DONE : e;
+        applied += e > 0 && r->kind != RW_CNAME;
         if (e > 0 && r->stop) {
             st->stopped = r;
             break;
         }
     }
+    if (WP_UNLIKELY(wp_query_is_explained(q)))
+        wp_report_int(wp_explain_details(q), "rules_applied", applied);
     if (st->renamed || st->edns_changed || st->responses != NULL || p->has_cname || p->has_local) {
         wp_query_state_set(q, st);
         wp_query_want_reply(q);

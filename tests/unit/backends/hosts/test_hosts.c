@@ -136,7 +136,7 @@ static void test_reverse(void)
             continue;
         CHECK_AT(what, wp_addr_parse_ip(reverse_rows[i].address, &want) == 0);
         CHECK_AT(what, wp_addr_equal_ip(&want, &got));
-        hosts_reverse_name(&got, &made);
+        wp_name_reverse(&got, &made);
         if (reverse_rows[i].is_canonical)
             CHECK_AT(what, made.len == name.len && memcmp(made.wire, name.wire, name.len) == 0);
     }
