@@ -65,3 +65,21 @@ const char *wp_etcd_status_text(int status)
 
     return status >= 0 && status < WP_GRPC_STATUSES ? texts[status] : "UNKNOWN";
 }
+
+bool wp_etcd_is_endpoint_bad(int status, const char *message)
+{
+    switch (status) {
+    case WP_GRPC_CANCELLED:
+    case WP_GRPC_INVALID_ARGUMENT:
+    case WP_GRPC_NOT_FOUND:
+    case WP_GRPC_PERMISSION_DENIED:
+    case WP_GRPC_RESOURCE_EXHAUSTED:
+    case WP_GRPC_OUT_OF_RANGE:
+    case WP_GRPC_UNAUTHENTICATED:
+        return false;
+    case WP_GRPC_FAILED_PRECONDITION:
+        return strstr(message, "not supported for learner") != NULL;
+    default:
+        return true;
+    }
+}

@@ -18,4 +18,7 @@ bool wp_etcd_is_token_refused(int status, const char *message);
 bool wp_etcd_is_auth_old(const char *message);
 /* The answer of a server without users to a name and a password: go on without. */
 bool wp_etcd_is_auth_off(int status, const char *message);
+/* May another endpoint do better? Not when this one has understood and says no; a learner says so of
+ * what it cannot do. */
+bool wp_etcd_is_endpoint_bad(int status, const char *message);
 const char *wp_etcd_status_text(int status);

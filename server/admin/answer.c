@@ -20,12 +20,15 @@ static const char *reason(int status)
     return "Unknown";
 }
 
-/* The page of a path, the newest generation's first. */
-static const struct wp_http_page *find_page(const struct http_listener *l, const char *path)
+const struct wp_http_page *wp_http_find(const struct http_listener *l, const char *path, size_t len)
 {
-    for (const struct wp_http_page *p = l->pages; p != NULL; p = p->next)
-        if (strcmp(p->path, path) == 0)
+    for (const struct wp_http_page *p = l->pages; p != NULL; p = p->next) {
+        size_t n = strlen(p->path);
+
+        if (len >= n && memcmp(p->path, path, n) == 0 &&
+            (len == n || (p->below && path[n] == '/')))
             return p;
+    }
     return NULL;
 }
 
@@ -91,7 +94,7 @@ static char *join(const struct wp_http_answer *a, bool keep_alive, bool head, co
 void wp_http_ask(const struct http_listener *l, const struct http_asked *asked,
                  struct wp_http_answer *a)
 {
-    const struct wp_http_page *page = find_page(l, asked->rq.path);
+    const struct wp_http_page *page = wp_http_find(l, asked->rq.path, strlen(asked->rq.path));
 
     *a = (struct wp_http_answer){.status = 200};
     if (page != NULL)

@@ -10,7 +10,14 @@
 #include <unistd.h>
 #include "waypost/tls/tls.h"
 
-enum header { HEADER_OTHER, HEADER_AUTHORIZATION, HEADER_ACCEPT_ENCODING };
+enum header {
+    HEADER_OTHER,
+    HEADER_AUTHORIZATION,
+    HEADER_ACCEPT_ENCODING,
+    HEADER_HOST,
+    HEADER_ORIGIN,
+    HEADERS
+};
 
 struct http_conn {
     struct http_conn *next, **prev;
@@ -29,6 +36,9 @@ struct http_conn {
     enum header header;
     struct wp_http_later *later; /* the answer to the request is still to be given */
     char field[32], path[HTTP_TARGET_MAX], authorization[HTTP_VALUE_MAX], encoding[HTTP_VALUE_MAX];
+    char host[HTTP_HOST_MAX], origin[HTTP_HOST_MAX];
+    bool keeps; /* the page takes the body: */
+    char *kept; /* closed by a NUL */
 
     uint8_t in[HTTP_HEAD_MAX]; /* plaintext; in[in_at..in_len) is not parsed yet */
     size_t in_at, in_len;
@@ -64,6 +74,7 @@ void wp_http_conn_free(struct http_conn *c)
     close(c->io.fd);
     wp_tls_conn_free(c->tls);
     free(c->out);
+    free(c->kept);
     free(c);
 }
 
@@ -96,6 +107,8 @@ static int on_begin(http_parser *p)
     c->head = c->body = 0;
     c->header = HEADER_OTHER;
     c->field[0] = c->path[0] = c->authorization[0] = c->encoding[0] = '\0';
+    c->host[0] = c->origin[0] = '\0';
+    c->keeps = false;
     set_deadline(c, HTTP_TIMEOUT_MS);
     return 0;
 }
@@ -124,32 +137,70 @@ static int on_field(http_parser *p, const char *at, size_t len)
 
 static int on_value(http_parser *p, const char *at, size_t len)
 {
+    static const char *const names[HEADERS] = {[HEADER_AUTHORIZATION] = "authorization",
+                                               [HEADER_ACCEPT_ENCODING] = "accept-encoding",
+                                               [HEADER_HOST] = "host",
+                                               [HEADER_ORIGIN] = "origin"};
     struct http_conn *c = p->data;
     bool fits = true;
 
-    if (c->header == HEADER_OTHER && strcasecmp(c->field, "authorization") == 0)
-        c->header = HEADER_AUTHORIZATION;
-    else if (c->header == HEADER_OTHER && strcasecmp(c->field, "accept-encoding") == 0)
-        c->header = HEADER_ACCEPT_ENCODING;
-    if (c->header == HEADER_AUTHORIZATION)
+    for (unsigned i = HEADER_OTHER + 1; c->header == HEADER_OTHER && i < HEADERS; i++) {
+        if (strcasecmp(c->field, names[i]) == 0)
+            c->header = i;
+    }
+    switch (c->header) {
+    case HEADER_AUTHORIZATION:
         fits = append(c->authorization, sizeof(c->authorization), at, len);
-    else if (c->header == HEADER_ACCEPT_ENCODING)
+        break;
+    case HEADER_ACCEPT_ENCODING:
         fits = append(c->encoding, sizeof(c->encoding), at, len);
-    else
+        break;
+    case HEADER_HOST:
+        fits = append(c->host, sizeof(c->host), at, len);
+        break;
+    case HEADER_ORIGIN:
+        fits = append(c->origin, sizeof(c->origin), at, len);
+        break;
+    case HEADER_OTHER:
+    case HEADERS:
         c->field[0] = '\n'; /* no field begins so: on_field starts anew */
+        break;
+    }
     if (!fits)
         c->bad = 431;
     return c->bad;
+}
+
+static int on_head(http_parser *p)
+{
+    struct http_conn *c = p->data;
+    const struct wp_http_page *page =
+        wp_http_find(c->listener, c->path, strcspn(c->path, "?#"));
+
+    c->keeps = page != NULL && page->takes_body;
+    return 0;
 }
 
 static int on_body(http_parser *p, const char *at, size_t len)
 {
     struct http_conn *c = p->data;
 
-    (void)at;
-    c->body += len;
-    if (c->body > HTTP_BODY_MAX)
+    if (len > HTTP_BODY_MAX - c->body) {
         c->bad = 413;
+        return c->bad;
+    }
+    if (c->keeps) {
+        char *kept = realloc(c->kept, c->body + len + 1);
+
+        if (kept == NULL) {
+            c->bad = 503;
+            return c->bad;
+        }
+        c->kept = kept;
+        memcpy(kept + c->body, at, len);
+        kept[c->body + len] = '\0';
+    }
+    c->body += len;
     return c->bad;
 }
 
@@ -167,6 +218,7 @@ static const http_parser_settings settings = {
     .on_url = on_url,
     .on_header_field = on_field,
     .on_header_value = on_value,
+    .on_headers_complete = on_head,
     .on_body = on_body,
     .on_message_complete = on_complete,
 };
@@ -215,6 +267,10 @@ static void answer_request(struct http_conn *c)
                .path = c->path,
                .query = split_query(c->path),
                .authorization = c->authorization,
+               .host = c->host,
+               .origin = c->origin,
+               .body = !c->keeps ? NULL : c->kept != NULL ? c->kept : "",
+               .body_len = c->keeps ? c->body : 0,
                .conn = c},
         .keep_alive = http_should_keep_alive(&c->parser) && !c->parser.upgrade,
         .gzip = takes_gzip(c->encoding),
@@ -225,6 +281,8 @@ static void answer_request(struct http_conn *c)
     char *out;
 
     wp_http_ask(c->listener, &asked, &a);
+    free(c->kept);
+    c->kept = NULL;
     c->is_open = c->complete = false;
     http_parser_pause(&c->parser, 0);
     if (c->later != NULL) {
@@ -467,7 +525,7 @@ void wp_http_accepted(struct http_listener *l, int fd)
 {
     struct http_conn *c = calloc(1, sizeof(*c));
 
-    if (l->n_conns >= HTTP_CONNS_MAX)
+    if (l->n_conns >= l->max_conns)
         wp_http_conn_free(l->first);
     if (c == NULL || (l->tls != NULL && wp_tls_conn_new(l->tls, NULL, &c->tls) < 0)) {
         free(c);

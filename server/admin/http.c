@@ -166,7 +166,8 @@ void wp_http_listener_free(struct http_listener *l)
         *at = l->next;
     wp_timer_cancel(&l->retry);
     wp_io_del(&l->io);
-    close(l->io.fd);
+    if (l->io.fd >= 0)
+        close(l->io.fd);
     wp_tls_ctx_unref(l->tls);
     free(l);
 }
@@ -180,6 +181,7 @@ int wp_http_listener_new(struct wp_loop *loop, int fd, struct http_listener **re
         return -ENOMEM;
     l->loop = loop;
     l->last = &l->first;
+    l->max_conns = HTTP_CONNS_MAX;
     l->retry.fn = on_retry;
     l->io = (struct wp_io){.fd = fd, .fn = on_accept};
     r = wp_io_add(loop, &l->io, WP_IO_READ);
@@ -256,6 +258,7 @@ struct wp_http_page *wp_http_page_new(struct http_listener *l, const char *path,
     page->fn = fn;
     page->arg = arg;
     page->gen = gen;
+    page->below = page->takes_body = false;
     strcpy(page->path, path);
     page->next = l->pages;
     l->pages = page;
@@ -299,7 +302,10 @@ static void open_page(void *arg, struct wp_loop *loop)
         refuse(call);
         if (l->pages == NULL)
             wp_http_listener_free(l);
+        return;
     }
+    call->page->below = site->below;
+    call->page->takes_body = site->takes_body;
 }
 
 int wp_http_open(struct wp_loop *admin, const struct wp_http_site *site, char why[256],
@@ -314,6 +320,44 @@ int wp_http_open(struct wp_loop *admin, const struct wp_http_site *site, char wh
     if (call.r == 0)
         *ret = call.page;
     return call.r;
+}
+
+struct open_on_call {
+    struct open_call call;
+    int fd;
+    unsigned conns;
+};
+
+static void open_page_on(void *arg, struct wp_loop *loop)
+{
+    struct open_on_call *on = arg;
+    const struct wp_http_site *site = on->call.site;
+    struct http_listener *l;
+
+    on->call.r = wp_http_listener_new(loop, on->fd, &l);
+    if (on->call.r < 0)
+        return;
+    l->max_conns = on->conns;
+    on->call.page = wp_http_page_new(l, site->path, site->fn, site->arg, site->gen);
+    if (on->call.page == NULL) {
+        on->call.r = -ENOMEM;
+        l->io.fd = -1; /* the caller's again */
+        wp_http_listener_free(l);
+        return;
+    }
+    on->call.page->below = site->below;
+    on->call.page->takes_body = site->takes_body;
+}
+
+int wp_http_open_on(struct wp_loop *admin, int fd, unsigned conns, const struct wp_http_site *site,
+                    struct wp_http_page **ret)
+{
+    struct open_on_call on = {.call = {.site = site}, .fd = fd, .conns = conns};
+
+    wp_loop_call(admin, open_page_on, &on);
+    if (on.call.r == 0)
+        *ret = on.call.page;
+    return on.call.r;
 }
 
 static void close_page(void *arg, struct wp_loop *loop)

@@ -12,6 +12,7 @@ enum {
     HTTP_BODY_MAX = 65536,
     HTTP_LINGER_MAX = 262144, /* octets thrown away after the last answer */
     HTTP_VALUE_MAX = 1024,
+    HTTP_HOST_MAX = 300,
     HTTP_TARGET_MAX = 4096,
     HTTP_TIMEOUT_MS = 5000,
     HTTP_LINGER_MS = 1000,
@@ -25,6 +26,7 @@ struct wp_http_page {
     wp_http_fn *fn;
     void *arg;
     const void *gen;
+    bool below, takes_body;
     char path[];
 };
 
@@ -37,7 +39,7 @@ struct http_listener {
     struct wp_tls_ctx *tls;
     struct wp_http_page *pages;
     struct http_conn *first, **last; /* connections, oldest first */
-    unsigned n_conns;
+    unsigned n_conns, max_conns;
     bool is_local; /* a Unix socket: only root and the user of this process may ask */
 };
 
@@ -61,6 +63,8 @@ struct http_asked {
     struct wp_http_request rq;
     bool keep_alive, gzip, head; /* head: the body is not sent */
 };
+/* The page of a path, the newest generation's first; NULL: none. len: of the path, which may go on. */
+const struct wp_http_page *wp_http_find(const struct http_listener *l, const char *path, size_t len);
 /* The page's answer in *a. */
 void wp_http_ask(const struct http_listener *l, const struct http_asked *asked,
                  struct wp_http_answer *a);

@@ -148,7 +148,7 @@ static int run_read(const struct wp_plugin *p, const struct wp_command *c, void 
                     struct command_words *w, struct wp_arena *a)
 {
     struct command_loop loop = {0};
-    int code = c->needs_loop ? command_loop_start(&loop) : 0;
+    int code = c->needs_loop != NULL && c->needs_loop(options) ? command_loop_start(&loop) : 0;
 
     if (code < 0) {
         fprintf(stderr, "waypost %s: %s\n", c->name, wp_strerror(code));

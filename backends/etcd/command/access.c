@@ -27,6 +27,13 @@ const struct wp_arg etcd_access_args[] = {
     {0},
 };
 
+static _Thread_local char *hearer;
+
+void etcd_say_to(char to[ETCD_SAID])
+{
+    hearer = to;
+}
+
 int etcd_say(const char *who, const char *fmt, ...)
 {
     char text[1024];
@@ -35,7 +42,10 @@ int etcd_say(const char *who, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    fprintf(stderr, "waypost %s: %s\n", who, text);
+    if (hearer != NULL)
+        snprintf(hearer, ETCD_SAID, "%.*s", ETCD_SAID - 1, text);
+    else
+        fprintf(stderr, "waypost %s: %s\n", who, text);
     return WP_ECONFIG;
 }
 

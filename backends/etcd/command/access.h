@@ -30,3 +30,6 @@ int etcd_access_name(const struct etcd_access *a, const char *who, const char *t
 char *etcd_access_key(const struct etcd_place *p, const struct wp_name *name);
 /* "waypost WHO: text" on stderr. Returns WP_ECONFIG. */
 int etcd_say(const char *who, const char *fmt, ...) WP_PRINTF(2, 3);
+/* What this thread says from now on goes to `to`, without "waypost WHO: "; NULL: to stderr again. */
+enum { ETCD_SAID = 512 };
+void etcd_say_to(char to[ETCD_SAID]);

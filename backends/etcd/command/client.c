@@ -282,26 +282,6 @@ static int call_with_token(struct wp_etcd_client *c, enum wp_etcd_method method,
     return WP_GRPC_UNAUTHENTICATED;
 }
 
-/* May another endpoint do better? Not when this one has understood and says no; a learner says so
- * of what it cannot do. */
-static bool is_endpoint_bad(const struct wp_etcd_client *c, int status)
-{
-    switch (status) {
-    case WP_GRPC_CANCELLED:
-    case WP_GRPC_INVALID_ARGUMENT:
-    case WP_GRPC_NOT_FOUND:
-    case WP_GRPC_PERMISSION_DENIED:
-    case WP_GRPC_RESOURCE_EXHAUSTED:
-    case WP_GRPC_OUT_OF_RANGE:
-    case WP_GRPC_UNAUTHENTICATED:
-        return false;
-    case WP_GRPC_FAILED_PRECONDITION:
-        return strstr(c->why, "not supported for learner") != NULL;
-    default:
-        return true;
-    }
-}
-
 int wp_etcd_client_call(struct wp_etcd_client *c, enum wp_etcd_method method,
                         const ProtobufCMessage *request, const void **ret_reply)
 {
@@ -309,7 +289,7 @@ int wp_etcd_client_call(struct wp_etcd_client *c, enum wp_etcd_method method,
 
     for (unsigned tried = 0; tried < c->src.n_endpoints; tried++) {
         status = call_with_token(c, method, request, ret_reply);
-        if (status == WP_GRPC_OK || !is_endpoint_bad(c, status))
+        if (status == WP_GRPC_OK || !wp_etcd_is_endpoint_bad(status, c->why))
             return status;
         leave_endpoint(c);
         c->at = (c->at + 1) % c->src.n_endpoints;

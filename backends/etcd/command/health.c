@@ -112,12 +112,31 @@ static bool pause_ns(struct etcd_health *h, uint64_t ns)
     return go_on;
 }
 
+static void health_free(struct etcd_health *h)
+{
+    if (h->stop_fd >= 0)
+        close(h->stop_fd);
+    pthread_cond_destroy(&h->cond);
+    pthread_mutex_destroy(&h->lock);
+    wp_arena_done(&h->arena);
+    free(h);
+}
+
+/* Whoever has stopped the check, under the lock, hears nothing more. */
+static void tell(struct etcd_health *h, bool is_well, const char *why)
+{
+    pthread_mutex_lock(&h->lock);
+    if (!h->stop)
+        h->change(h->arg, is_well, why);
+    pthread_mutex_unlock(&h->lock);
+}
+
 static void *run(void *arg)
 {
     struct etcd_health *h = arg;
     uint64_t interval = (uint64_t)h->config.interval_ns, wait;
     int64_t failed = 0;
-    bool was_well = false, told = false, ever = false;
+    bool was_well = false, told = false, ever = false, mine;
 
     do {
         char why[HEALTH_WHY_MAX] = "";
@@ -127,25 +146,41 @@ static void *run(void *arg)
             break;
         failed = r == 0 ? 0 : failed + 1;
         if (r == 0 && !was_well) {
-            h->change(h->arg, true, "");
+            tell(h, true, "");
             was_well = told = ever = true;
         } else if (r < 0 && ((was_well && failed >= h->config.fails) || !told)) {
-            h->change(h->arg, false, why);
+            tell(h, false, why);
             was_well = false;
             told = true;
         }
         wait = !ever && interval > FIRST_EVERY_NS ? FIRST_EVERY_NS : interval;
     } while (pause_ns(h, wait));
+    pthread_mutex_lock(&h->lock);
+    mine = h->abandoned;
+    pthread_mutex_unlock(&h->lock);
+    if (mine) {
+        wp_client_tls_free(h->config.tls);
+        health_free(h);
+    }
     return NULL;
 }
 
-static void health_free(struct etcd_health *h)
+static int copy_config(struct etcd_health *h, const struct etcd_health_config *config)
 {
-    if (h->stop_fd >= 0)
-        close(h->stop_fd);
-    pthread_cond_destroy(&h->cond);
-    pthread_mutex_destroy(&h->lock);
-    free(h);
+    const char **texts[] = {&h->config.host,  &h->config.port,     &h->config.path,
+                            &h->config.named, &h->config.tls_name, &h->config.command};
+
+    wp_arena_init(&h->arena, 0);
+    h->config = *config;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (*texts[i] != NULL)
+            *texts[i] = wp_arena_strdup(&h->arena, *texts[i]);
+        else
+            continue;
+        if (*texts[i] == NULL)
+            return -ENOMEM;
+    }
+    return 0;
 }
 
 int etcd_health_start(const struct etcd_health_config *config, etcd_health_fn *change, void *arg,
@@ -157,7 +192,11 @@ int etcd_health_start(const struct etcd_health_config *config, etcd_health_fn *c
 
     if (h == NULL)
         return -ENOMEM;
-    h->config = *config;
+    if (copy_config(h, config) < 0) {
+        wp_arena_done(&h->arena);
+        free(h);
+        return -ENOMEM;
+    }
     h->change = change;
     h->arg = arg;
     pthread_mutex_init(&h->lock, NULL);
@@ -188,4 +227,16 @@ void etcd_health_stop(struct etcd_health *h)
     eventfd_write(h->stop_fd, 1);
     pthread_join(h->thread, NULL);
     health_free(h);
+}
+
+void etcd_health_abandon(struct etcd_health *h)
+{
+    if (h == NULL)
+        return;
+    pthread_mutex_lock(&h->lock);
+    h->stop = h->abandoned = true;
+    pthread_detach(h->thread);
+    eventfd_write(h->stop_fd, 1);
+    pthread_cond_broadcast(&h->cond);
+    pthread_mutex_unlock(&h->lock);
 }

@@ -28,9 +28,14 @@ int etcd_health_parse(const char *text, const char *address, uint16_t port, stru
 /* change(arg, true, ""): the first success; change(arg, false, why): so many failures one after
  * another, or the very first check. On the health's thread. */
 typedef void etcd_health_fn(void *arg, bool is_well, const char *why);
+/* Strings are copied. 0 or a negative error. */
 int etcd_health_start(const struct etcd_health_config *config, etcd_health_fn *change, void *arg,
                       struct etcd_health **ret) WP_MUSTCHECK;
 /* A child has ended: was it a check's? The thread that waits for children. */
 bool etcd_health_reaped(struct etcd_health *h, pid_t pid, int status);
 /* Children are not waited for any more. Accepts NULL. */
 void etcd_health_stop(struct etcd_health *h);
+/* As stop, without waiting: `change` is not called any more when it returns; the thread ends when it
+ * can (a look-up of a name cannot be cut short). config.tls is taken over. Not for EXEC. Accepts
+ * NULL. */
+void etcd_health_abandon(struct etcd_health *h);

@@ -6,6 +6,7 @@
 enum { HEALTH_WHY_MAX = 160 };
 
 struct etcd_health {
+    struct wp_arena arena; /* of the config's strings */
     struct etcd_health_config config;
     etcd_health_fn *change;
     void *arg;
@@ -14,6 +15,7 @@ struct etcd_health {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     bool stop;
+    bool abandoned; /* by lock: the thread frees what is here */
     pid_t pid; /* by lock, like the next two; 0: no check runs */
     bool reaped;
     int status;

@@ -12,6 +12,8 @@ struct etcd_record {
 };
 /* Is it one? An error has been told. */
 int etcd_record_check(const struct etcd_record *r, const char *who) WP_MUSTCHECK;
+/* May it be registered? An error has been told. */
+int etcd_record_name_check(const struct wp_name *name, const char *who) WP_MUSTCHECK;
 /* The pairs, in the place's arena: one for each tag, or one; one more for a text. Each key ends in
  * a label that no other replica has. -ENOMEM, -errno of the random numbers, or WP_ECONFIG, told. */
 int etcd_record_pairs(const struct etcd_record *r, const struct etcd_place *p,

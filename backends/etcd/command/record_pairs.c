@@ -12,6 +12,28 @@
 
 enum { HOST_MAX = 20, ADDRESS_MAX = 24 }; /* of a label's 63 octets */
 
+/* A question with such a label asks for every name beside it. */
+static bool has_wildcard(const struct wp_name *name)
+{
+    for (const uint8_t *label = name->wire; *label != 0; label += 1 + *label) {
+        if ((*label == 1 && label[1] == '*') || (*label == 3 && memcmp(label + 1, "any", 3) == 0))
+            return true;
+    }
+    return false;
+}
+
+int etcd_record_name_check(const struct wp_name *name, const char *who)
+{
+    char text[WP_NAME_TEXT_MAX];
+
+    if (name->len == 1)
+        return etcd_say(who, "the root has no addresses");
+    if (has_wildcard(name))
+        return etcd_say(who, "%s: the labels * and any stand for every name",
+                        wp_name_text(name->wire, text));
+    return 0;
+}
+
 int etcd_record_check(const struct etcd_record *r, const char *who)
 {
     struct wp_name name;

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backends/etcd/command/agent.h"
 #include "backends/etcd/command/commands.h"
 #include "backends/etcd/command/health.h"
 #include "backends/etcd/command/record.h"
@@ -28,6 +29,8 @@ struct options {
     const char *health, *health_cacert, *health_tls_name;
     bool health_insecure;
     int64_t health_interval_ns, health_timeout_ns, health_fails, exit_ns;
+    const char *listen, *token_file;
+    bool remote;
 };
 
 /* All of a run. */
@@ -89,16 +92,6 @@ static int read_health(struct registrar *g, const struct options *o)
     return r < 0 ? etcd_say(who, "out of memory") : read_health_tls(g, o);
 }
 
-/* A question with such a label asks for every name beside it. */
-static bool has_wildcard(const struct wp_name *name)
-{
-    for (const uint8_t *label = name->wire; *label != 0; label += 1 + *label) {
-        if ((*label == 1 && label[1] == '*') || (*label == 3 && memcmp(label + 1, "any", 3) == 0))
-            return true;
-    }
-    return false;
-}
-
 static int read_line(struct registrar *g, const struct options *o,
                      const struct wp_command_line *line)
 {
@@ -107,10 +100,8 @@ static int read_line(struct registrar *g, const struct options *o,
     if (etcd_access_name(&o->access, who, line->words[0], &g->name) < 0)
         return WP_ECONFIG;
     wp_name_text(g->name.wire, g->name_text);
-    if (g->name.len == 1)
-        return etcd_say(who, "the root has no addresses");
-    if (has_wildcard(&g->name))
-        return etcd_say(who, "%s: the labels * and any stand for every name", g->name_text);
+    if (etcd_record_name_check(&g->name, who) < 0)
+        return WP_ECONFIG;
     if (wp_int_parse(line->words[2], 0, UINT16_MAX, &port) < 0)
         return etcd_say(who, "%s: not a port", line->words[2]);
     g->record = (struct etcd_record){
@@ -278,12 +269,61 @@ static int run_command(struct registrar *g, const struct wp_command_line *line)
     return g->child > 0 ? etcd_exit_code(g->child_status) : EXIT_SUCCESS;
 }
 
+/* Is the line one of an agent, or of one service? */
+static int check_mode(const struct options *o, const struct wp_command_line *line)
+{
+    bool alone = o->priority == 0 && o->weight == 0 && o->record_ttl_s == 0 && o->text == NULL &&
+                 o->tags.n == 0 && o->health == NULL && o->health_tls_name == NULL &&
+                 !o->health_insecure;
+
+    if (o->listen == NULL && line->n_words < 3)
+        return etcd_say(who, "too few words: NAME ADDRESS PORT");
+    if (o->listen == NULL && (o->remote || o->token_file != NULL))
+        return etcd_say(who, "--listen-remote and --token-file are for --listen");
+    if (o->listen != NULL && (line->n_words > 0 || line->command != NULL))
+        return etcd_say(who, "--listen is told of services over HTTP, not by NAME or COMMAND");
+    if (o->listen != NULL && !alone)
+        return etcd_say(who, "what is registered is told to --listen over HTTP, not by options");
+    return 0;
+}
+
+static int run_agent(const struct options *o, const struct wp_command_line *line)
+{
+    const struct agent_options a = {
+        .listen = o->listen,
+        .token_file = o->token_file,
+        .check_cacert = o->health_cacert,
+        .remote = o->remote,
+        .exit_ns = o->exit_ns,
+        .ttl_s = o->ttl_s,
+    };
+    struct wp_arena arena;
+    bool must_leave = false;
+    int code;
+
+    wp_arena_init(&arena, ROOM);
+    code = agent_run(&a, &o->access, line, &arena, &must_leave) < 0 ? EXIT_OWN : EXIT_SUCCESS;
+    if (must_leave)
+        _exit(code);
+    wp_arena_done(&arena);
+    return code;
+}
+
+static bool needs_loop(const void *options)
+{
+    return ((const struct options *)options)->listen != NULL;
+}
+
 static int run(void *options, const struct wp_command_line *line)
 {
     struct registrar g = {.o = options, .place = {.who = who}};
     struct wp_arena arena;
     int code = EXIT_OWN, r;
 
+    if (check_mode(options, line) < 0)
+        return EXIT_OWN;
+    if (g.o->listen != NULL)
+        return run_agent(g.o, line);
     wp_arena_init(&arena, ROOM);
     g.place.arena = &arena;
     g.teller = (struct etcd_teller){.name = g.name_text, .json = g.o->access.json};
@@ -333,6 +373,14 @@ static const struct wp_arg args[] = {
      "a check that takes longer fails", 10000000, 3600 * SECOND},
     {"health-fails", WP_ARG_INT, AT(health_fails), "N", "2",
      "so many failures one after another take the record away", 1, 1000},
+    {"listen", WP_ARG_TEXT, AT(listen), "PLACE", NULL,
+     "ADDRESS:PORT or unix:PATH: be an agent for many services, told of them over HTTP; without "
+     "NAME and COMMAND",
+     0, 0},
+    {"listen-remote", WP_ARG_FLAG, AT(remote), NULL, NULL,
+     "PLACE may be an address that other hosts reach", 0, 0},
+    {"token-file", WP_ARG_TEXT, AT(token_file), "FILE", NULL,
+     "a word that each request to the agent must show: Authorization: Bearer WORD", 0, 0},
     {"exit-timeout", WP_ARG_DURATION, AT(exit_ns), "DURATION", "2s",
      "the end waits no longer for etcd to take the record away", 0, 600 * SECOND},
     {0},
@@ -347,7 +395,7 @@ static const struct wp_exit exits[] = {
 };
 const struct wp_command etcd_command_register = {
     .name = "register",
-    .words = "NAME ADDRESS PORT",
+    .words = "NAME ADDRESS PORT | --listen PLACE",
     .summary = "Keep a record in etcd for as long as COMMAND runs, or this process",
     .text =
         "The record is written under a lease that is kept alive, as the etcd plugin reads it.\n"
@@ -356,14 +404,16 @@ const struct wp_command etcd_command_register = {
         "SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT and SIGWINCH are handed on to "
         "COMMAND.\n"
         "It serves as the first process of a container, and tells systemd when the record stands.\n"
-        "PORT 0: the name has none. ADDRESS may be a name, an alias then.",
+        "PORT 0: the name has none. ADDRESS may be a name, an alias then.\n"
+        "With --listen it is an agent: PUT /v1/services registers a service, DELETE "
+        "/v1/services/ID takes it away, GET tells of them. All go when it ends.",
     .args = args,
     .shared = etcd_access_args,
     .size = sizeof(struct options),
-    .min_words = 3,
     .max_words = 3,
     .takes_command = true,
     .takes_conf = true,
+    .needs_loop = needs_loop,
     .usage_code = EXIT_OWN,
     .exits = exits,
     .run = run,

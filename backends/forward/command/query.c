@@ -64,6 +64,12 @@ static int run(void *options, const struct wp_command_line *line)
     return code;
 }
 
+static bool needs_loop(const void *options)
+{
+    (void)options;
+    return true;
+}
+
 #define AT(member) offsetof(struct query_options, member)
 static const struct wp_arg args[] = {
     {"transport", WP_ARG_TEXT, AT(transport), "NAME", NULL,
@@ -115,7 +121,7 @@ static const struct wp_command query = {
     .args = args,
     .size = sizeof(struct query_options),
     .max_words = 5,
-    .needs_loop = true,
+    .needs_loop = needs_loop,
     .usage_code = QUERY_USAGE,
     .exits = exits,
     .run = run,

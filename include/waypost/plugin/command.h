@@ -60,7 +60,7 @@ struct wp_command {
     unsigned min_words, max_words;
     bool takes_command; /* [-- COMMAND...] */
     bool takes_conf;    /* -conf FILE; a plugin's only */
-    bool needs_loop;
+    bool (*needs_loop)(const void *options); /* NULL: never */
     int usage_code; /* for a line that cannot be read */
     const struct wp_exit *exits;
     int (*run)(void *options, const struct wp_command_line *line); /* the exit code */

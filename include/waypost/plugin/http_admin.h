@@ -1,8 +1,8 @@
 /* The small HTTP/1.1 server of the admin thread: health, ready, metrics, status. Pages of several
  * server blocks on one address share one socket, also across a reload: the port is never closed
  * between two generations. Everything is bounded: 64 connections for each address (a new one
- * pushes out the oldest), 8 KiB of request head, 64 KiB of body (thrown away), 5 s for reading,
- * writing and idling. */
+ * pushes out the oldest), 8 KiB of request head, 64 KiB of body (thrown away unless the page takes
+ * it), 5 s for reading, writing and idling. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,9 @@ struct wp_http_request {
     const char *path;          /* without query */
     const char *query;         /* what follows "?", as it was sent; "" if nothing does */
     const char *authorization; /* value of the header, "" if absent */
+    const char *host, *origin; /* the same */
+    const char *body;          /* of a page that takes it, closed by a NUL; else NULL */
+    size_t body_len;
     struct http_conn *conn;    /* for wp_http_later */
 };
 /* What the function fills; status 200 and no body before. */
@@ -49,6 +52,8 @@ void wp_http_finish(struct wp_http_later *later, struct wp_http_answer *a);
 struct wp_http_site {
     const char *address; /* "HOST:PORT"; the host may be empty or a name */
     const char *path;    /* exact: "/health" */
+    bool below;          /* the page has what lies below its path, too */
+    bool takes_body;
     wp_http_fn *fn;
     void *arg;
     struct wp_tls_ctx *tls; /* NULL: cleartext; referenced while it is in use */
@@ -58,6 +63,10 @@ struct wp_http_site {
  * "listen tcp :8080: bind: address already in use". 0 or a negative error. */
 int wp_http_open(struct wp_loop *admin, const struct wp_http_site *site, char why[256],
                  struct wp_http_page **ret) WP_MUSTCHECK;
+/* The same on a stream socket of the caller's that listens, in place of the address: taken over when
+ * it succeeds. conns: so many connections. */
+int wp_http_open_on(struct wp_loop *admin, int fd, unsigned conns, const struct wp_http_site *site,
+                    struct wp_http_page **ret) WP_MUSTCHECK;
 /* When it returns fn is not running and will not be called again. The socket goes with the last
  * page of its address, and with it the connections. Accepts NULL. */
 void wp_http_close(struct wp_http_page *page);
