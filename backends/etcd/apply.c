@@ -75,6 +75,8 @@ int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
         return WP_EMALFORMED;
     if (key == NULL)
         return 0; /* longer than any name; a listing gives nothing outside its range */
+    if (kv->mod_revision > r->mark.revision)
+        wp_etcd_mark_set(&r->mark, &kv->key, kv->mod_revision, false);
     if (!r->suspect && wp_etcd_tree_listed(r->r.tree, key, len, kv->mod_revision, kv->lease))
         return 0;
     return put(m, r, kv, key, len, true);
@@ -94,6 +96,9 @@ int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, c
                    wp_etcd_endpoint_text(m));
         return 0;
     }
+    if (e->kv->mod_revision > r->mark.revision)
+        wp_etcd_mark_set(&r->mark, &e->kv->key, e->kv->mod_revision,
+                         e->type == ETCD__EVENT__KIND__DELETE);
     if (e->type == ETCD__EVENT__KIND__DELETE) {
         wp_metric_add(m->stats.deletes, WP_METRIC_SHARED, 1);
         return wp_etcd_tree_del(r->r.tree, key, len, e->kv->mod_revision);

@@ -22,6 +22,8 @@ static void authenticated(void *arg, int status, const char *message, const uint
     const Etcd__AuthenticateResponse *r;
 
     m->call = NULL;
+    if (status == WP_GRPC_OK && m->life.doubt == WP_ETCD_SLOW)
+        wp_etcd_life_heard(m);
     if (wp_etcd_is_auth_off(status, message)) {
         m->no_auth = true;
         wp_log(WP_INFO, "etcd", "%s: authentication is not enabled, going on without",
@@ -49,6 +51,8 @@ void wp_etcd_authenticate(struct wp_etcd_mirror *m)
 
     q.name = (char *)(uintptr_t)m->src.user;
     q.password = (char *)(uintptr_t)m->src.password;
+    if (m->steady_ns == 0)
+        wp_etcd_life_hurry(m);
     wp_etcd_request(m, "/etcdserverpb.Auth/Authenticate", &q.base, WP_ETCD_CALL_MS, authenticated);
 }
 
@@ -80,8 +84,8 @@ static void renewed(void *arg, int status, const char *message, const uint8_t *d
     m->no_auth = wp_etcd_is_auth_off(status, message);
     if (token == NULL && !m->no_auth) {
         m->renewed_ns += wp_etcd_ms(WP_ETCD_REFUSED_MS); /* not before */
-        wp_etcd_trouble(m, status, message, "authenticate");
-        wp_etcd_stats_error(m, status);
+        wp_etcd_trouble(m, m->at, status, message, "authenticate");
+        wp_etcd_stats_error(m, m->at, status);
         return;
     }
     wp_etcd_token_drop(m);
@@ -116,41 +120,35 @@ static bool is_progress_exact(const char *version)
     return (minor == 5 && patch >= 8) || (minor == 4 && patch >= 25);
 }
 
-static void status_known(void *arg, int status, const char *message, const uint8_t *data,
-                         size_t len)
+void wp_etcd_status_read(struct wp_etcd_mirror *m, int status, const uint8_t *data, size_t len,
+                         struct wp_etcd_said *ret)
 {
-    struct wp_etcd_mirror *m = arg;
     const Etcd__StatusResponse *r = NULL;
 
-    m->call = NULL;
-    m->version_known = true;
-    m->progress_exact = false;
-    if (status == WP_GRPC_UNAVAILABLE || status == WP_GRPC_DEADLINE_EXCEEDED) {
-        wp_etcd_fail(m, status, message, "connect");
-        return;
-    }
+    *ret = (struct wp_etcd_said){0}; /* one that may not be asked is taken for an old one */
     if (status == WP_GRPC_OK)
         r = wp_etcd_unpack(m, &etcd__status_response__descriptor, data, len);
-    if (r != NULL && r->is_learner) {
-        wp_etcd_fail(m, WP_GRPC_FAILED_PRECONDITION, "the member is a learner", "status");
+    if (r == NULL || r->header == NULL)
         return;
-    }
-    if (r != NULL)
-        m->progress_exact = is_progress_exact(r->version);
-    wp_etcd_step(m); /* one that may not be asked is taken for an old one */
+    ret->known = true;
+    ret->has_leader = r->leader != 0;
+    ret->is_learner = r->is_learner;
+    ret->progress_exact = is_progress_exact(r->version);
+    ret->cluster_id = r->header->cluster_id;
+    ret->revision = r->header->revision;
 }
 
-void wp_etcd_ask_status(struct wp_etcd_mirror *m)
+struct wp_grpc_call *wp_etcd_ask_status(struct wp_etcd_mirror *m, struct wp_grpc_channel *channel,
+                                        unsigned timeout_ms, wp_grpc_done_fn *fn, void *arg)
 {
     Etcd__StatusRequest q = ETCD__STATUS_REQUEST__INIT;
 
-    wp_etcd_request(m, "/etcdserverpb.Maintenance/Status", &q.base, WP_ETCD_CALL_MS, status_known);
+    return wp_etcd_request_on(m, channel, "/etcdserverpb.Maintenance/Status", &q.base, timeout_ms, fn, arg);
 }
 
 /* --- the same data? --------------------------------------------------------------------------- */
 
-/* How far the store had come: the last event, or what a progress said since. */
-static int64_t revision_seen(const struct wp_etcd_mirror *m)
+int64_t wp_etcd_revision_seen(const struct wp_etcd_mirror *m)
 {
     int64_t revision = m->revision;
 
@@ -161,6 +159,22 @@ static int64_t revision_seen(const struct wp_etcd_mirror *m)
     return revision;
 }
 
+static void tell_other(struct wp_etcd_mirror *m, const Etcd__RangeResponse *r)
+{
+    /* A cluster that was wiped and set up the same way again has the same id: the revision is
+     * what tells, or, when that is larger again, the term of the leader, which never goes back,
+     * either, or what was done last. This reply is linearizable, so a lower revision is no lagging
+     * member. */
+    if (r->header->cluster_id != m->cluster_id)
+        wp_etcd_suspect_all(m, WP_ETCD_LOAD_CLUSTER_CHANGED);
+    else if (r->header->revision < wp_etcd_revision_seen(m) ||
+             r->header->raft_term < m->raft_term ||
+             (m->mark_revision != 0 &&
+              !wp_etcd_mark_is_there(m->mark_revision, m->mark_is_delete, r)))
+        wp_etcd_suspect_all(m, WP_ETCD_LOAD_REVISION_BACK);
+    m->raft_term = r->header->raft_term;
+}
+
 static void revision_known(void *arg, int status, const char *message, const uint8_t *data,
                            size_t len)
 {
@@ -168,6 +182,13 @@ static void revision_known(void *arg, int status, const char *message, const uin
     const Etcd__RangeResponse *r;
 
     m->call = NULL;
+    if (status == WP_GRPC_OK && m->life.doubt == WP_ETCD_SLOW)
+        wp_etcd_life_heard(m);
+    if (status == WP_GRPC_OUT_OF_RANGE && m->mark_revision != 0) { /* compacted, or not that far */
+        m->markless = true;
+        wp_etcd_step(m);
+        return;
+    }
     if (status != WP_GRPC_OK) {
         wp_etcd_part_refused(m, &m->ranges->parts[0], status, message, "range");
         return;
@@ -179,24 +200,29 @@ static void revision_known(void *arg, int status, const char *message, const uin
     }
     wp_etcd_seen(m, r->header);
     m->checked = true;
-    /* A cluster that was wiped and set up the same way again has the same id: the revision is
-     * what tells. This reply is linearizable, so a lower one is no lagging member. */
-    if (r->header->cluster_id != m->cluster_id)
-        wp_etcd_suspect_all(m, WP_ETCD_LOAD_CLUSTER_CHANGED);
-    else if (r->header->revision < revision_seen(m))
-        wp_etcd_suspect_all(m, WP_ETCD_LOAD_REVISION_BACK);
+    tell_other(m, r);
     wp_etcd_step(m);
 }
 
 void wp_etcd_check_revision(struct wp_etcd_mirror *m)
 {
+    const struct wp_etcd_mark *mark = m->markless ? NULL : wp_etcd_mark_newest(m);
     const struct wp_etcd_part *p = &m->ranges->parts[0];
     Etcd__RangeRequest q = ETCD__RANGE_REQUEST__INIT;
 
-    q.key = (ProtobufCBinaryData){p->key_len, (uint8_t *)p->key};
-    q.range_end = (ProtobufCBinaryData){p->end_len, (uint8_t *)p->end};
+    if (mark != NULL) {
+        q.key = (ProtobufCBinaryData){mark->len, (uint8_t *)mark->key};
+        q.revision = mark->revision;
+    } else {
+        q.key = (ProtobufCBinaryData){p->key_len, (uint8_t *)p->key};
+        q.range_end = (ProtobufCBinaryData){p->end_len, (uint8_t *)p->end};
+    }
     q.limit = 1;
     q.keys_only = true;
+    m->mark_revision = mark != NULL ? mark->revision : 0;
+    m->mark_is_delete = mark != NULL && mark->is_delete;
     wp_metric_add(m->stats.ranges, WP_METRIC_SHARED, 1);
+    if (m->steady_ns == 0)
+        wp_etcd_life_hurry(m);
     wp_etcd_request(m, "/etcdserverpb.KV/Range", &q.base, WP_ETCD_CALL_MS, revision_known);
 }

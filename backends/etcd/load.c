@@ -163,7 +163,7 @@ static void page_failed(struct wp_etcd_mirror *m, int status, const char *messag
         return;
     }
     if (status == WP_GRPC_RESOURCE_EXHAUSTED && l->limit > 1) {
-        wp_etcd_stats_error(m, status);
+        wp_etcd_stats_error(m, m->at, status);
         l->limit /= 8;
         l->limit = l->limit < 1 ? 1 : l->limit;
         ask_page(m);
@@ -208,6 +208,7 @@ static void page_came(void *arg, int status, const char *message, const uint8_t 
     wp_etcd_seen(m, page->header);
     if (l->revision == 0) {
         l->revision = page->header->revision;
+        m->raft_term = l->serializable ? m->raft_term : page->header->raft_term;
         m->cluster_id = page->header->cluster_id;
         wp_etcd_restore_compare(m, l->range, page->header);
     }
@@ -247,12 +248,22 @@ static void ask_page(struct wp_etcd_mirror *m)
     wp_etcd_request(m, "/etcdserverpb.KV/Range", &q.base, WP_ETCD_PAGE_MS, page_came);
 }
 
-/* Nothing was ever loaded and no endpoint has a quorum: a member's own view is better than
- * none. */
+/* Nothing was ever loaded or saved, no other mirror serves the zone, and no endpoint has a quorum:
+ * a member's own view, which may be old, is better than none. */
 static bool is_cold(const struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r)
 {
-    return !wp_etcd_range_is_loaded(&r->r) && m->first_failure_ns != 0 &&
-           m->g->now() - m->first_failure_ns > wp_etcd_ms(WP_ETCD_COLD_MS) && m->was_without_quorum;
+    uint64_t wait = wp_etcd_ms(r->r.replaces ? WP_ETCD_REPLACE_WAIT_MS : WP_ETCD_COLD_MS);
+
+    return !wp_etcd_range_has_data(&r->r) && m->first_failure_ns != 0 &&
+           m->g->now() - m->first_failure_ns > wait && m->was_without_quorum;
+}
+
+bool wp_etcd_load_is_cold(const struct wp_etcd_mirror *m)
+{
+    for (const struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next)
+        if (!r->leaving && is_cold(m, r))
+            return true;
+    return false;
 }
 
 void wp_etcd_load_begin(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r)
@@ -266,6 +277,7 @@ void wp_etcd_load_begin(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r)
     };
     for (unsigned i = 0; i < 2; i++)
         r->parts[i].denied = r->parts[i].key_len == 0;
+    wp_etcd_mark_drop(&r->mark);
     wp_etcd_tree_list_begin(r->r.tree);
     ask_page(m);
 }

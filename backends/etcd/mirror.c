@@ -103,6 +103,7 @@ static void range_free(struct wp_etcd_range_own *r)
         free(r->parts[i].end);
     }
     wp_etcd_keep_done(r);
+    wp_etcd_mark_drop(&r->mark);
     free(r->base);
     free(r);
 }
@@ -212,6 +213,7 @@ static void mirror_free(struct wp_etcd_mirror *m)
     if (m == NULL)
         return;
     wp_etcd_stats_drop(m);
+    wp_etcd_scout_done(m);
     wp_etcd_leases_done(m);
     wp_etcd_files_done(m);
     wipe(m->src.password);
@@ -279,7 +281,7 @@ static struct wp_etcd_mirror *mirror_new(const struct wp_etcd_source *src, char 
     m->random = m->id | 1;
     atomic_init(&m->lost_ns, 1); /* never in step yet */
     atomic_init(&m->max_octets, src->max_octets);
-    if (copy_source(m, src) < 0 ||
+    if (copy_source(m, src) < 0 || wp_etcd_scout_init(m) < 0 ||
         asprintf(&m->name, "%s%s", src->endpoints[0].text, src->prefix) < 0) {
         m->name = NULL;
         mirror_free(m);

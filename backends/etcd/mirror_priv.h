@@ -1,7 +1,8 @@
-/* The parts of a mirror: session.c decides what is done next, request.c and auth.c make calls,
- * load.c lists, verify.c compares, watch.c follows, apply.c changes trees, lease.c, lease_poll.c and
- * lapse.c know leases, keep.c saves, restore.c reads what was saved, files.c looks after certificates,
- * report.c, trouble.c and status.c tell. Everything is the engine thread's unless it says otherwise. */
+/* The parts of a mirror: scout.c finds a member, life.c doubts it, session.c decides what is done
+ * next, request.c and auth.c make calls, load.c lists, verify.c compares, watch.c follows, apply.c
+ * changes trees, mark.c knows the last change, lease.c, lease_poll.c and lapse.c know leases, keep.c
+ * saves, restore.c reads what was saved, files.c looks after certificates, report.c, trouble.c and
+ * status.c tell. Everything is the engine thread's unless it says otherwise. */
 #pragma once
 #include <pthread.h>
 #include "backends/common/backoff.h"
@@ -17,10 +18,11 @@
 enum {
     WP_ETCD_PAGE_MS = 20000,
     WP_ETCD_ACK_MS = 5000,       /* for all watches to be created */
-    WP_ETCD_PROGRESS_MS = 15000, /* a silent stream is asked for a sign of life, */
+    WP_ETCD_PROGRESS_MS = 15000, /* a silent stream is asked for one of life (life.c asks the member), */
     WP_ETCD_SILENCE_MS = 15000,  /* and given up this long after */
     WP_ETCD_BACKOFF_FIRST_MS = 100,
-    WP_ETCD_BACKOFF_MOST_MS = 5000,
+    WP_ETCD_BACKOFF_MOST_MS = 5000, /* between sessions that fail for a reason of their own, */
+    WP_ETCD_AWAY_MOST_MS = 500,     /* or because the cluster is away: soon after it is back */
     WP_ETCD_REFUSED_MS = 30000, /* no endpoint will help: credentials, permissions */
     WP_ETCD_RENEW_MS = 5000,    /* between two tokens of a session */
     WP_ETCD_STEADY_MS = 5000,   /* in step this long: the next failure is a new one */
@@ -81,6 +83,13 @@ struct wp_etcd_keep {
     int64_t revision;
 };
 
+struct wp_etcd_mark {
+    char *key;
+    size_t len, cap;
+    int64_t revision; /* 0: none */
+    bool is_delete;
+};
+
 struct wp_etcd_range_own {
     struct wp_etcd_range r;
     struct wp_etcd_keep keep;
@@ -90,6 +99,7 @@ struct wp_etcd_range_own {
     unsigned refs;
     char *base;
     struct wp_etcd_part parts[2];
+    struct wp_etcd_mark mark;
     bool needs_load, suspect; /* the data set may be another one: trust no revision */
     bool published_once;
     enum wp_etcd_reason reason;
@@ -162,6 +172,62 @@ struct wp_etcd_verify {
     uint64_t ended_ns; /* the last one */
 };
 
+/* What a member says of itself. */
+struct wp_etcd_said {
+    bool known; /* else it does not tell: it may not be asked */
+    bool has_leader, is_learner, progress_exact;
+    uint64_t cluster_id;
+    int64_t revision;
+};
+
+enum wp_etcd_grade {
+    WP_ETCD_UNFIT,
+    WP_ETCD_SECOND, /* when nobody better has answered in time */
+    WP_ETCD_GOOD,
+};
+
+/* One attempt to reach an endpoint, or the connection that came of it. */
+struct wp_etcd_feeler {
+    struct wp_etcd_seat *seat;
+    struct wp_grpc_channel *channel;
+    struct wp_grpc_call *call;
+    uint64_t began_ns;
+};
+
+/* One endpoint in a search. */
+struct wp_etcd_seat {
+    struct wp_etcd_mirror *m;
+    unsigned at;
+    struct wp_etcd_feeler quick, patient;
+    struct wp_grpc_timer timer; /* the next attempt */
+    bool begun, tried;          /* in this search: an attempt, the end of one */
+    unsigned dear;              /* failures that cost the server something, in a row */
+    enum wp_etcd_grade grade;
+    struct wp_etcd_said said;
+};
+
+struct wp_etcd_scout {
+    bool running, settled; /* settled: second choices count */
+    struct wp_etcd_seat *seats; /* of each endpoint */
+    unsigned *order;
+    unsigned n;
+    struct wp_grpc_timer settle;
+};
+
+enum wp_etcd_doubt {
+    WP_ETCD_SURE,
+    WP_ETCD_SILENT,
+    WP_ETCD_LEADERLESS,
+    WP_ETCD_SLOW, /* the session takes long to come about */
+};
+
+struct wp_etcd_life {
+    struct wp_grpc_timer timer;
+    struct wp_grpc_call *call;
+    enum wp_etcd_doubt doubt;
+    uint64_t doubted_ns, heard_ns; /* heard on the watch's connection */
+};
+
 struct wp_etcd_stats {
     _Atomic(struct wp_series *) synced[WP_ETCD_SERVERS_MAX]; /* set by the main thread */
     struct wp_series *keys, *malformed, *lapsed, *revision, *contact, *held, *octets;
@@ -214,7 +280,11 @@ struct wp_etcd_mirror {
     unsigned n_servers;
     uint64_t random;
 
-    unsigned at, tried; /* endpoint; how many failed in this round */
+    unsigned at, next_at;        /* endpoint; where the next search begins */
+    unsigned shunned;            /* endpoint that has just failed, UINT_MAX: none */
+    unsigned tried, in_a_row;    /* sessions that failed: in this round; before they were steady */
+    struct wp_etcd_scout scout;
+    struct wp_etcd_life life;
     struct wp_backoff backoff;
     struct wp_grpc_timer retry, stale;
     bool retry_now;     /* the timer only breaks a recursion */
@@ -225,7 +295,9 @@ struct wp_etcd_mirror {
     char *token;
     struct wp_grpc_call *renewing; /* the token, beside the session */
     uint64_t renewed_ns;           /* the last time; in the future: not before */
-    bool connected, no_auth, reauthed, checked, rechecked, version_known, progress_exact;
+    bool connected, no_auth, reauthed, checked, rechecked, progress_exact;
+    int64_t mark_revision; /* asked for, 0: none */
+    bool mark_is_delete, markless; /* markless: that revision cannot be asked for any more */
     struct wp_arena scratch; /* of the message being read */
 
     struct wp_grpc_call *watch;
@@ -242,9 +314,10 @@ struct wp_etcd_mirror {
     bool large_told;
 
     uint64_t cluster_id, member_id;
+    uint64_t raft_term; /* of the last reply that a quorum has confirmed */
     int64_t revision; /* last applied */
-    uint64_t heard_ns; /* when a member last said anything, now()'s clock; 0: never yet. While in
-                        * step it is at most some seconds old */
+    uint64_t heard_ns; /* when a member that knows its cluster was last heard, now()'s clock; 0:
+                        * never yet. In step it is some seconds old at most, out of step it stays */
     bool was_synced, stale_told, closed;
     bool was_without_quorum; /* an endpoint could be reached but not its cluster */
     uint64_t first_failure_ns;
@@ -266,7 +339,14 @@ void wp_etcd_session_start(struct wp_etcd_mirror *m);
 void wp_etcd_session_stop(struct wp_etcd_mirror *m);
 /* Do what has to be done next; nothing if a call is under way. */
 void wp_etcd_step(struct wp_etcd_mirror *m);
-/* The session is over: tell, and come back at the next endpoint. `what`: which call. */
+/* A member was found: the session begins. Takes the channel. */
+void wp_etcd_adopt(struct wp_etcd_mirror *m, unsigned at, struct wp_grpc_channel *channel,
+                   const struct wp_etcd_said *said);
+/* Out of step since now. */
+void wp_etcd_lose(struct wp_etcd_mirror *m);
+/* Every endpoint has failed: who waits for the first data need not wait longer. */
+void wp_etcd_round_failed(struct wp_etcd_mirror *m);
+/* The session is over: tell, and look for another member. `what`: which call. */
 void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, const char *what);
 /* A call ended with an error that may be about credentials: either they are renewed once, or the
  * session fails. */
@@ -285,8 +365,9 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m);
 void wp_etcd_settled(struct wp_etcd_mirror *m); /* wake whoever waits */
 
 /* --- trouble.c ----------------------------------------------------------------------------- */
-/* A failure at the endpoint at hand: told, unless it was lately. */
-void wp_etcd_trouble(struct wp_etcd_mirror *m, int status, const char *message, const char *what);
+/* A failure at an endpoint: told, unless it was lately. */
+void wp_etcd_trouble(struct wp_etcd_mirror *m, unsigned at, int status, const char *message,
+                     const char *what);
 void wp_etcd_trouble_over(struct wp_etcd_mirror *m); /* the endpoint at hand is good */
 void wp_etcd_trouble_stop(struct wp_etcd_mirror *m); /* what is under way ends soon: m->look */
 
@@ -297,15 +378,34 @@ int wp_etcd_files_read(struct wp_etcd_mirror *m, char why[256]) WP_MUSTCHECK;
 /* Look at them now and then while connected: new ones make a new session. */
 void wp_etcd_files_watch(struct wp_etcd_mirror *m);
 void wp_etcd_files_done(struct wp_etcd_mirror *m);
+/* --- scout.c ------------------------------------------------------------------------------- */
+int wp_etcd_scout_init(struct wp_etcd_mirror *m) WP_MUSTCHECK; /* the endpoints are set */
+void wp_etcd_scout_done(struct wp_etcd_mirror *m);
+/* Look for a member until there is one or it is stopped; ends in wp_etcd_adopt. */
+void wp_etcd_scout_begin(struct wp_etcd_mirror *m);
+void wp_etcd_scout_stop(struct wp_etcd_mirror *m);
+
+/* --- life.c -------------------------------------------------------------------------------- */
+/* In step: keep asking. */
+void wp_etcd_life_watch(struct wp_etcd_mirror *m);
+/* A call without which nothing goes on has been made; it should not take long. */
+void wp_etcd_life_hurry(struct wp_etcd_mirror *m);
+/* The stream has spoken, or the member. */
+void wp_etcd_life_heard(struct wp_etcd_mirror *m);
+void wp_etcd_life_rest(struct wp_etcd_mirror *m);
 
 /* --- request.c ----------------------------------------------------------------------------- */
 /* One unary call of the session; m->call is set until it ends. -ENOMEM: the endpoint has failed. */
 void wp_etcd_request(struct wp_etcd_mirror *m, const char *method, const ProtobufCMessage *request,
                      unsigned timeout_ms, wp_grpc_done_fn *fn);
-/* The same beside the session (leases, verification); arg is the callback's. */
+/* The same beside the session (leases, verification), or on a channel of one's own; arg is the
+ * callback's. NULL: no memory. */
 struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char *method,
                                             const ProtobufCMessage *request, unsigned timeout_ms,
                                             wp_grpc_done_fn *fn, void *arg);
+struct wp_grpc_call *wp_etcd_request_on(struct wp_etcd_mirror *m, struct wp_grpc_channel *channel,
+                                        const char *method, const ProtobufCMessage *request,
+                                        unsigned timeout_ms, wp_grpc_done_fn *fn, void *arg);
 size_t wp_etcd_headers(const struct wp_etcd_mirror *m, bool leader, struct wp_grpc_header out[2]);
 /* Unpack into m->scratch: valid until the next one. NULL: malformed, or no memory. */
 void *wp_etcd_unpack(struct wp_etcd_mirror *m, const ProtobufCMessageDescriptor *d,
@@ -320,12 +420,21 @@ void wp_etcd_token_drop(struct wp_etcd_mirror *m);
 /* A call beside the session was refused for its token, while the stream lives on. True: there will
  * be another one, ask again a little later. */
 bool wp_etcd_token_renew(struct wp_etcd_mirror *m);
-void wp_etcd_ask_status(struct wp_etcd_mirror *m);
+/* NULL: no memory. */
+struct wp_grpc_call *wp_etcd_ask_status(struct wp_etcd_mirror *m, struct wp_grpc_channel *channel,
+                                        unsigned timeout_ms, wp_grpc_done_fn *fn, void *arg);
+/* The reply; any status, it is not one of the connection. */
+void wp_etcd_status_read(struct wp_etcd_mirror *m, int status, const uint8_t *data, size_t len,
+                         struct wp_etcd_said *ret);
 void wp_etcd_check_revision(struct wp_etcd_mirror *m);
+/* How far the store had come: the last event, or what a progress said since. */
+int64_t wp_etcd_revision_seen(const struct wp_etcd_mirror *m);
 
 /* --- load.c -------------------------------------------------------------------------------- */
 void wp_etcd_load_begin(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r);
 void wp_etcd_load_abort(struct wp_etcd_mirror *m);
+/* Would a listing take a member's own view, without a quorum? */
+bool wp_etcd_load_is_cold(const struct wp_etcd_mirror *m);
 /* A page of the part that was asked for from this key on: is it one that a store would send? */
 bool wp_etcd_page_in_order(const struct wp_etcd_part *p, const char *from, size_t from_len,
                            const Etcd__RangeResponse *page);
@@ -363,6 +472,14 @@ bool wp_etcd_apply_is_full(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r
 /* The key below the prefix if it lies in the range, else NULL. */
 const char *wp_etcd_apply_key(const struct wp_etcd_mirror *m, const struct wp_etcd_range_own *r,
                               const ProtobufCBinaryData *key, size_t *ret_len);
+
+/* --- mark.c -------------------------------------------------------------------------------- */
+void wp_etcd_mark_set(struct wp_etcd_mark *k, const ProtobufCBinaryData *key, int64_t revision,
+                      bool is_delete);
+void wp_etcd_mark_drop(struct wp_etcd_mark *k);
+const struct wp_etcd_mark *wp_etcd_mark_newest(const struct wp_etcd_mirror *m); /* NULL: none */
+/* The reply for the mark's key at its revision. */
+bool wp_etcd_mark_is_there(int64_t revision, bool is_delete, const Etcd__RangeResponse *at);
 
 /* --- lease.c, lease_poll.c ------------------------------------------------------------------- */
 /* A reference, NULL for id 0 or without memory. */
@@ -426,7 +543,7 @@ void wp_etcd_facts_update(struct wp_etcd_mirror *m);
 void wp_etcd_facts_changed(struct wp_etcd_mirror *m);
 void wp_etcd_facts_failed(struct wp_etcd_mirror *m, unsigned at, int status, const char *message,
                           const char *what);
-void wp_etcd_stats_error(struct wp_etcd_mirror *m, int status);
+void wp_etcd_stats_error(struct wp_etcd_mirror *m, unsigned at, int status);
 const char *wp_etcd_endpoint_text(const struct wp_etcd_mirror *m);
 const char *wp_etcd_reason_text(enum wp_etcd_reason reason);
 

@@ -182,10 +182,10 @@ void wp_etcd_stats_update(struct wp_etcd_mirror *m)
         wp_metric_set(atomic_load(&m->stats.synced[i]), atomic_load(&m->lost_ns) == 0);
 }
 
-void wp_etcd_stats_error(struct wp_etcd_mirror *m, int status)
+void wp_etcd_stats_error(struct wp_etcd_mirror *m, unsigned at, int status)
 {
     wp_metric_add(
-        wp_metric_series(&errors, (const char *const[]){m->name, m->src.endpoints[m->at].text,
+        wp_metric_series(&errors, (const char *const[]){m->name, m->src.endpoints[at].text,
                                                         wp_etcd_status_text(status)}),
         WP_METRIC_SHARED, 1);
 }

@@ -18,9 +18,9 @@ size_t wp_etcd_headers(const struct wp_etcd_mirror *m, bool leader, struct wp_gr
     return n;
 }
 
-struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char *method,
-                                            const ProtobufCMessage *request, unsigned timeout_ms,
-                                            wp_grpc_done_fn *fn, void *arg)
+struct wp_grpc_call *wp_etcd_request_on(struct wp_etcd_mirror *m, struct wp_grpc_channel *channel,
+                                        const char *method, const ProtobufCMessage *request,
+                                        unsigned timeout_ms, wp_grpc_done_fn *fn, void *arg)
 {
     struct wp_grpc_header headers[2];
     size_t n = wp_etcd_headers(m, false, headers);
@@ -30,27 +30,24 @@ struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char
 
     if (packed != NULL) {
         protobuf_c_message_pack(request, packed);
-        call = m->g->unary(m->channel, method, headers, n, packed, len, timeout_ms, fn, arg);
+        call = m->g->unary(channel, method, headers, n, packed, len, timeout_ms, fn, arg);
         explicit_bzero(packed, len); /* it may hold a password */
     }
     free(packed);
     return call;
 }
 
+struct wp_grpc_call *wp_etcd_request_beside(struct wp_etcd_mirror *m, const char *method,
+                                            const ProtobufCMessage *request, unsigned timeout_ms,
+                                            wp_grpc_done_fn *fn, void *arg)
+{
+    return wp_etcd_request_on(m, m->channel, method, request, timeout_ms, fn, arg);
+}
+
 void wp_etcd_request(struct wp_etcd_mirror *m, const char *method, const ProtobufCMessage *request,
                      unsigned timeout_ms, wp_grpc_done_fn *fn)
 {
-    struct wp_grpc_header headers[2];
-    size_t n = wp_etcd_headers(m, false, headers);
-    size_t len = protobuf_c_message_get_packed_size(request);
-    uint8_t *packed = malloc(len + 1);
-
-    if (packed != NULL) {
-        protobuf_c_message_pack(request, packed);
-        m->call = m->g->unary(m->channel, method, headers, n, packed, len, timeout_ms, fn, m);
-        explicit_bzero(packed, len); /* as above */
-    }
-    free(packed);
+    m->call = wp_etcd_request_on(m, m->channel, method, request, timeout_ms, fn, m);
     if (m->call == NULL)
         wp_etcd_fail(m, WP_GRPC_RESOURCE_EXHAUSTED, "out of memory", method);
 }

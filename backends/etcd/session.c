@@ -1,9 +1,10 @@
 /* What is done next, where, and when after a failure. A session is the time at one endpoint:
  *
- *   connect -> token -> version -> the same data? -> load what is missing -> watch -> in step
+ *   a member is found (scout.c) -> token -> the same data? -> load what is missing -> watch -> in step
  *
- * Any failure ends it; the next endpoint is tried at once, after a whole round a little later.
+ * Any failure ends it; another member is looked for at once, after a whole round a little later.
  * Data stays as it is all the while. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static void close_session(struct wp_etcd_mirror *m)
 {
     m->g->drop(m->call);
     m->call = NULL;
+    wp_etcd_life_rest(m);
     wp_etcd_watch_close(m);
     wp_etcd_load_abort(m);
     wp_etcd_lease_poll_stop(m);
@@ -27,7 +29,8 @@ static void close_session(struct wp_etcd_mirror *m)
     m->renewing = NULL;
     m->renewed_ns = 0;
     wp_etcd_token_drop(m);
-    m->heard = m->connected = m->no_auth = m->reauthed = m->checked = m->rechecked = m->version_known = false;
+    m->heard = m->connected = m->no_auth = m->reauthed = false;
+    m->checked = m->rechecked = m->markless = false;
 }
 
 /* --- in step, out of step ----------------------------------------------------------------------
@@ -50,7 +53,7 @@ static void became_stale(struct wp_grpc_timer *t)
     changed_state(m);
 }
 
-static void lose(struct wp_etcd_mirror *m)
+void wp_etcd_lose(struct wp_etcd_mirror *m)
 {
     if (atomic_load(&m->lost_ns) != 0)
         return;
@@ -70,6 +73,8 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
     if (m->steady_ns == 0)
         m->steady_ns = now;
     m->reauthed = false; /* its token is good: the next refusal is a new one */
+    wp_etcd_life_heard(m);
+    wp_etcd_life_watch(m);
     wp_etcd_lease_poll(m);
     if (lost == 0)
         return;
@@ -81,6 +86,8 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
     m->round_failed = false;
     pthread_mutex_unlock(&m->lock);
     m->first_failure_ns = 0;
+    m->shunned = UINT_MAX;
+    m->was_without_quorum = false;
     wp_etcd_trouble_over(m);
     if (!m->was_synced) {
         wp_log(WP_INFO, "etcd",
@@ -132,15 +139,25 @@ static void come_back(struct wp_etcd_mirror *m, uint64_t wait_ns)
     m->g->timer_set(&m->retry, m->g->now() + wait_ns);
 }
 
-/* Every endpoint has failed since the last time in step. */
-static uint64_t end_round(struct wp_etcd_mirror *m)
+void wp_etcd_round_failed(struct wp_etcd_mirror *m)
 {
-    m->tried = 0;
     pthread_mutex_lock(&m->lock);
     m->round_failed = true;
     pthread_cond_broadcast(&m->cond);
     pthread_mutex_unlock(&m->lock);
-    return wp_backoff_next(&m->backoff, wp_etcd_random(m));
+}
+
+/* Sessions have failed at each endpoint, though it could be reached. */
+static uint64_t end_round(struct wp_etcd_mirror *m, int status)
+{
+    uint64_t wait = wp_backoff_next(&m->backoff, wp_etcd_random(m));
+    uint64_t most = wp_etcd_ms(WP_ETCD_AWAY_MOST_MS);
+
+    m->tried = 0;
+    wp_etcd_round_failed(m);
+    if (status != WP_GRPC_UNAVAILABLE && status != WP_GRPC_DEADLINE_EXCEEDED)
+        return wait;
+    return wait < most ? wait : most - wp_etcd_random(m) % (most / 4);
 }
 
 bool wp_etcd_is_final(int status, const char *what)
@@ -154,30 +171,37 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
 {
     bool was_steady =
         m->steady_ns != 0 && m->g->now() - m->steady_ns > wp_etcd_ms(WP_ETCD_STEADY_MS);
+    bool was_doubted = m->life.doubt != WP_ETCD_SURE;
     uint64_t wait = 0;
 
     if (m->closed)
         return;
-    wp_etcd_trouble(m, status, message, what);
-    wp_etcd_stats_error(m, status);
+    wp_etcd_trouble(m, m->at, status, message, what);
+    wp_etcd_stats_error(m, m->at, status);
     m->was_without_quorum |= strcmp(what, "range") == 0 &&
                              (status == WP_GRPC_UNAVAILABLE || status == WP_GRPC_DEADLINE_EXCEEDED);
     close_session(m);
     m->steady_ns = 0;
     if (m->first_failure_ns == 0)
         m->first_failure_ns = m->g->now();
-    lose(m);
+    wp_etcd_lose(m);
     if (was_steady) {
         wp_backoff_reset(&m->backoff);
-        m->tried = 0;
+        m->tried = m->in_a_row = 0;
+    } else {
+        m->tried++;
+        m->in_a_row++;
     }
-    m->at = (m->at + 1) % m->src.n_endpoints;
+    m->shunned = m->at;
+    m->next_at = (m->at + 1) % m->src.n_endpoints;
     if (wp_etcd_is_final(status, what)) {
-        (void)end_round(m); /* no other endpoint will say otherwise */
+        (void)end_round(m, status); /* no other endpoint will say otherwise */
         wait = wp_etcd_ms(WP_ETCD_REFUSED_MS);
-    } else if (++m->tried >= m->src.n_endpoints) {
-        wait = end_round(m);
+    } else if (m->tried >= m->src.n_endpoints) {
+        wait = end_round(m, status);
     }
+    if (wait > 0 || !was_doubted)
+        wp_etcd_scout_stop(m); /* else it looks for another one already */
     come_back(m, wait);
     wp_etcd_facts_update(m);
 }
@@ -186,7 +210,7 @@ void wp_etcd_renew(struct wp_etcd_mirror *m)
 {
     close_session(m);
     m->steady_ns = 0;
-    lose(m);
+    wp_etcd_lose(m);
     come_back(m, 0);
 }
 
@@ -236,24 +260,31 @@ void wp_etcd_part_refused(struct wp_etcd_mirror *m, const struct wp_etcd_part *p
 /* --- the session --------------------------------------------------------------------------------
  */
 
-/* Two connections: a large listing must not hold up events. False: the session has failed. */
-static bool connect_endpoint(struct wp_etcd_mirror *m)
+/* Two connections: a large listing must not hold up events. */
+void wp_etcd_adopt(struct wp_etcd_mirror *m, unsigned at, struct wp_grpc_channel *channel,
+                   const struct wp_etcd_said *said)
 {
     char why[256] = "out of memory, or a target or certificate that gRPC refuses";
 
+    close_session(m); /* one that is in doubt */
+    m->g->timer_cancel(&m->retry);
+    m->steady_ns = 0;
+    m->at = at;
+    m->channel = channel;
+    m->progress_exact = said->progress_exact;
+    m->heard = true;
     if (m->src.tls && wp_etcd_files_read(m, why) < 0) {
         wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "tls");
-        return false;
+        return;
     }
-    m->channel = wp_etcd_channel_new(m->g, &m->src, m->at, &m->pem);
     m->watch_channel = wp_etcd_channel_new(m->g, &m->src, m->at, &m->pem);
-    if (m->channel == NULL || m->watch_channel == NULL) {
+    if (m->watch_channel == NULL) {
         wp_etcd_fail(m, WP_GRPC_UNAVAILABLE, why, "connect");
-        return false;
+        return;
     }
     m->connected = true;
     wp_etcd_files_watch(m);
-    return true;
+    wp_etcd_step(m);
 }
 
 static struct wp_etcd_range_own *find_range(struct wp_etcd_mirror *m, bool loaded)
@@ -279,20 +310,21 @@ void wp_etcd_step(struct wp_etcd_mirror *m)
 
     if (m->closed || m->call != NULL || m->retry.is_set || m->ranges == NULL)
         return;
-    if (!m->connected && !connect_endpoint(m))
-        return;
-    if (m->src.user != NULL && m->token == NULL && !m->no_auth)
+    if (!m->connected) {
+        wp_etcd_scout_begin(m);
+    } else if (m->src.user != NULL && m->token == NULL && !m->no_auth) {
         wp_etcd_authenticate(m);
-    else if (!m->version_known)
-        wp_etcd_ask_status(m);
-    else if (!m->checked && find_range(m, true) != NULL)
+    } else if (!m->checked && find_range(m, true) != NULL) {
         wp_etcd_check_revision(m);
-    else if (is_restoring(m))
+    } else if (is_restoring(m)) {
         return;
-    else if ((r = find_range(m, false)) != NULL)
+    } else if ((r = find_range(m, false)) != NULL) {
+        if (m->steady_ns == 0)
+            wp_etcd_life_rest(m); /* a listing may take long */
         wp_etcd_load_begin(m, r);
-    else
+    } else {
         wp_etcd_watch(m);
+    }
 }
 
 static void retry(struct wp_grpc_timer *t)
@@ -305,7 +337,8 @@ void wp_etcd_session_start(struct wp_etcd_mirror *m)
 {
     m->backoff = (struct wp_backoff){.first_ns = wp_etcd_ms(WP_ETCD_BACKOFF_FIRST_MS),
                                      .most_ns = wp_etcd_ms(WP_ETCD_BACKOFF_MOST_MS)};
-    m->at = (unsigned)(wp_etcd_random(m) % m->src.n_endpoints);
+    m->next_at = (unsigned)(wp_etcd_random(m) % m->src.n_endpoints);
+    m->shunned = UINT_MAX;
     atomic_store(&m->lost_ns, m->g->now());
 }
 
@@ -315,6 +348,7 @@ void wp_etcd_session_stop(struct wp_etcd_mirror *m)
     m->g->timer_cancel(&m->retry);
     m->g->timer_cancel(&m->stale);
     wp_etcd_trouble_stop(m);
+    wp_etcd_scout_stop(m);
     close_session(m);
     wp_etcd_lapse_stop(m);
 }

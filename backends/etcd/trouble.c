@@ -93,15 +93,15 @@ static void *run(void *arg)
     return NULL;
 }
 
-static struct wp_etcd_look *look_new(struct wp_etcd_mirror *m, int status, const char *message,
-                                     const char *what)
+static struct wp_etcd_look *look_new(struct wp_etcd_mirror *m, unsigned at, int status,
+                                     const char *message, const char *what)
 {
-    const struct wp_etcd_endpoint *e = &m->src.endpoints[m->at];
+    const struct wp_etcd_endpoint *e = &m->src.endpoints[at];
     struct wp_etcd_look *k = calloc(1, sizeof(*k));
 
     if (k == NULL)
         return NULL;
-    *k = (struct wp_etcd_look){.m = m, .at = m->at, .status = status, .probe.cancel = -1};
+    *k = (struct wp_etcd_look){.m = m, .at = at, .status = status, .probe.cancel = -1};
     snprintf(k->what, sizeof(k->what), "%s", what);
     snprintf(k->text, sizeof(k->text), "%s", message);
     if (!wp_etcd_hidden_at(e->target, message, k->name, &k->probe)) {
@@ -115,9 +115,10 @@ static struct wp_etcd_look *look_new(struct wp_etcd_mirror *m, int status, const
 }
 
 /* False: nothing to look at, or no means. */
-static bool look(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
+static bool look(struct wp_etcd_mirror *m, unsigned at, int status, const char *message,
+                 const char *what)
 {
-    struct wp_etcd_look *k = look_new(m, status, message, what);
+    struct wp_etcd_look *k = look_new(m, at, status, message, what);
     sigset_t all, before;
     pthread_attr_t attr;
     int e;
@@ -139,21 +140,23 @@ static bool look(struct wp_etcd_mirror *m, int status, const char *message, cons
     return true;
 }
 
-void wp_etcd_trouble(struct wp_etcd_mirror *m, int status, const char *message, const char *what)
+void wp_etcd_trouble(struct wp_etcd_mirror *m, unsigned at, int status, const char *message,
+                     const char *what)
 {
-    struct wp_etcd_trouble *t = &m->trouble[m->at];
+    struct wp_etcd_trouble *t = &m->trouble[at];
     uint64_t now = m->g->now();
-    bool hidden = status == WP_GRPC_UNAVAILABLE && !m->heard && wp_etcd_is_hidden(message);
+    bool was_heard = m->heard && at == m->at;
+    bool hidden = status == WP_GRPC_UNAVAILABLE && !was_heard && wp_etcd_is_hidden(message);
 
     if (!hidden) {
-        tell(m, m->at, status, message, what);
+        tell(m, at, status, message, what);
         return;
     }
     if (m->look != NULL || (t->looked_ns != 0 && now - t->looked_ns < wp_etcd_ms(LOOK_AGAIN_MS)))
         return; /* it comes again */
     t->looked_ns = now;
-    if (!look(m, status, message, what))
-        tell(m, m->at, status, message, what);
+    if (!look(m, at, status, message, what))
+        tell(m, at, status, message, what);
 }
 
 void wp_etcd_trouble_stop(struct wp_etcd_mirror *m)

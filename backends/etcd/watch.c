@@ -195,6 +195,9 @@ static void on_message(void *arg, const uint8_t *data, size_t len)
         m->asked_progress = false;
         set_timer(m, WP_ETCD_PROGRESS_MS);
     }
+    m->life.heard_ns = m->heard_ns;
+    if (m->life.doubt == WP_ETCD_SILENT)
+        wp_etcd_life_heard(m);
     if (w->canceled) {
         canceled(m, w);
         return;
@@ -291,6 +294,7 @@ void wp_etcd_watch(struct wp_etcd_mirror *m)
     if (asked) {
         m->steady_ns = 0;
         set_timer(m, WP_ETCD_ACK_MS);
+        wp_etcd_life_hurry(m);
     } else if (all_created(m)) {
         wp_etcd_in_step(m);
     }

@@ -94,7 +94,7 @@ class Etcd:
         name = call.method.rsplit("/", 1)[1]
         if name == "Watch":
             return grpc.stream_stream_rpc_method_handler(self._watch)
-        f = {"Range": self._range, "Status": lambda q: field(1, self.header()) + field(2, "3.7.3"), "LeaseTimeToLive": self._lease}.get(name)
+        f = {"Range": self._range, "Status": lambda q: field(1, self.header()) + field(2, "3.7.3") + field(4, 1), "LeaseTimeToLive": self._lease}.get(name)
         return f and grpc.unary_unary_rpc_method_handler(lambda q, context: self._unary(f, q, context))
 
     @staticmethod
@@ -113,6 +113,11 @@ class Etcd:
             at = bisect.bisect_left(names, begin)
             hits = [k for k in names[at:] if k < end] if end else [k for k in names[at:at + 1] if k == begin]
             hits = [k for k in hits if not revision or self.store[k][1] <= revision]
+            if revision and not end:  # as it was then
+                past = [octets for k, r, octets in self.history if k == begin and r <= revision]
+                if past and not (hits and self.store[begin][1] <= revision):
+                    e = parse(past[-1])
+                    return field(1, self.header()) + (b"" if e.get(1) else field(2, e[2][0]))
             more = bool(limit) and len(hits) > limit
             body = b"".join(field(2, kv(k, b"" if keys_only else self.store[k][0], *self.store[k][1:])) for k in (hits[:limit] if more else hits))
             honest = field(1, self.header()) + body + field(3, more) + field(4, len(hits))

@@ -186,6 +186,19 @@ static void fill_kv(Etcd__KeyValue *to, const struct world_kv *kv, bool with_val
     to->lease = kv->lease;
 }
 
+/* One key as it was at the revision: false if it was not there. */
+static bool world_key_at(const Etcd__RangeRequest *q, struct world_kv *ret)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < world.n_log && world.log[i].mod <= q->revision; i++)
+        if (strlen(world.log[i].key) == q->key.len && memcmp(world.log[i].key, q->key.data, q->key.len) == 0) {
+            *ret = world.log[i];
+            found = !ret->is_delete;
+        }
+    return found;
+}
+
 /* The store at the revision: what is there now, without what is newer, with what was deleted since. Only
  * the newest of each key is known; tests do not page across changes of one key. */
 static int answer_range(const struct wp_grpc_call *c, size_t *len)
@@ -197,10 +210,18 @@ static int answer_range(const struct wp_grpc_call *c, size_t *len)
     Etcd__Header h = world_header();
     int status = q->revision != 0 && q->revision < world.compacted ? WP_GRPC_OUT_OF_RANGE : WP_GRPC_OK;
 
+    bool is_past = q->range_end.len == 0 && q->revision != 0;
+
     world.n_range++;
     r.header = &h;
     r.kvs = list;
-    for (size_t i = 0; i < world.n_keys; i++) {
+    if (q->revision > world.revision)
+        status = WP_GRPC_OUT_OF_RANGE;
+    if (is_past && world_key_at(q, &copies[0])) {
+        fill_kv(&kvs[0], &copies[0], !q->keys_only);
+        list[r.n_kvs++] = &kvs[0];
+    }
+    for (size_t i = 0; i < world.n_keys && !is_past; i++) {
         const char *key = world.keys[i].key;
         size_t len_key = strlen(key), n = q->key.len < len_key ? q->key.len : len_key;
         int order = memcmp(key, q->key.data, n);
@@ -238,6 +259,7 @@ static int answer_unary(struct wp_grpc_call *c, size_t *len)
     if (strstr(c->method, "Maintenance/Status") != NULL) {
         Etcd__StatusResponse r = ETCD__STATUS_RESPONSE__INIT;
         r.header = &h;
+        r.leader = 1;
         r.version = (char *)(uintptr_t)(world.version != NULL ? world.version : "3.7.3");
         *len = world_pack(&r.base);
         return WP_GRPC_OK;
@@ -495,7 +517,7 @@ static void world_run(unsigned ms)
     unsigned steps = 0;
 
     while (world_step(until))
-        CHECK(++steps < 20000);
+        CHECK(++steps < 20000 + ms / 50);
     world.now = until;
 }
 
