@@ -5,8 +5,9 @@
 #include "backends/common/grpc_client_priv.h"
 
 enum {
-    RETRY_MS = 50
-}; /* of C core's own attempts: callers make a new channel for each of theirs */
+    RETRY_MS = 50, /* of C core's own attempts: callers make a new channel for each of theirs */
+    PARTING_MS = 1000,
+};
 
 static grpc_arg int_arg(const char *key, int value)
 {
@@ -49,17 +50,54 @@ static struct wp_grpc_channel *channel_new(const struct wp_grpc_channel_config *
             grpc_channel_credentials_release(creds);
         return NULL;
     }
+    *ch = (struct wp_grpc_channel){.connect_timeout_ms = c->connect_timeout_ms};
     ch->core = grpc_channel_create(c->target, creds, &all);
     grpc_channel_credentials_release(creds);
     return ch;
+}
+
+/* A channel that is destroyed while it connects leaks the connection that comes of it (C core
+ * 1.51): so it is kept until it has one, or has failed to. */
+static struct wp_grpc_channel *parting; /* the engine thread's */
+
+static void parted(struct wp_grpc_tag *t, bool ok)
+{
+    struct wp_grpc_channel *c = (struct wp_grpc_channel *)(void *)t; /* its first member */
+    struct wp_grpc_channel **at = &parting;
+
+    (void)ok;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    if (c->core != NULL)
+        grpc_channel_destroy(c->core);
+    free(c);
 }
 
 static void channel_free(struct wp_grpc_channel *c)
 {
     if (c == NULL)
         return;
-    grpc_channel_destroy(c->core);
-    free(c);
+    if (grpc_channel_check_connectivity_state(c->core, 0) != GRPC_CHANNEL_CONNECTING) {
+        grpc_channel_destroy(c->core);
+        free(c);
+        return;
+    }
+    c->next = parting;
+    parting = c;
+    c->parted.fn = parted;
+    grpc_channel_watch_connectivity_state(
+        c->core, GRPC_CHANNEL_CONNECTING,
+        wp_grpc_in(((uint64_t)c->connect_timeout_ms + PARTING_MS) * 1000000u),
+        wp_grpc_engine_queue(), &c->parted);
+}
+
+void wp_grpc_channels_end(void)
+{
+    for (struct wp_grpc_channel *c = parting; c != NULL; c = c->next) {
+        grpc_channel_destroy(c->core);
+        c->core = NULL;
+    }
 }
 
 extern const struct wp_grpc_ops wp_grpc_client_ops;

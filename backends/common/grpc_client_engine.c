@@ -80,6 +80,7 @@ static void stop_engine(struct wp_engine_post *post)
 {
     (void)post;
     engine.stopping = true;
+    wp_grpc_channels_end();
     grpc_completion_queue_shutdown(engine.cq);
 }
 

@@ -12,7 +12,10 @@ struct wp_grpc_tag {
 };
 
 struct wp_grpc_channel {
+    struct wp_grpc_tag parted;
     grpc_channel *core;
+    int connect_timeout_ms;
+    struct wp_grpc_channel *next; /* of those that are parted with */
 };
 
 /* --- grpc_client_engine.c ------------------------------------------------------------------ */
@@ -23,6 +26,10 @@ grpc_completion_queue *wp_grpc_engine_queue(void); /* its tags are struct wp_grp
 gpr_timespec wp_grpc_in(uint64_t ns);
 void wp_grpc_timer_set(struct wp_grpc_timer *t, uint64_t due_ns);
 void wp_grpc_timer_cancel(struct wp_grpc_timer *t);
+
+/* --- grpc_client.c ------------------------------------------------------------------------- */
+/* The engine stops: channels that still connect are not waited for. */
+void wp_grpc_channels_end(void);
 
 /* --- grpc_client_call.c -------------------------------------------------------------------- */
 struct wp_grpc_call *wp_grpc_call_unary(struct wp_grpc_channel *ch, const char *method,
