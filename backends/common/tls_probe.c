@@ -97,7 +97,8 @@ static bool send_pending(const struct line *l, struct wp_tls_conn *c)
     return sent;
 }
 
-/* --- the first octets of the other side -------------------------------------------------------- */
+/* --- the first octets of the other side --------------------------------------------------------
+ */
 
 static bool is_http2(const uint8_t *p, ssize_t n)
 {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backends/etcd/mirror_priv.h"
+#include "backends/etcd/path.h"
 #include "waypost/plugin/change.h"
 
 enum {
@@ -26,14 +27,46 @@ const char *wp_etcd_apply_key(const struct wp_etcd_mirror *m, const struct wp_et
     return (const char *)key->data + skip;
 }
 
-static void tell_bad(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv,
-                     const struct wp_etcd_flaw *flaw)
+/* True: this one has a line of its own. The others have one together, see tell_untold. */
+static bool may_tell_bad(struct wp_etcd_mirror *m)
 {
     wp_metric_add(m->stats.bad_records, WP_METRIC_SHARED, 1);
     if (wp_log_allow(&m->bad_limit, BAD_LINES, BAD_LINES_S))
-        wp_log(WP_ERROR, "etcd", "malformed value of key %.*s (revision %lld) at octet %zu: %s",
-               kv->key.len > 512 ? 512 : (int)kv->key.len, (const char *)kv->key.data,
+        return true;
+    m->bad_untold++;
+    return false;
+}
+
+static void tell_bad(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv,
+                     const struct wp_etcd_flaw *flaw)
+{
+    char shown[WP_ETCD_SHOWN];
+
+    if (may_tell_bad(m))
+        wp_log(WP_ERROR, "etcd", "malformed value of key %s (revision %lld) at octet %zu: %s",
+               wp_etcd_path_show((const char *)kv->key.data, kv->key.len, shown),
                (long long)kv->mod_revision, flaw->offset, flaw->text);
+}
+
+static void tell_bad_key(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv, size_t at,
+                         const char *why)
+{
+    char shown[WP_ETCD_SHOWN];
+
+    if (may_tell_bad(m))
+        wp_log(WP_ERROR, "etcd", "no name can be made of key %s (revision %lld) at octet %zu: %s",
+               wp_etcd_path_show((const char *)kv->key.data, kv->key.len, shown),
+               (long long)kv->mod_revision, at, why);
+}
+
+static void tell_untold(struct wp_etcd_mirror *m)
+{
+    if (m->bad_untold == 0 || !wp_log_allow(&m->untold_limit, 1, BAD_LINES_S))
+        return;
+    wp_log(WP_ERROR, "etcd",
+           "%s: %zu more malformed keys and values; `waypost etcd bad` tells of each",
+           wp_etcd_endpoint_text(m), m->bad_untold);
+    m->bad_untold = 0;
 }
 
 static int put(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd__KeyValue *kv,
@@ -43,6 +76,8 @@ static int put(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd
     struct wp_etcd_scratch scratch = {0};
     struct wp_etcd_value v;
     struct wp_etcd_flaw flaw;
+    const char *why;
+    size_t at;
     int ret = wp_etcd_value_read((const char *)kv->value.data, kv->value.len, &scratch, &v, &flaw);
     bool bad = ret == WP_EMALFORMED;
 
@@ -60,6 +95,8 @@ static int put(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd
         wp_etcd_lease_put(m, lease);
     if (ret == 1 && bad)
         tell_bad(m, kv, &flaw);
+    else if (ret == 1 && (why = wp_etcd_path_flaw(key, len, &at)) != NULL)
+        tell_bad_key(m, kv, at + strlen(m->src.prefix), why);
 out:
     wp_etcd_scratch_done(&scratch);
     return ret;
@@ -73,8 +110,10 @@ int wp_etcd_apply_listed(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r,
 
     if (!wp_etcd_is_revision(kv->mod_revision))
         return WP_EMALFORMED;
-    if (key == NULL)
-        return 0; /* longer than any name; a listing gives nothing outside its range */
+    if (key == NULL) { /* a listing gives nothing outside its range */
+        tell_bad_key(m, kv, WP_ETCD_KEY_MAX, "longer than any name");
+        return 0;
+    }
     if (kv->mod_revision > r->mark.revision)
         wp_etcd_mark_set(&r->mark, &kv->key, kv->mod_revision, false);
     if (!r->suspect && wp_etcd_tree_listed(r->r.tree, key, len, kv->mod_revision, kv->lease))
@@ -90,6 +129,11 @@ int wp_etcd_apply_event(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, c
     if (e->kv == NULL || !wp_etcd_is_revision(e->kv->mod_revision))
         return WP_EMALFORMED;
     key = wp_etcd_apply_key(m, r, &e->kv->key, &len);
+    if (key == NULL && e->kv->key.len > WP_ETCD_KEY_MAX) {
+        if (e->type != ETCD__EVENT__KIND__DELETE)
+            tell_bad_key(m, e->kv, WP_ETCD_KEY_MAX, "longer than any name");
+        return 0;
+    }
     if (key == NULL) {
         if (wp_log_allow(&m->outside_limit, 1, 3600))
             wp_log(WP_WARNING, "etcd", "%s: event for a key outside the watched range, ignored",
@@ -202,6 +246,7 @@ void wp_etcd_apply_done(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, b
     size_t keys = wp_etcd_tree_keys(r->r.tree);
     bool emptied = r->published_keys > 0 && keys * HOLD_SHARE < r->published_keys;
 
+    tell_untold(m);
     *ret = wp_etcd_tree_pending(r->r.tree);
     if (after_load && r->suspect && emptied && !r->held) {
         r->held = true;

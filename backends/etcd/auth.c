@@ -56,7 +56,8 @@ void wp_etcd_authenticate(struct wp_etcd_mirror *m)
     wp_etcd_request(m, "/etcdserverpb.Auth/Authenticate", &q.base, WP_ETCD_CALL_MS, authenticated);
 }
 
-/* --- a new one, beside the session ----------------------------------------------------------------
+/* --- a new one, beside the session
+ * ----------------------------------------------------------------
  */
 
 static struct wp_grpc_call *ask_for_token(struct wp_etcd_mirror *m, wp_grpc_done_fn *fn)

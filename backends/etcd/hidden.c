@@ -9,8 +9,9 @@
 
 bool wp_etcd_is_hidden(const char *message)
 {
-    static const char *const words[] = {"handshake", "Peer name",      "Socket closed",
-                                        "read failed", "reset by peer", "GOAWAY", "http1"};
+    static const char *const words[] = {"handshake",   "Peer name",     "Socket closed",
+                                        "read failed", "reset by peer", "GOAWAY",
+                                        "http1"};
 
     for (size_t i = 0; i < WP_COUNT(words); i++)
         if (strstr(message, words[i]) != NULL)

@@ -322,7 +322,8 @@ struct wp_etcd_mirror {
     bool was_without_quorum; /* an endpoint could be reached but not its cluster */
     uint64_t first_failure_ns;
     struct wp_etcd_stats stats;
-    struct wp_log_limit bad_limit, lost_limit, outside_limit;
+    struct wp_log_limit bad_limit, untold_limit, lost_limit, outside_limit;
+    size_t bad_untold; /* malformed keys and values since the last line about such */
 
     /* TLS: what the files said when they were last good */
     struct wp_tls_ctx *tls;

@@ -195,3 +195,69 @@ int wp_etcd_path_clean(const char *text, char *out, size_t cap)
     out[n] = '\0';
     return 0;
 }
+
+/* Most keys are told good in one pass; the others are looked at closely. */
+static bool is_surely_name(const char *key, size_t len)
+{
+    size_t label = 0;
+
+    if (len == 0 || len > WP_NAME_MAX - 2 || key[0] != '/')
+        return false;
+    for (size_t i = 1; i < len; i++) {
+        label = key[i] == '/' ? 0 : label + 1;
+        if (label > WP_LABEL_MAX || key[i] == '\\' || key[i] == '.' ||
+            (key[i] == '/' && key[i - 1] == '/'))
+            return false;
+    }
+    return true;
+}
+
+const char *wp_etcd_path_flaw(const char *key, size_t len, size_t *ret_at)
+{
+    struct wp_name name;
+    size_t begin = 1;
+
+    if (is_surely_name(key, len) || wp_etcd_path_name(key, len, &name) == 0)
+        return NULL;
+    *ret_at = 0;
+    for (size_t i = 1; i < len; i++) {
+        if (key[i] != '/')
+            continue;
+        *ret_at = begin;
+        if (i == begin)
+            return "an empty label";
+        if (i - begin > WP_LABEL_MAX)
+            return "a label of more than 63 octets";
+        begin = i + 1;
+    }
+    *ret_at = begin < len ? begin : 0;
+    if (len - begin > WP_LABEL_MAX)
+        return "a label of more than 63 octets";
+    *ret_at = 0;
+    return len > WP_NAME_MAX - 2 ? "more than 255 octets" : "no domain name";
+}
+
+const char *wp_etcd_path_show(const char *key, size_t len, char out[WP_ETCD_SHOWN])
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = (uint8_t)key[i];
+        if (n + 8 > WP_ETCD_SHOWN) {
+            memcpy(out + n, "...", 3);
+            n += 3;
+            break;
+        }
+        if (c >= ' ' && c < 0x7f) {
+            out[n++] = (char)c;
+            continue;
+        }
+        out[n++] = '\\';
+        out[n++] = 'x';
+        out[n++] = hex[c >> 4];
+        out[n++] = hex[c & 15];
+    }
+    out[n] = '\0';
+    return out;
+}

@@ -33,6 +33,12 @@ bool wp_etcd_path_match(const struct wp_etcd_path *p, const char *key, size_t le
  * key. WP_EMALFORMED when that is no name. */
 int wp_etcd_path_name(const char *key, size_t len, struct wp_name *ret) WP_MUSTCHECK;
 
+/* Why the key stands for no name, and at which of its octets; NULL: it stands for one. */
+const char *wp_etcd_path_flaw(const char *key, size_t len, size_t *ret_at) WP_MUSTCHECK;
+/* Octets of a key for a log line: what does not print is \xHH, and what is too long is cut. */
+enum { WP_ETCD_SHOWN = 600 };
+const char *wp_etcd_path_show(const char *key, size_t len, char out[WP_ETCD_SHOWN]);
+
 /* Cleaned as Go's path.Join does, with one leading slash, "" for the root: how a prefix from
  * the configuration is used. out holds cap octets; WP_ESPACE. */
 int wp_etcd_path_clean(const char *text, char *out, size_t cap) WP_MUSTCHECK;

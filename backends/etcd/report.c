@@ -78,7 +78,7 @@ static const struct wp_family errors = {
 };
 static const struct wp_family bad_records = {
     .name = "waypost_etcd_bad_records_total",
-    .help = "Values that were malformed when they entered the mirror.",
+    .help = "Malformed values, and keys of which no name can be made, when they came.",
     .kind = WP_COUNTER,
     .labels = {"source", NULL},
 };

@@ -8,7 +8,7 @@
 #include "backends/common/json.h"
 #include "backends/etcd/record.h"
 
-enum { GROUP_MAX = 0xffff };
+enum { GROUP_MAX = 0xffff, NAME_MAX = 128, HOST_MAX = 1024 };
 
 struct raw {
     const json_t *host, *text, *group;
@@ -62,27 +62,57 @@ static const char *set_field(struct raw *raw, enum field_type type, size_t offse
     return NULL;
 }
 
+static int read_field(const char *name, const json_t *v, struct raw *raw, const char **ret_field,
+                      const char **ret_why)
+{
+    for (size_t i = 0; i < WP_COUNT(fields); i++) {
+        if (!wp_json_name_is(name, fields[i].name))
+            continue;
+        if (json_is_null(v))
+            return 0;
+        *ret_field = fields[i].name;
+        *ret_why = set_field(raw, fields[i].type, fields[i].offset, v);
+        return *ret_why != NULL ? WP_EMALFORMED : 0;
+    }
+    return 0;
+}
+
 static int read_fields(json_t *object, struct raw *raw, const char **ret_field,
                        const char **ret_why)
 {
     const char *name;
     json_t *v;
 
-    json_object_foreach(object, name, v)
-    {
-        for (size_t i = 0; i < WP_COUNT(fields); i++) {
-            if (!wp_json_name_is(name, fields[i].name))
-                continue;
-            if (json_is_null(v))
-                break;
-            *ret_field = fields[i].name;
-            *ret_why = set_field(raw, fields[i].type, fields[i].offset, v);
-            if (*ret_why != NULL)
-                return WP_EMALFORMED;
-            break;
-        }
-    }
+    json_object_foreach(object, name, v) if (read_field(name, v, raw, ret_field, ret_why) <
+                                             0) return WP_EMALFORMED;
     return 0;
+}
+
+/* A name that stands there twice: a null leaves what the first one said, a wrong type is wrong also
+ * when the last one is right. Each member is loaded for itself; `keep` owns them. */
+static int read_twins(const char *text, size_t len, json_t *keep, struct raw *raw,
+                      const char **ret_field, const char **ret_why, size_t *ret_at)
+{
+    struct wp_json_member m;
+    struct wp_json_error e;
+    size_t pos = 0;
+    int r = 0;
+
+    while (r == 0 && wp_json_next_member(text, len, &pos, &m)) {
+        json_t *name = NULL, *v = NULL;
+        if (m.name_len > NAME_MAX)
+            continue; /* none of ours, however it is spelled */
+        r = wp_json_load(text + m.name, m.name_len, &name, &e);
+        if (r == 0)
+            r = wp_json_load(text + m.value, m.value_len, &v, &e);
+        *ret_at = m.name;
+        if (r == 0)
+            r = read_field(json_string_value(name), v, raw, ret_field, ret_why);
+        json_decref(name);
+        if (v != NULL && json_array_append_new(keep, v) < 0)
+            r = -ENOMEM;
+    }
+    return r;
 }
 
 /* An address as Go's net.ParseIP sees it: v4-mapped is IPv4, leading zeros and zones are not an
@@ -122,6 +152,28 @@ static int flaw_at(struct wp_etcd_flaw *flaw, struct wp_etcd_value *v, size_t of
     return WP_EMALFORMED;
 }
 
+/* \0 is an octet of a label like any other, and "\000" its spelling. */
+static int read_host(const char *host, size_t len, struct wp_name *ret)
+{
+    char text[HOST_MAX + 1];
+    size_t n = 0;
+
+    if (memchr(host, '\0', len) == NULL)
+        return wp_name_parse(host, ret);
+    for (size_t i = 0; i < len; i++) {
+        if (n + 4 > HOST_MAX)
+            return WP_EMALFORMED;
+        if (host[i] == '\0') {
+            memcpy(text + n, "\\000", 4);
+            n += 4;
+        } else {
+            text[n++] = host[i];
+        }
+    }
+    text[n] = '\0';
+    return wp_name_parse(text, ret);
+}
+
 /* Section by section what the strings make of the entry; NULL or why not. */
 static const char *take_strings(const struct raw *raw, struct wp_etcd_value *v)
 {
@@ -141,7 +193,7 @@ static const char *take_strings(const struct raw *raw, struct wp_etcd_value *v)
         v->text_len = json_string_length(raw->text);
     }
     v->kind = v->text_len > 0 ? WP_ETCD_TEXT : host_len > 0 ? WP_ETCD_ALIAS : WP_ETCD_BARE;
-    if (host_len > 0 && (strlen(host) != host_len || wp_name_parse(host, &v->host) < 0)) {
+    if (host_len > 0 && read_host(host, host_len, &v->host) < 0) {
         if (v->kind == WP_ETCD_ALIAS)
             return "host is neither an address nor a domain name";
         v->host.len = 0; /* a note that is no name, beside text */
@@ -157,6 +209,7 @@ int wp_etcd_value_read(const char *text, size_t len, struct wp_etcd_scratch *scr
     struct wp_json_error e;
     const char *field = "", *why = NULL;
     json_t *json = NULL;
+    size_t at = 0;
     int r;
 
     scratch->json = NULL;
@@ -171,8 +224,20 @@ int wp_etcd_value_read(const char *text, size_t len, struct wp_etcd_scratch *scr
     scratch->json = json;
     if (!json_is_object(json) && !json_is_null(json))
         return flaw_at(ret_flaw, ret, 0, "", "the value must be an object");
-    if (json_is_object(json) && read_fields(json, &raw, &field, &why) < 0)
-        return flaw_at(ret_flaw, ret, wp_json_member_offset(text, len, field), field, why);
+    if (json_is_object(json) && !e.twins) {
+        r = read_fields(json, &raw, &field, &why);
+        at = r < 0 ? wp_json_member_offset(text, len, field) : 0;
+    } else if (json_is_object(json)) {
+        json_decref(json);
+        scratch->json = json = json_array();
+        if (json == NULL)
+            return -ENOMEM;
+        r = read_twins(text, len, json, &raw, &field, &why, &at);
+    }
+    if (r == WP_EMALFORMED)
+        return flaw_at(ret_flaw, ret, at, field, why != NULL ? why : "malformed");
+    if (r < 0)
+        return r;
     v.port = raw.port;
     v.priority = raw.priority;
     v.weight = raw.weight;

@@ -175,6 +175,8 @@ static void look_at_key(const struct etcd_keys *keys, const struct etcd_key *k,
                         struct etcd_entry *e)
 {
     struct wp_name name;
+    const char *why;
+    size_t at;
 
     for (size_t i = keys->skip; i < k->len && !e->is_bad; i++) {
         if (k->key[i] >= 'A' && k->key[i] <= 'Z')
@@ -182,8 +184,9 @@ static void look_at_key(const struct etcd_keys *keys, const struct etcd_key *k,
     }
     if (wp_etcd_path_name(k->key + keys->skip, k->len - keys->skip, &name) == 0)
         wp_name_text(name.wire, e->name);
-    else if (!e->is_bad)
-        key_flaw(e, keys->skip, "the key stands for no domain name");
+    why = wp_etcd_path_flaw(k->key + keys->skip, k->len - keys->skip, &at);
+    if (why != NULL && !e->is_bad)
+        key_flaw(e, keys->skip + at, why);
 }
 
 int etcd_entry_read(const struct etcd_keys *keys, const struct etcd_key *k, struct etcd_entry *ret)

@@ -170,4 +170,50 @@ static void test_clean(void)
     CHECK(wp_etcd_path_clean("123456789012345", out, sizeof(out)) == WP_ESPACE);
 }
 
-RUN_TESTS(TEST(test_set), TEST(test_longest), TEST(test_match), TEST(test_name), TEST(test_clean))
+static const struct {
+    const char *key, *why; /* NULL: it makes a name */
+    size_t at;
+} flaws[] = {
+    {"", NULL, 0},
+    {"/a/b", NULL, 0},
+    {"/a/b/", NULL, 0},
+    {"/a/" L63, NULL, 0},
+    {"/a/" L63 "l", "63 octets", 3},
+    {"/a/" L63 "l/b", "63 octets", 3},
+    {"/a//b", "empty label", 3},
+    {"//b", "empty label", 1},
+    {"/a/b\\046c", NULL, 0},
+    {"/" L63 "/" L63 "/" L63 "/lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll", NULL, 0},
+    {"/" L63 "/" L63 "/" L63 "/llllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll",
+     "more than 255 octets", 0},
+};
+
+static void test_flaw(void)
+{
+    for (size_t i = 0; i < COUNT(flaws); i++) {
+        size_t at = 0;
+        const char *why = wp_etcd_path_flaw(flaws[i].key, strlen(flaws[i].key), &at);
+        CHECK_AT(flaws[i].key, (why == NULL) == (flaws[i].why == NULL));
+        if (why != NULL && flaws[i].why != NULL) {
+            CHECK_AT(flaws[i].key, strstr(why, flaws[i].why) != NULL);
+            CHECK_AT(flaws[i].key, at == flaws[i].at);
+        }
+    }
+}
+
+/* Whatever is in a key, a line of the log stays one, and bounded. */
+static void test_show(void)
+{
+    char out[WP_ETCD_SHOWN], key[2 * WP_ETCD_SHOWN];
+
+    CHECK(strcmp(wp_etcd_path_show("/a\0\n\xff", 5, out), "/a\\x00\\x0a\\xff") == 0);
+    CHECK(strcmp(wp_etcd_path_show("", 0, out), "") == 0);
+    for (size_t len = 0; len <= sizeof(key); len++) {
+        memset(key, len % 2 == 0 ? 'k' : 1, sizeof(key));
+        wp_etcd_path_show(key, len, out);
+        CHECK(strlen(out) < sizeof(out));
+        CHECK(len < sizeof(out) || strcmp(out + strlen(out) - 3, "...") == 0);
+    }
+}
+
+RUN_TESTS(TEST(test_flaw), TEST(test_show), TEST(test_set), TEST(test_longest), TEST(test_match), TEST(test_name), TEST(test_clean))
