@@ -9,13 +9,17 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backends/common/state_priv.h"
 #include "waypost/base/digest.h"
+#include "waypost/base/hash.h"
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/metric.h"
 
 enum { NAME_OCTETS = 12, STACK = 128 << 10, TELL_AGAIN_MS = 3600 * 1000 };
+
+static _Atomic uint64_t hung_dir; /* hash of a directory whose disk did not come back; 0: none */
 
 int64_t wp_state_clock_ms(void)
 {
@@ -23,6 +27,25 @@ int64_t wp_state_clock_ms(void)
 
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* --- a disk that hangs ---------------------------------------------------------------------------
+ */
+
+/* One directory is enough: what hangs is told apart from what does not, nothing more. */
+static uint64_t dir_hash(const struct wp_state *s)
+{
+    return wp_hash_bytes(s->c.dir, strlen(s->c.dir));
+}
+
+void wp_state_hangs(struct wp_state *s)
+{
+    atomic_store(&hung_dir, dir_hash(s));
+}
+
+bool wp_state_is_hung(const struct wp_state *s)
+{
+    return atomic_load(&hung_dir) == dir_hash(s);
 }
 
 /* --- the writing thread -------------------------------------------------------------------------
@@ -42,7 +65,7 @@ static void tell_failure(struct wp_state *s, int e)
                s->c.source, s->path, (unsigned long long)s->file.max);
     else
         wp_log(WP_WARNING, s->c.backend, "%s: not saved to %s: %s; what was saved before stays",
-               s->c.source, s->path, wp_strerror(e));
+               s->c.source, s->path, e == -EBUSY ? "another process saves there" : wp_strerror(e));
 }
 
 static void tell_done(struct wp_state *s)
@@ -61,16 +84,25 @@ static void tell_done(struct wp_state *s)
                s->c.source, (unsigned long long)s->writing_left_out, WP_STATE_RECORD_MAX);
     s->told_once = true;
     s->told_failure_ms = 0;
+    if (wp_state_is_hung(s)) /* not any more */
+        atomic_store(&hung_dir, 0);
+}
+
+/* File systems that know no locks must do without. */
+static int begin_file(struct wp_state *s)
+{
+    s->start_ms = wp_state_clock_ms();
+    if (mkdir(s->c.dir, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    if (s->lock_fd < 0)
+        s->lock_fd = wp_state_lock(s->lock_path);
+    return s->lock_fd == -EBUSY ? -EBUSY : wp_state_file_open(&s->file);
 }
 
 static int write_block(struct wp_state *s, struct wp_state_block *b)
 {
-    int r = 0;
+    int r = b->kind == WP_STATE_HEAD ? begin_file(s) : 0;
 
-    if (b->kind == WP_STATE_HEAD) {
-        s->start_ms = wp_state_clock_ms();
-        r = wp_state_file_open(&s->file);
-    }
     if (r == 0)
         r = wp_state_file_block(&s->file, b);
     if (r == 0 && b->kind == WP_STATE_END)
@@ -140,6 +172,10 @@ static void confirm(struct wp_state *s)
 
 static void destroy(struct wp_state *s)
 {
+    if (s->lock_fd >= 0) {
+        (void)unlink(s->lock_path); /* the lock is still ours */
+        close(s->lock_fd);
+    }
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->cond);
     free((char *)(uintptr_t)s->c.dir);
@@ -148,6 +184,7 @@ static void destroy(struct wp_state *s)
     free((char *)(uintptr_t)s->c.identity);
     free(s->path);
     free(s->temp);
+    free(s->lock_path);
     free(s);
 }
 
@@ -204,7 +241,9 @@ static int copy_words(struct wp_state *s, const struct wp_state_config *c)
         s->path = NULL;
     if (asprintf(&s->temp, "%s/%s-%s.tmp", c->dir, c->backend, name) < 0)
         s->temp = NULL;
-    return s->c.dir == NULL || s->c.backend == NULL || s->c.source == NULL ||
+    if (asprintf(&s->lock_path, "%s/%s-%s.lock", c->dir, c->backend, name) < 0)
+        s->lock_path = NULL;
+    return s->c.dir == NULL || s->lock_path == NULL || s->c.backend == NULL || s->c.source == NULL ||
                    s->c.identity == NULL || s->path == NULL || s->temp == NULL
                ? -ENOMEM
                : 0;
@@ -236,6 +275,8 @@ int wp_state_new(const struct wp_state_config *c, struct wp_state **ret)
     if (s == NULL)
         return -ENOMEM;
     s->c.max_octets = c->max_octets;
+    s->c.is_kin = c->is_kin;
+    s->lock_fd = -1;
     s->queue_end = &s->queue;
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -264,14 +305,16 @@ int wp_state_new(const struct wp_state_config *c, struct wp_state **ret)
 void wp_state_free(struct wp_state *s)
 {
     struct timespec until;
+    pthread_t thread;
     bool gone;
 
     if (s == NULL)
         return;
+    thread = s->thread;
     wp_state_cancel(s);
     wp_state_stats_drop(s);
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WP_STATE_STOP_MS / 1000;
+    until.tv_sec += wp_state_is_hung(s) ? 0 : WP_STATE_STOP_MS / 1000;
     pthread_mutex_lock(&s->lock);
     s->stop = true;
     pthread_cond_broadcast(&s->cond);
@@ -279,6 +322,8 @@ void wp_state_free(struct wp_state *s)
         ;
     gone = s->gone;
     s->orphan = !gone;
+    if (!gone)
+        wp_state_hangs(s); /* from the unlocking on it is the thread's */
     pthread_mutex_unlock(&s->lock);
     if (gone) {
         pthread_join(s->thread, NULL);
@@ -287,7 +332,7 @@ void wp_state_free(struct wp_state *s)
     }
     /* the disk hangs: the thread frees what is left when it comes back */
     wp_log(WP_ERROR, "state", "the disk does not finish writing, not waiting any longer");
-    pthread_detach(s->thread);
+    pthread_detach(thread);
 }
 
 const char *wp_state_path(const struct wp_state *s)

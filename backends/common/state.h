@@ -10,7 +10,9 @@
  *            kept) and told with the reason.
  *
  * A file is named after backend and identity, and holds the identity word for word: two sources
- * never mix. Everything is the backend's thread's unless it says otherwise. */
+ * never mix. A lock beside it (NAME.lock) is held while the source lives: of two processes with one
+ * directory the second one reads, but says that it does not save. Files of other users are not
+ * believed. Everything is the backend's thread's unless it says otherwise. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,6 +41,9 @@ struct wp_state_config {
     const char *source;   /* as metrics and log lines name it */
     const char *identity; /* everything that tells this source from others; no secrets */
     uint64_t max_octets;  /* of the file; 0: WP_STATE_OCTETS_MAX */
+    /* Is what was saved under that identity, `len` octets, good for this source, too? When there is no
+     * file of the source's own, the newest such is taken over. NULL: none is. */
+    bool (*is_kin)(const char *identity, const char *other, size_t len);
 };
 /* Any thread. 0, -ENOMEM, or -errno of the thread. Touches no file. */
 int wp_state_new(const struct wp_state_config *c, struct wp_state **ret) WP_MUSTCHECK;
@@ -89,6 +94,9 @@ int wp_state_room(struct wp_state *s, size_t len, uint8_t **ret) WP_MUSTCHECK;
  * a failure makes the data dirty again. */
 int wp_state_end(struct wp_state *s) WP_MUSTCHECK;
 void wp_state_cancel(struct wp_state *s);
+/* The end came and a save did not: whatever uses this directory is not waited for any more. */
+void wp_state_hangs(struct wp_state *s);
+bool wp_state_is_hung(const struct wp_state *s);
 bool wp_state_is_busy(struct wp_state *s); /* a save has begun and is not on the disk yet */
 
 /* --- what is served, for metrics ------------------------------------------------------------- */

@@ -62,6 +62,9 @@ struct wp_state_file {
     uint32_t crc;
     uint64_t octets;
 };
+/* Lock a file of that name, which is made when it is not there. The descriptor; -EBUSY: it is
+ * locked; -errno. */
+int wp_state_lock(const char *path) WP_MUSTCHECK;
 /* Make and lock the temporary file and write its start. -EBUSY: another process writes it. */
 int wp_state_file_open(struct wp_state_file *f) WP_MUSTCHECK;
 /* -errno; WP_ELIMIT: larger than may be. */
@@ -76,6 +79,14 @@ int wp_state_reader_new(int fd, const struct wp_state_config *c, struct wp_state
                         char ret_why[128], struct wp_state_reader **ret) WP_MUSTCHECK;
 const char *wp_state_reader_why(const struct wp_state_reader *r);
 
+/* --- state_find.c ---------------------------------------------------------------------------- */
+
+/* Ours, or root's, and nobody else may write it. */
+struct stat;
+bool wp_state_is_trusted(const struct stat *st);
+/* No file of our own: rename the newest one of kin that nobody uses to ours. */
+void wp_state_adopt(struct wp_state *s);
+
 /* --- the source ------------------------------------------------------------------------------- */
 
 struct wp_series;
@@ -86,7 +97,8 @@ struct wp_state_stats {
 
 struct wp_state {
     struct wp_state_config c; /* copies */
-    char *path, *temp;
+    char *path, *temp, *lock_path;
+    int lock_fd;    /* -1: not held. Taken when the file is read, later the thread's */
     struct wp_state_stats stats;
     /* the backend's thread: */
     bool dirty, aged;

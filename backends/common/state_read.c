@@ -101,6 +101,15 @@ static int read_block(struct wp_state_reader *r, uint8_t *ret_kind, size_t *ret_
     return 0;
 }
 
+/* The source's own words, or ones that do as well. */
+static bool is_identity(struct wp_rd *rd, size_t len, const struct wp_state_config *c)
+{
+    const char *p = (const char *)wp_rd_bytes(rd, len);
+
+    return p != NULL && ((len == strlen(c->identity) && memcmp(p, c->identity, len) == 0) ||
+                         (c->is_kin != NULL && c->is_kin(c->identity, p, len)));
+}
+
 static bool is_word(struct wp_rd *rd, size_t len, const char *word)
 {
     const uint8_t *p = wp_rd_bytes(rd, len);
@@ -125,7 +134,7 @@ static int read_head(struct wp_state_reader *r, const struct wp_state_config *c,
     same = is_word(&rd, wp_rd_u16(&rd), c->backend);
     ret->meta_len = wp_rd_u16(&rd);
     meta = wp_rd_bytes(&rd, ret->meta_len);
-    same = is_word(&rd, wp_rd_u32(&rd), c->identity) && same;
+    same = is_identity(&rd, wp_rd_u32(&rd), c) && same;
     if (kind != WP_STATE_HEAD || rd.bad || wp_rd_left(&rd) > 0 || ret->meta_len > sizeof(ret->meta))
         return bad(r, "its first block is none");
     if (!same)
@@ -218,19 +227,55 @@ static void tell_error(const struct wp_state *s, int e)
     wp_log(WP_WARNING, s->c.backend, "saved state %s cannot be read: %s", s->path, wp_strerror(e));
 }
 
+/* Before anything is read: the source is ours from here on, or another process's. */
+static void claim(struct wp_state *s)
+{
+    struct stat st;
+
+    if (s->lock_fd >= 0)
+        return;
+    s->lock_fd = wp_state_lock(s->lock_path);
+    if (s->lock_fd == -EBUSY)
+        wp_log(WP_WARNING, s->c.backend,
+               "%s: another process saves to %s: this one reads it, and does not save",
+               s->c.source, s->path);
+    if (stat(s->c.dir, &st) == 0 && (st.st_mode & S_IWOTH) != 0)
+        wp_log(WP_WARNING, s->c.backend, "%s: everybody may write to the directory of saved state",
+               s->c.dir);
+}
+
+/* The descriptor of the file, or of one that does as well. */
+static int open_file(struct wp_state *s)
+{
+    int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd >= 0 ? fd : -errno;
+    wp_state_adopt(s);
+    fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    return fd >= 0 ? fd : -errno;
+}
+
 int wp_state_open(struct wp_state *s, struct wp_state_info *ret_info, struct wp_state_reader **ret)
 {
-    int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), e;
+    struct stat st;
     char why[128];
+    int fd, e;
 
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+    claim(s);
+    fd = open_file(s);
+    if (fd == -ENOENT || fd == -ENOTDIR)
         return WP_ENOTFOUND;
     if (fd < 0) {
-        e = -errno;
-        tell_error(s, e);
-        return e;
+        tell_error(s, fd);
+        return fd;
     }
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    if (fstat(fd, &st) == 0 && !wp_state_is_trusted(&st)) {
+        close(fd);
+        set_aside(s, "it is another user's, or others may write it");
+        return WP_EMALFORMED;
+    }
     e = wp_state_reader_new(fd, &s->c, ret_info, why, ret);
     if (e == WP_EMALFORMED)
         set_aside(s, why);

@@ -48,9 +48,9 @@ static int write_all(struct wp_state_file *f, const uint8_t *p, size_t len)
     return 0;
 }
 
-/* The name is always the same, so that a crash leaves one such file at most. The lock is of the
- * file, not of its name: another process may have moved it to its place meanwhile. */
-static int open_locked(const char *path)
+/* The lock is of the file, not of its name: another process may have moved it meanwhile, or removed
+ * it. */
+int wp_state_lock(const char *path)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -77,7 +77,7 @@ int wp_state_file_open(struct wp_state_file *f)
 
     if (mkdir(f->dir, 0700) < 0 && errno != EEXIST)
         return -errno;
-    f->fd = open_locked(f->temp);
+    f->fd = wp_state_lock(f->temp); /* one name, so that a crash leaves one such file at most */
     if (f->fd < 0)
         return f->fd;
     f->octets = 0;

@@ -105,6 +105,8 @@ static void save_on(struct wp_etcd_range_own *r)
         if (e == -ENOMEM || now > k->give_up_ns)
             wp_log(WP_WARNING, "etcd", "%s%s: not saved: %s", r->r.mirror->name, r->base,
                    e == -ENOMEM ? "out of memory" : "the disk is too slow");
+        if (k->ending && now > k->give_up_ns)
+            wp_state_hangs(k->state);
         wp_state_cancel(k->state);
         end_save(r);
         return;
@@ -144,9 +146,10 @@ static void on_timer(struct wp_grpc_timer *t)
 
     if (k->saving)
         save_on(r);
-    else if (k->ending && g->now() > k->give_up_ns)
-        g->timer_set(&r->reap, g->now()); /* the save before this one does not end */
-    else if (k->ending && wp_state_is_busy(k->state))
+    else if (k->ending && g->now() > k->give_up_ns) { /* the save before this one does not end */
+        wp_state_hangs(k->state);
+        g->timer_set(&r->reap, g->now());
+    } else if (k->ending && wp_state_is_busy(k->state))
         g->timer_set(t, g->now() + wp_etcd_ms(WAIT_MS));
     else if (k->ending || wp_state_due(k->state) <= g->now())
         begin_save(r);
@@ -241,10 +244,35 @@ static char *identity_of(const struct wp_etcd_range_own *r)
     return text;
 }
 
+/* Where the endpoints begin in an identity. */
+static size_t words_len(const char *identity, size_t len)
+{
+    const char *at = memmem(identity, len, "\nendpoint ", 10);
+
+    return at != NULL ? (size_t)(at - identity) + 1 : len;
+}
+
+/* A member more or less, or another order: one endpoint that both have makes it the same store, as
+ * far as can be known before it answers; then its id tells. */
+static bool is_kin(const char *identity, const char *other, size_t len)
+{
+    size_t mine = strlen(identity), words = words_len(identity, mine);
+
+    if (words_len(other, len) != words || memcmp(identity, other, words) != 0)
+        return false;
+    for (size_t i = words; i < mine;) {
+        size_t line = strcspn(identity + i, "\n") + 1;
+        if (memmem(other + words - 1, len - words + 1, identity + i - 1, line + 1) != NULL)
+            return true;
+        i += line;
+    }
+    return false;
+}
+
 void wp_etcd_keep_init(struct wp_etcd_range_own *r)
 {
     const struct wp_etcd_mirror *m = r->r.mirror;
-    struct wp_state_config c = {.dir = m->src.state_dir, .backend = "etcd"};
+    struct wp_state_config c = {.dir = m->src.state_dir, .backend = "etcd", .is_kin = is_kin};
     char *identity, *source = NULL;
     int e = -ENOMEM;
 
@@ -285,7 +313,8 @@ bool wp_etcd_keep_last(struct wp_etcd_range_own *r)
         k->saving = false;
     }
     g->timer_cancel(&k->timer);
-    if (!wp_etcd_range_is_loaded(&r->r) || !wp_state_is_dirty(k->state))
+    if (!wp_etcd_range_is_loaded(&r->r) || !wp_state_is_dirty(k->state) ||
+        wp_state_is_hung(k->state))
         return false;
     k->ending = true;
     k->give_up_ns = g->now() + wp_etcd_ms(WP_ETCD_SAVE_LAST_MS);

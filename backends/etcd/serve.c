@@ -81,8 +81,8 @@ static void mark_stale(struct etcd *p, struct wp_query *q, const struct wp_etcd_
 
     if (WP_LIKELY(!is_saved && wp_etcd_range_behind_s(range, now_ns) <= WP_ETCD_STALE_S))
         return;
-    /* a copy in the cache must not be marked for longer than the data is stale */
-    wp_query_depends(q, wp_etcd_range_state_key(range));
+    /* a copy in the cache would not be marked, and making it anew costs no more */
+    q->cacheable = false;
     wp_reply_ede(q, q->reply.rcode == WP_RCODE_NXDOMAIN ? WP_EDE_STALE_NXDOMAIN : WP_EDE_STALE,
                  is_saved ? "saved data, etcd has not been reached since the start"
                           : "etcd cannot be reached");
