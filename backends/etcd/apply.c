@@ -83,6 +83,8 @@ static int put(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd
 
     if (ret < 0 && !bad)
         goto out;
+    if (!bad && (ret = wp_etcd_check_get(m, kv, &scratch, &v, &v.check)) < 0)
+        goto out;
     if (kv->lease != 0) {
         lease = wp_etcd_lease_get(m, kv->lease);
         ret = lease == NULL ? -ENOMEM : 0;
@@ -91,13 +93,15 @@ static int put(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r, const Etcd
     }
     ret = listed ? wp_etcd_tree_list_put(r->r.tree, key, len, &v, lease, kv->mod_revision)
                  : wp_etcd_tree_put(r->r.tree, key, len, &v, lease, kv->mod_revision);
-    if (ret != 1 && lease != NULL)
-        wp_etcd_lease_put(m, lease);
     if (ret == 1 && bad)
         tell_bad(m, kv, &flaw);
     else if (ret == 1 && (why = wp_etcd_path_flaw(key, len, &at)) != NULL)
         tell_bad_key(m, kv, at + strlen(m->src.prefix), why);
 out:
+    if (ret != 1 && lease != NULL)
+        wp_etcd_lease_put(m, lease);
+    if (ret != 1 && v.check != NULL)
+        wp_etcd_check_put(m, v.check);
     wp_etcd_scratch_done(&scratch);
     return ret;
 }

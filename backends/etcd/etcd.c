@@ -33,6 +33,8 @@ void etcd_source(const struct etcd *p, struct wp_etcd_source *ret)
         .user = p->user,
         .password = p->password,
         .keep_lapsed = p->keep_lapsed,
+        .health = p->health,
+        .terms = p->terms,
         .max_octets = p->max_octets,
     };
     if (ret->tls) {
@@ -84,6 +86,7 @@ static int get_range(struct etcd *p, struct wp_env *env, unsigned i)
 
     etcd_source(p, &src);
     src.state_dir = state_dir(p, env);
+    src.admin = env->admin;
     if (wp_qname_set(&q, zone, wp_name_size(zone)) < 0)
         return wp_env_fail(env, "bad zone");
     wp_etcd_path_set(&path, &q);

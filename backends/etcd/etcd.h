@@ -16,6 +16,8 @@ struct etcd {
     unsigned n_endpoints;
     const char *user, *password;
     bool no_apex_fallback, keep_lapsed;
+    bool health, none_when_all_unwell;
+    struct wp_probe_terms terms; /* of health checks */
     struct wp_client_tls tls;
     const char *state; /* directory, "": off, NULL: what the server says */
     int64_t max_stale_ns; /* 0: data is never too old */

@@ -6,9 +6,6 @@
  * is late with its questions about very many leases must not act on what it does not know. So near
  * the end of a lease etcd must have been silent for some ticks of this very thread, though it was
  * asked: ticks, not time, for a process that was stopped has not heard what was said meanwhile. */
-#include <errno.h>
-#include <string.h>
-
 #include "backends/etcd/mirror_priv.h"
 
 enum {
@@ -28,64 +25,8 @@ void wp_etcd_lapse_heard(struct wp_etcd_mirror *m)
         m->leases.lapse.proof_ns = m->g->now();
 }
 
-/* --- records out of sight, and back -------------------------------------------------------------
+/* --- what was done, and back --------------------------------------------------------------------
  */
-
-/* The range in whose tree the record is the one of its key. */
-static struct wp_etcd_range_own *range_of(const struct wp_etcd_mirror *m,
-                                          const struct wp_etcd_rec *rec)
-{
-    const char *key = wp_etcd_rec_key(rec);
-
-    for (struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next) {
-        size_t base = strlen(r->base);
-        if (rec->key_len >= base && memcmp(key, r->base, base) == 0 &&
-            wp_etcd_tree_newest(r->r.tree, key, rec->key_len) == rec)
-            return r;
-    }
-    return NULL;
-}
-
-/* The open batch is something that is not whole yet, or may not be shown. */
-static bool is_busy(const struct wp_etcd_range_own *r)
-{
-    return r->r.mirror->load.range == r || r->parts[0].in_fragment || r->parts[1].in_fragment ||
-           r->held || atomic_load(&((struct wp_etcd_range_own *)(uintptr_t)r)->restoring);
-}
-
-/* What a session left half-way in the batch comes again in the next one. */
-static int clear_batch(struct wp_etcd_range_own *r)
-{
-    if (r->turned || !r->published_once || !wp_etcd_tree_is_open(r->r.tree))
-        return 0;
-    return wp_etcd_tree_discard(r->r.tree);
-}
-
-/* All records of a lease. -EAGAIN: later; -ENOMEM: some may be done. */
-static int turn(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, bool lapsed, size_t *n)
-{
-    unsigned out = lapsed ? WP_ETCD_OUT_LAPSED : 0;
-    struct wp_etcd_rec *rec, *after;
-
-    for (rec = lease->tied.first; rec != NULL; rec = after) {
-        struct wp_etcd_range_own *r = range_of(m, rec);
-        int e;
-        after = wp_etcd_rec_tie(rec)->after; /* its copy is tied before it */
-        if (r == NULL || rec->out == out)
-            continue;
-        if (is_busy(r))
-            return -EAGAIN;
-        e = clear_batch(r);
-        if (e == 0)
-            e = wp_etcd_tree_out(r->r.tree, rec, out);
-        if (e < 0)
-            return e;
-        r->turned = true;
-        (*n)++;
-    }
-    lease->lapsed = lapsed;
-    return 0;
-}
 
 /* One line for all of a while. */
 static void tell(struct wp_grpc_timer *t)
@@ -108,22 +49,20 @@ static void tell(struct wp_grpc_timer *t)
 static void show(struct wp_etcd_mirror *m)
 {
     struct wp_etcd_lapse *p = &m->leases.lapse;
-    struct wp_etcd_batch_size size;
 
-    for (struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next) {
-        if (!r->turned)
-            continue;
-        r->turned = false;
-        if (!r->published_once)
-            continue; /* with all the rest */
-        wp_etcd_tree_publish(r->r.tree, false, &size);
-        r->published_octets = wp_etcd_tree_octets(r->r.tree);
-        wp_etcd_apply_reap(r);
-    }
-    wp_etcd_stats_update(m);
+    wp_etcd_turn_show(m);
     p->tell.fn = tell;
     if (p->n_gone + p->n_back > 0 && !p->tell.is_set)
         m->g->timer_set(&p->tell, m->g->now() + wp_etcd_ms(TELL_MS));
+}
+
+static int turn(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, bool lapsed, size_t *n)
+{
+    int e = wp_etcd_turn(m, &lease->tied, WP_ETCD_TIED_LEASE, lapsed, n);
+
+    if (e == 0)
+        lease->lapsed = lapsed;
+    return e;
 }
 
 bool wp_etcd_lapse_undo(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease)

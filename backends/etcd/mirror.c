@@ -24,6 +24,7 @@ static uint64_t last_id;                /* by lock */
 /* Every word that makes a difference, with its length, so that no two sources read alike. */
 static char *key_of(const struct wp_etcd_source *src)
 {
+    char health[64] = "";
     const char *words[] = {src->prefix,
                            src->ca_file,
                            src->cert_file,
@@ -32,9 +33,14 @@ static char *key_of(const struct wp_etcd_source *src)
                            src->password,
                            src->tls ? "tls" : "",
                            src->state_dir,
-                           src->keep_lapsed ? "keep" : ""};
+                           src->keep_lapsed ? "keep" : "",
+                           health};
     size_t cap = 64, n = 0;
     char *key;
+
+    if (src->health)
+        snprintf(health, sizeof(health), "%llu %llu %u", (unsigned long long)src->terms.interval_ns,
+                 (unsigned long long)src->terms.timeout_ns, src->terms.fails);
 
     for (size_t i = 0; i < WP_COUNT(words); i++)
         cap += (words[i] != NULL ? strlen(words[i]) : 0) + 24;
@@ -93,6 +99,11 @@ static void drop_lease(void *arg, struct wp_etcd_lease *lease)
     wp_etcd_lease_put(arg, lease);
 }
 
+static void drop_check(void *arg, struct wp_etcd_check *check)
+{
+    wp_etcd_check_put(arg, check);
+}
+
 static void range_free(struct wp_etcd_range_own *r)
 {
     if (r == NULL)
@@ -111,7 +122,7 @@ static void range_free(struct wp_etcd_range_own *r)
 static struct wp_etcd_range_own *range_new(struct wp_etcd_mirror *m, const char *base)
 {
     struct wp_etcd_range_own *r = calloc(1, sizeof(*r));
-    struct wp_etcd_tree_config c = {.source = m->id, .base = base, .drop = drop_lease, .arg = m};
+    struct wp_etcd_tree_config c = {.source = m->id, .base = base, .drop = drop_lease, .drop_check = drop_check, .arg = m};
 
     if (r == NULL)
         return NULL;
@@ -152,12 +163,14 @@ static void finish_leaving(struct wp_grpc_timer *t)
         (struct wp_etcd_range_own *)(void *)((char *)t - offsetof(struct wp_etcd_range_own, reap));
     struct wp_etcd_mirror *m = r->r.mirror;
 
-    if (wp_etcd_tree_reap(r->r.tree) > 0 || (m->ranges == NULL && m->look != NULL)) {
+    if (r->r.tree != NULL && wp_etcd_tree_reap(r->r.tree) == 0) {
+        wp_etcd_tree_free(r->r.tree);
+        r->r.tree = NULL;
+    }
+    if (r->r.tree != NULL || !wp_etcd_checks_stop(m) || (m->ranges == NULL && m->look != NULL)) {
         m->g->timer_set(t, m->g->now() + wp_etcd_ms(1));
         return;
     }
-    wp_etcd_tree_free(r->r.tree);
-    r->r.tree = NULL;
     pthread_mutex_lock(&m->lock);
     r->gone = true;
     pthread_cond_broadcast(&m->cond);
@@ -215,6 +228,7 @@ static void mirror_free(struct wp_etcd_mirror *m)
     wp_etcd_stats_drop(m);
     wp_etcd_scout_done(m);
     wp_etcd_leases_done(m);
+    wp_etcd_checks_done(m);
     wp_etcd_files_done(m);
     wipe(m->src.password);
     wipe(m->key);
@@ -288,6 +302,7 @@ static struct wp_etcd_mirror *mirror_new(const struct wp_etcd_source *src, char 
         return NULL;
     }
     wp_etcd_stats_init(m);
+    wp_etcd_checks_init(m);
     return m;
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "backends/common/health_probe.h"
 #include "backends/etcd/endpoint.h"
 #include "backends/etcd/tree.h"
 #include "waypost/base/err.h"
@@ -23,6 +24,9 @@ struct wp_etcd_source {
     const char *user, *password;                /* both or none */
     const char *state_dir;                      /* NULL: nothing is saved */
     bool keep_lapsed;    /* keys stay when their lease ends while etcd is away */
+    bool health;         /* the field `health` counts: */
+    struct wp_probe_terms terms;
+    struct wp_loop *admin; /* where probes are made; no difference */
     uint64_t max_octets; /* no difference: the last one named counts; 0: none */
 };
 

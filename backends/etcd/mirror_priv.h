@@ -8,6 +8,7 @@
 #include "backends/common/backoff.h"
 #include "backends/common/state.h"
 #include "backends/etcd/channel.h"
+#include "backends/etcd/check.h"
 #include "backends/etcd/lease.h"
 #include "backends/etcd/mirror.h"
 #include "etcd.pb-c.h"
@@ -142,6 +143,20 @@ struct wp_etcd_leases {
     struct wp_grpc_timer timer;
     bool refused_logged;
     struct wp_etcd_lapse lapse;
+};
+
+/* Targets that records are checked by: check.c. */
+enum { WP_ETCD_HEALTH_SERIES_MAX = 1000 };
+struct wp_etcd_checks {
+    struct wp_probe_group group;
+    struct wp_grpc_post post;
+    atomic_bool posted;
+    struct wp_grpc_timer timer;
+    struct wp_etcd_check *late;
+    size_t n[3]; /* by enum wp_probe_verdict */
+    unsigned n_series;
+    struct wp_series *targets[3];
+    struct wp_log_limit limit;
 };
 
 struct wp_etcd_load {
@@ -307,6 +322,7 @@ struct wp_etcd_mirror {
 
     struct wp_etcd_load load;
     struct wp_etcd_leases leases;
+    struct wp_etcd_checks checks;
     struct wp_etcd_verify verify;
     unsigned compactions; /* since then: */
     uint64_t compacted_ns;
@@ -509,6 +525,25 @@ void wp_etcd_lapse_at(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease, uin
 /* One that had lapsed lives. False: not now, ask again. */
 bool wp_etcd_lapse_undo(struct wp_etcd_mirror *m, struct wp_etcd_lease *lease);
 void wp_etcd_lapse_stop(struct wp_etcd_mirror *m);
+
+/* --- turn.c -------------------------------------------------------------------------------- */
+/* All records of a lease or a check out of sight, or back, in open batches. -EAGAIN: not now; -ENOMEM: some
+ * may be done. *n: how many more. */
+int wp_etcd_turn(struct wp_etcd_mirror *m, struct wp_etcd_tied *tied, enum wp_etcd_tied_by by,
+                 bool is_out, size_t *n) WP_MUSTCHECK;
+void wp_etcd_turn_show(struct wp_etcd_mirror *m);
+
+/* --- check.c ------------------------------------------------------------------------------- */
+/* A reference to what the value asks for, NULL when that is nothing, or not to be understood. -ENOMEM. */
+int wp_etcd_check_get(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv,
+                      const struct wp_etcd_scratch *scratch, const struct wp_etcd_value *v,
+                      struct wp_etcd_check **ret) WP_MUSTCHECK;
+void wp_etcd_check_put(struct wp_etcd_mirror *m, struct wp_etcd_check *k);
+void wp_etcd_checks_init(struct wp_etcd_mirror *m);
+/* Main thread. */
+void wp_etcd_checks_done(struct wp_etcd_mirror *m);
+/* A range has left. False: nothing may be freed yet, ask again. */
+bool wp_etcd_checks_stop(struct wp_etcd_mirror *m);
 
 /* --- keep.c -------------------------------------------------------------------------------- */
 /* The range's file; without memory it has none. Main thread. */

@@ -13,6 +13,12 @@ enum {
     LEASE_MAX_S = 86400,
     READY_AFTER_S = 60,
     MEMORY_MB = 4096,
+    HEALTH_INTERVAL_S = 5, /* as `waypost register` checks */
+    HEALTH_TIMEOUT_S = 2,
+    HEALTH_FAILS = 2,
+    HEALTH_LEAST_MS = 100,
+    HEALTH_MOST_S = 3600,
+    HEALTH_FAILS_MOST = 100,
     MEMORY_MB_MOST = 1 << 24,
 };
 
@@ -181,6 +187,57 @@ static int parse_state(void *self, struct wp_setup *s, const struct wp_line *l)
     return p->state == NULL ? -ENOMEM : 0;
 }
 
+static int parse_health_checks(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+    const char *word = l->n_words > 1 ? l->words[1] : "", *all = l->n_words > 2 ? l->words[2] : "all";
+
+    p->health = strcmp(word, "on") == 0;
+    if (l->n_words < 2 || l->n_words > (p->health ? 3u : 2u))
+        return wp_setup_arg_error(s, l);
+    if (!p->health && strcmp(word, "off") != 0)
+        return wp_setup_error(s, l, "invalid health_checks value: \"%s\" is neither on nor off",
+                              word);
+    p->none_when_all_unwell = strcmp(all, "none") == 0;
+    if (!p->none_when_all_unwell && strcmp(all, "all") != 0)
+        return wp_setup_error(s, l, "invalid health_checks value: \"%s\" is neither all nor none",
+                              all);
+    return 0;
+}
+
+static bool is_time(const char *text, uint64_t *ret_ns)
+{
+    int64_t ns;
+
+    if (wp_duration_parse(text, &ns) < 0 || ns < HEALTH_LEAST_MS * INT64_C(1000000) ||
+        ns > HEALTH_MOST_S * INT64_C(1000000000))
+        return false;
+    *ret_ns = (uint64_t)ns;
+    return true;
+}
+
+static int parse_health_interval(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+    int64_t fails = p->terms.fails;
+
+    if (l->n_words < 2 || l->n_words > 4)
+        return wp_setup_arg_error(s, l);
+    if (!is_time(l->words[1], &p->terms.interval_ns) ||
+        (l->n_words > 2 && !is_time(l->words[2], &p->terms.timeout_ns)))
+        return wp_setup_error(s, l, "invalid health_interval value: a duration of 100ms to 1h");
+    if (l->n_words > 3 && wp_int_parse(l->words[3], 1, HEALTH_FAILS_MOST, &fails) < 0)
+        return wp_setup_error(s, l, "invalid health_interval value: \"%s\" is no number of failures",
+                              l->words[3]);
+    p->terms.fails = (unsigned)fails;
+    if (p->terms.timeout_ns > p->terms.interval_ns) {
+        if (l->n_words > 2)
+            return wp_setup_error(s, l, "invalid health_interval value: the timeout is longer");
+        p->terms.timeout_ns = p->terms.interval_ns;
+    }
+    return 0;
+}
+
 static int parse_lapsed(void *self, struct wp_setup *s, const struct wp_line *l)
 {
     struct etcd *p = self;
@@ -247,6 +304,14 @@ const struct wp_option etcd_options[] = {
      .kind = WP_OPT_CALL,
      .parse = parse_lease_ttl,
      .help = "largest TTL made from a lease"},
+    {.name = "health_checks",
+     .kind = WP_OPT_CALL,
+     .parse = parse_health_checks,
+     .help = "off, or on [all|none]: endpoints with a check leave while it fails"},
+    {.name = "health_interval",
+     .kind = WP_OPT_CALL,
+     .parse = parse_health_interval,
+     .help = "DURATION [TIMEOUT [FAILS]] of health checks"},
     {.name = "lapsed",
      .kind = WP_OPT_CALL,
      .parse = parse_lapsed,
@@ -309,6 +374,8 @@ int etcd_new(void *self, struct wp_setup *s)
     (void)s;
     p->ready_after_s = READY_AFTER_S;
     p->max_octets = (uint64_t)MEMORY_MB << 20;
+    p->terms = (struct wp_probe_terms){HEALTH_INTERVAL_S * UINT64_C(1000000000),
+                                       HEALTH_TIMEOUT_S * UINT64_C(1000000000), HEALTH_FAILS};
     return 0;
 }
 

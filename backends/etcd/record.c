@@ -19,7 +19,8 @@ static uint8_t *put(uint8_t *to, const void *from, size_t len)
 static size_t room_before(unsigned level, unsigned flags)
 {
     return (level - 1) * sizeof(void *) +
-           (flags & WP_ETCD_REC_LEASE ? sizeof(struct wp_etcd_tie) : 0);
+           (flags & WP_ETCD_REC_LEASE ? sizeof(struct wp_etcd_tie) : 0) +
+           (flags & WP_ETCD_REC_CHECK ? sizeof(struct wp_etcd_tie) : 0);
 }
 
 static struct wp_etcd_rec *rec_alloc(size_t body, unsigned level, unsigned flags)
@@ -43,6 +44,8 @@ static void fill(struct wp_etcd_rec *r, const char *key, const struct wp_etcd_va
 
     if (r->flags & WP_ETCD_REC_LEASE)
         p = put(p, &lease, sizeof(struct wp_etcd_lease *));
+    if (r->flags & WP_ETCD_REC_CHECK)
+        p = put(p, &v->check, sizeof(struct wp_etcd_check *));
     if (r->flags & WP_ETCD_REC_WIDE) {
         struct wp_etcd_wide w = {v->port, v->priority, v->weight, v->targetstrip};
         p = put(p, &w, sizeof(w));
@@ -60,6 +63,7 @@ struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struc
 {
     unsigned flags = (v->mail ? WP_ETCD_REC_MAIL : 0) | (is_wide(v) ? WP_ETCD_REC_WIDE : 0) |
                      (lease != NULL ? WP_ETCD_REC_LEASE : 0) |
+                     (v->check != NULL ? WP_ETCD_REC_CHECK : 0) |
                      (v->group_len > 0 ? WP_ETCD_REC_GROUP : 0);
     size_t host_len = 0, addr_len = v->kind == WP_ETCD_A ? 4 : v->kind == WP_ETCD_AAAA ? 16 : 0;
     struct wp_etcd_rec *r;
@@ -73,6 +77,7 @@ struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struc
         host_len = v->host.len;
     }
     body = (lease != NULL ? sizeof(struct wp_etcd_lease *) : 0) +
+           (v->check != NULL ? sizeof(struct wp_etcd_check *) : 0) +
            (flags & WP_ETCD_REC_WIDE ? sizeof(struct wp_etcd_wide) : 0) + addr_len + host_len +
            v->group_len + v->text_len + key_len;
     r = rec_alloc(body, level, flags);
@@ -136,11 +141,11 @@ bool wp_etcd_rec_same_host(const struct wp_etcd_rec *a, const struct wp_etcd_rec
 
 bool wp_etcd_rec_equal(const struct wp_etcd_rec *a, const struct wp_etcd_rec *b)
 {
-    size_t skip_a = a->flags & WP_ETCD_REC_LEASE ? sizeof(void *) : 0;
-    size_t skip_b = b->flags & WP_ETCD_REC_LEASE ? sizeof(void *) : 0;
+    size_t skip_a = wp_etcd_rec_wide_at(a), skip_b = wp_etcd_rec_wide_at(b);
+    unsigned differ = (unsigned)(a->flags ^ b->flags);
     size_t len = (size_t)((const uint8_t *)wp_etcd_rec_key(a) - a->body) - skip_a;
 
-    return a->kind == b->kind && ((a->flags ^ b->flags) & ~WP_ETCD_REC_LEASE) == 0 &&
+    return a->kind == b->kind && (differ & ~(unsigned)(WP_ETCD_REC_LEASE | WP_ETCD_REC_CHECK)) == 0 &&
            a->ttl == b->ttl && a->port == b->port && a->host_len == b->host_len &&
            a->group_len == b->group_len && a->text_len == b->text_len &&
            memcmp(a->body + skip_a, b->body + skip_b, len) == 0;

@@ -11,6 +11,7 @@
 #include "waypost/dns/name.h"
 
 struct wp_etcd_lease; /* lease.h */
+struct wp_etcd_check; /* check.h */
 
 /* What an entry can answer. */
 enum wp_etcd_kind {
@@ -34,6 +35,7 @@ struct wp_etcd_value {
     int64_t port, priority, weight, targetstrip; /* 0: not set */
     uint32_t ttl;
     bool mail;
+    struct wp_etcd_check *check; /* of its endpoint, or NULL; not read from the value here */
 };
 
 /* Why a value is malformed. */
@@ -57,6 +59,7 @@ enum wp_etcd_rec_flag {
     WP_ETCD_REC_ODD = 8, /* address spelled unusually: the spelling is kept */
     WP_ETCD_REC_GROUP = 16,
     WP_ETCD_REC_LEASE = 32,
+    WP_ETCD_REC_CHECK = 64,
 };
 enum {
     WP_ETCD_KEY_MAX = 0xffff,    /* octets below the prefix */
@@ -74,11 +77,15 @@ static inline int64_t wp_etcd_priority(const struct wp_etcd_wide *w)
 }
 
 /* Why a record is kept but not shown. */
-enum wp_etcd_out { WP_ETCD_OUT_LAPSED = 1 };
-/* Set in the birth of such a record: no epoch of a reader comes so far. */
+enum wp_etcd_out { WP_ETCD_OUT_LAPSED = 1, WP_ETCD_OUT_UNWELL = 2 };
+/* Set in the birth of such a record, the second when it is unwell and no more: no epoch of a reader
+ * comes so far, but for one who asks for the unwell as well. */
 #define WP_ETCD_BIRTH_OUT (UINT64_C(1) << 63)
+#define WP_ETCD_BIRTH_UNWELL (UINT64_C(1) << 62)
 
-/* Records that share something are tied together, so that all can be found from it. The writer's. */
+/* Records that share a lease or a check are tied together, so that all can be found from it. The
+ * writer's. */
+enum wp_etcd_tied_by { WP_ETCD_TIED_LEASE, WP_ETCD_TIED_CHECK };
 struct wp_etcd_tied {
     struct wp_etcd_rec *first;
 };
@@ -100,12 +107,12 @@ struct wp_etcd_rec {
     uint8_t level;                         /* of the writer's list, 1..WP_ETCD_LEVELS_MAX */
     uint8_t seen;                          /* the writer's, while a listing runs */
     uint8_t out;                           /* the writer's: enum wp_etcd_out, 0: it is shown */
-    /* lease pointer, wide numbers, address, host, group, text, key */
+    /* lease pointer, check pointer, wide numbers, address, host, group, text, key */
     uint8_t body[];
 };
 
-/* Packed, with room for `level - 1` pointers of the writer and a tie to the lease before it. NULL:
- * memory. The key is at most WP_ETCD_KEY_MAX octets. */
+/* Packed, with room for `level - 1` pointers of the writer and ties to lease and check before it.
+ * NULL: memory. The key is at most WP_ETCD_KEY_MAX octets. */
 struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struct wp_etcd_value *v,
                                     struct wp_etcd_lease *lease, int64_t mod_revision,
                                     unsigned level);
@@ -115,9 +122,14 @@ struct wp_etcd_rec *wp_etcd_rec_copy(const struct wp_etcd_rec *rec, unsigned lev
 void wp_etcd_rec_free(struct wp_etcd_rec *rec);
 size_t wp_etcd_rec_size(const struct wp_etcd_rec *rec); /* octets of heap asked for */
 
-static inline size_t wp_etcd_rec_addr_at(const struct wp_etcd_rec *r)
+static inline size_t wp_etcd_rec_wide_at(const struct wp_etcd_rec *r)
 {
     return (r->flags & WP_ETCD_REC_LEASE ? sizeof(void *) : 0) +
+           (r->flags & WP_ETCD_REC_CHECK ? sizeof(void *) : 0);
+}
+static inline size_t wp_etcd_rec_addr_at(const struct wp_etcd_rec *r)
+{
+    return wp_etcd_rec_wide_at(r) +
            (r->flags & WP_ETCD_REC_WIDE ? sizeof(struct wp_etcd_wide) : 0);
 }
 /* Of A and AAAA. */
@@ -155,20 +167,31 @@ static inline struct wp_etcd_lease *wp_etcd_rec_lease(const struct wp_etcd_rec *
         memcpy(&lease, r->body, sizeof(lease));
     return lease;
 }
-/* Of a record with a lease. */
-static inline struct wp_etcd_tie *wp_etcd_rec_tie(struct wp_etcd_rec *r)
+static inline struct wp_etcd_check *wp_etcd_rec_check(const struct wp_etcd_rec *r)
 {
-    return (struct wp_etcd_tie *)(void *)((uint8_t *)r - (r->level - 1) * sizeof(void *)) - 1;
+    struct wp_etcd_check *check = NULL;
+
+    if (r->flags & WP_ETCD_REC_CHECK)
+        memcpy(&check, r->body + wp_etcd_rec_wide_at(r) - sizeof(check), sizeof(check));
+    return check;
+}
+/* Of a record with a lease, or with a check. */
+static inline struct wp_etcd_tie *wp_etcd_rec_tie(struct wp_etcd_rec *r, enum wp_etcd_tied_by by)
+{
+    struct wp_etcd_tie *end =
+        (struct wp_etcd_tie *)(void *)((uint8_t *)r - (r->level - 1) * sizeof(void *));
+
+    return end - 1 - (by == WP_ETCD_TIED_CHECK && (r->flags & WP_ETCD_REC_LEASE) ? 1 : 0);
 }
 static inline struct wp_etcd_wide wp_etcd_rec_wide(const struct wp_etcd_rec *r)
 {
     struct wp_etcd_wide w = {.port = r->port};
 
     if (r->flags & WP_ETCD_REC_WIDE)
-        memcpy(&w, r->body + (r->flags & WP_ETCD_REC_LEASE ? sizeof(void *) : 0), sizeof(w));
+        memcpy(&w, r->body + wp_etcd_rec_wide_at(r), sizeof(w));
     return w;
 }
 /* The same host text? Both are addresses of one kind, or both have a host. */
 bool wp_etcd_rec_same_host(const struct wp_etcd_rec *a, const struct wp_etcd_rec *b);
-/* The same content, whatever key, revision and lease? */
+/* The same content, whatever key, revision, lease and check? */
 bool wp_etcd_rec_equal(const struct wp_etcd_rec *a, const struct wp_etcd_rec *b);

@@ -166,7 +166,7 @@ void wp_etcd_stats_update(struct wp_etcd_mirror *m)
     for (const struct wp_etcd_range_own *r = m->ranges; r != NULL; r = r->next) {
         n += wp_etcd_tree_keys(r->r.tree);
         bad += wp_etcd_tree_bad(r->r.tree);
-        out += wp_etcd_tree_outs(r->r.tree);
+        out += wp_etcd_tree_outs(r->r.tree, WP_ETCD_OUT_LAPSED);
         size += wp_etcd_tree_octets(r->r.tree);
         is_held |= r->held;
     }

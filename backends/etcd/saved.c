@@ -37,7 +37,7 @@ void wp_etcd_saved_write(const struct wp_etcd_rec *r, const struct wp_etcd_saved
     struct wp_wr wr = wp_wr_to(to, wp_etcd_saved_size(r));
 
     wp_wr_u8(&wr, r->kind);
-    wp_wr_u8(&wr, r->flags);
+    wp_wr_u8(&wr, (uint8_t)(r->flags & FLAGS)); /* what is checked is known when etcd is there again */
     wp_wr_u16(&wr, r->port);
     wp_wr_u32(&wr, r->ttl);
     wp_wr_u16(&wr, r->host_len);

@@ -161,6 +161,8 @@ int etcd_write(struct etcd *p, struct wp_query *q, struct wp_etcd_answer *a,
         r = wp_reply_begin(q, WP_RCODE_NOERROR, WP_FLAG_AA);
         if (r < 0)
             return r;
+        if (v->with_unwell)
+            wp_reply_ede(q, WP_EDE_OTHER, "all endpoints are unhealthy");
         whole = write_section(q, a, WP_ANSWER, children, &r);
         if (whole && r == 0)
             (void)write_section(q, a, WP_ADDITIONAL, children, &r);
@@ -184,6 +186,26 @@ int etcd_write(struct etcd *p, struct wp_query *q, struct wp_etcd_answer *a,
 static bool is_address(uint16_t qtype)
 {
     return qtype == WP_TYPE_A || qtype == WP_TYPE_AAAA;
+}
+
+/* Is there nothing, where there are endpoints that are not well? */
+static bool is_out(const struct etcd *p, const struct wp_etcd_answer *a)
+{
+    return p->health && !p->none_when_all_unwell && a->outcome != WP_ETCD_FAILED && a->n == 0 &&
+           wp_etcd_tree_outs(a->view->snap.tree, WP_ETCD_OUT_UNWELL) > 0;
+}
+
+/* All of them may be well, and the checks wrong: better all than none. The name exists, whatever type
+ * is asked for. */
+static int answer_unwell(struct wp_etcd_answer *a, struct wp_etcd_view *v,
+                         const struct wp_etcd_target *t, uint16_t qtype)
+{
+    int r;
+
+    v->snap = wp_etcd_snap_with_unwell(&v->snap);
+    r = wp_etcd_answer(a, t, qtype);
+    v->with_unwell = r == 0 && a->n > 0;
+    return r;
 }
 
 static int serve_slow(struct etcd *p, struct wp_query *q, const struct wp_etcd_view *view,
@@ -210,6 +232,8 @@ static int serve_slow(struct etcd *p, struct wp_query *q, const struct wp_etcd_v
     a->items = NULL;
     a->cap = 0;
     r = wp_etcd_answer(a, t, q->msg.qtype);
+    if (r == 0 && is_out(p, a))
+        r = answer_unwell(a, v, t, q->msg.qtype);
     if (r < 0)
         return r;
     if (a->outcome == WP_ETCD_NO_NAME && wp_fall_through(&p->fall, &q->msg.qname))

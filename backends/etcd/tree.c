@@ -19,6 +19,7 @@ int wp_etcd_tree_new(const struct wp_etcd_tree_config *c, struct wp_etcd_tree **
         return -ENOMEM;
     t->source = c->source;
     t->drop = c->drop;
+    t->drop_check = c->drop_check;
     t->arg = c->arg;
     t->random = c->source * 0x9e3779b97f4a7c15u + 1;
     t->last_waiting = &t->waiting;
@@ -37,14 +38,17 @@ int wp_etcd_tree_new(const struct wp_etcd_tree_config *c, struct wp_etcd_tree **
     return 0;
 }
 
-static void free_rec(struct wp_etcd_tree *t, struct wp_etcd_rec *rec)
+void wp_etcd_tree_free_rec(struct wp_etcd_tree *t, struct wp_etcd_rec *rec)
 {
     struct wp_etcd_lease *lease = wp_etcd_rec_lease(rec);
+    struct wp_etcd_check *check = wp_etcd_rec_check(rec);
 
     if (!wp_etcd_rec_is_dying(rec))
         wp_etcd_tree_untie(rec);
     if (lease != NULL)
         t->drop(t->arg, lease);
+    if (check != NULL)
+        t->drop_check(t->arg, check);
     wp_etcd_rec_free(rec);
 }
 
@@ -57,7 +61,7 @@ void wp_etcd_tree_free(struct wp_etcd_tree *t)
         struct wp_etcd_rec *rec = wp_etcd_rec_next(t->head);
         while (rec != NULL) {
             struct wp_etcd_rec *next = wp_etcd_rec_next(rec);
-            free_rec(t, rec);
+            wp_etcd_tree_free_rec(t, rec);
             rec = next;
         }
         wp_etcd_rec_free(t->head);
@@ -88,7 +92,7 @@ static bool lives(const struct wp_etcd_rec *r, uint64_t birth, uint64_t epoch)
     uint64_t death =
         atomic_load_explicit(&((struct wp_etcd_rec *)(uintptr_t)r)->death, memory_order_relaxed);
 
-    return birth <= epoch && (death == 0 || death > epoch);
+    return birth <= epoch && (death == 0 || death > (epoch & ~WP_ETCD_BIRTH_UNWELL));
 }
 
 static bool is_visible(const struct wp_etcd_rec *r, uint64_t epoch)

@@ -29,6 +29,7 @@ struct wp_etcd_tree_config {
     uint64_t source;
     const char *base;
     void (*drop)(void *arg, struct wp_etcd_lease *lease);
+    void (*drop_check)(void *arg, struct wp_etcd_check *check); /* NULL: there are none */
     void *arg;
 };
 int wp_etcd_tree_new(const struct wp_etcd_tree_config *c, struct wp_etcd_tree **ret) WP_MUSTCHECK;
@@ -37,7 +38,7 @@ void wp_etcd_tree_free(struct wp_etcd_tree *t); /* no reader left */
 /* --- writer: one thread -------------------------------------------------------------------- */
 
 /* Changes of the batch that is open; nobody sees them before wp_etcd_tree_publish. A put takes over
- * the caller's reference to the lease when it returns 1. An event that is not newer than what
+ * the caller's references to lease and check when it returns 1. An event that is not newer than what
  * is there is ignored: 0. 1 when the batch has changed. -ENOMEM: nothing has changed.
  * Keys are below the prefix, with leading slash, at most WP_ETCD_KEY_MAX octets. */
 int wp_etcd_tree_put(struct wp_etcd_tree *t, const char *key, size_t len,
@@ -99,7 +100,8 @@ size_t wp_etcd_tree_reap(struct wp_etcd_tree *t);
 /* Figures, of the newest state; writer's thread (octets and keys: any thread). */
 size_t wp_etcd_tree_keys(const struct wp_etcd_tree *t);
 size_t wp_etcd_tree_bad(const struct wp_etcd_tree *t);
-size_t wp_etcd_tree_outs(const struct wp_etcd_tree *t); /* of the keys, those that are not shown */
+/* Of the keys, those that are out for a reason. Any thread. */
+size_t wp_etcd_tree_outs(const struct wp_etcd_tree *t, enum wp_etcd_out why);
 size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t);
 /* While it is pinned no record leaves the list: a walk may go on after other work. */
 void wp_etcd_tree_pin(struct wp_etcd_tree *t);
@@ -118,6 +120,11 @@ struct wp_etcd_snap {
     uint64_t epoch;
 };
 struct wp_etcd_snap wp_etcd_tree_snap(const struct wp_etcd_tree *t);
+/* The same with the unwell. */
+static inline struct wp_etcd_snap wp_etcd_snap_with_unwell(const struct wp_etcd_snap *s)
+{
+    return (struct wp_etcd_snap){s->tree, s->epoch | WP_ETCD_BIRTH_UNWELL};
+}
 uint64_t wp_etcd_tree_source(const struct wp_etcd_tree *t);
 
 /* The record whose key is the path, or NULL. */

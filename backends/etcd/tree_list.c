@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "backends/etcd/check.h"
 #include "backends/etcd/lease.h"
 #include "backends/etcd/tree_priv.h"
 #include "waypost/plugin/change.h"
@@ -202,34 +203,42 @@ void wp_etcd_tree_unlink(struct wp_etcd_tree *t, struct wp_etcd_rec *rec)
         wp_etcd_table_remove(table, WP_ETCD_SLOT_KEY, key, rec->key_len, s.hash[s.n]);
 }
 
+static void tie(struct wp_etcd_rec *rec, struct wp_etcd_tied *to, enum wp_etcd_tied_by by)
+{
+    struct wp_etcd_tie *own = wp_etcd_rec_tie(rec, by);
+
+    *own = (struct wp_etcd_tie){.after = to->first};
+    if (own->after != NULL)
+        wp_etcd_rec_tie(own->after, by)->before = rec;
+    to->first = rec;
+}
+
+static void untie(struct wp_etcd_rec *rec, struct wp_etcd_tied *from, enum wp_etcd_tied_by by)
+{
+    const struct wp_etcd_tie *own = wp_etcd_rec_tie(rec, by);
+
+    if (own->before != NULL)
+        wp_etcd_rec_tie(own->before, by)->after = own->after;
+    else
+        from->first = own->after;
+    if (own->after != NULL)
+        wp_etcd_rec_tie(own->after, by)->before = own->before;
+}
+
 void wp_etcd_tree_tie(struct wp_etcd_rec *rec)
 {
-    struct wp_etcd_lease *lease = wp_etcd_rec_lease(rec);
-    struct wp_etcd_tie *tie;
-
-    if (lease == NULL)
-        return;
-    tie = wp_etcd_rec_tie(rec);
-    *tie = (struct wp_etcd_tie){.after = lease->tied.first};
-    if (tie->after != NULL)
-        wp_etcd_rec_tie(tie->after)->before = rec;
-    lease->tied.first = rec;
+    if (rec->flags & WP_ETCD_REC_LEASE)
+        tie(rec, &wp_etcd_rec_lease(rec)->tied, WP_ETCD_TIED_LEASE);
+    if (rec->flags & WP_ETCD_REC_CHECK)
+        tie(rec, &wp_etcd_rec_check(rec)->tied, WP_ETCD_TIED_CHECK);
 }
 
 void wp_etcd_tree_untie(struct wp_etcd_rec *rec)
 {
-    struct wp_etcd_lease *lease = wp_etcd_rec_lease(rec);
-    const struct wp_etcd_tie *tie;
-
-    if (lease == NULL)
-        return;
-    tie = wp_etcd_rec_tie(rec);
-    if (tie->before != NULL)
-        wp_etcd_rec_tie(tie->before)->after = tie->after;
-    else
-        lease->tied.first = tie->after;
-    if (tie->after != NULL)
-        wp_etcd_rec_tie(tie->after)->before = tie->before;
+    if (rec->flags & WP_ETCD_REC_LEASE)
+        untie(rec, &wp_etcd_rec_lease(rec)->tied, WP_ETCD_TIED_LEASE);
+    if (rec->flags & WP_ETCD_REC_CHECK)
+        untie(rec, &wp_etcd_rec_check(rec)->tied, WP_ETCD_TIED_CHECK);
 }
 
 void wp_etcd_tree_mark(const struct wp_etcd_tree *t, const struct wp_etcd_rec *rec)

@@ -51,13 +51,15 @@ struct wp_etcd_tree {
     size_t base_len;
     uint64_t base_hash;
     void (*drop)(void *arg, struct wp_etcd_lease *lease);
+    void (*drop_check)(void *arg, struct wp_etcd_check *check);
     void *arg;
     struct wp_etcd_rec **born; /* of the open batch */
     size_t n_born, cap_born;
     struct wp_etcd_dead *dying; /* of the open batch, NULL: none */
     struct wp_etcd_dead *waiting, **last_waiting;
     struct wp_etcd_batch_size pending;
-    size_t n_bad, n_out;
+    size_t n_bad;
+    _Atomic size_t n_lapsed, n_unwell;
     _Atomic size_t n_keys, octets;
 };
 
@@ -82,12 +84,14 @@ static inline bool wp_etcd_rec_is_below(const struct wp_etcd_rec *r, const char 
 
     return r->key_len > len && key[len] == '/' && memcmp(key, path, len) == 0;
 }
-/* A record with a lease is found from it while it is the one of its key. */
+/* The record gives back what it holds, and is freed. */
+void wp_etcd_tree_free_rec(struct wp_etcd_tree *t, struct wp_etcd_rec *rec);
+/* A record with a lease or a check is found from it while it is the one of its key. */
 void wp_etcd_tree_tie(struct wp_etcd_rec *rec);
 void wp_etcd_tree_untie(struct wp_etcd_rec *rec);
 static inline uint64_t wp_etcd_rec_birth(const struct wp_etcd_rec *r)
 {
-    return r->birth & ~WP_ETCD_BIRTH_OUT;
+    return r->birth & ~(WP_ETCD_BIRTH_OUT | WP_ETCD_BIRTH_UNWELL);
 }
 static inline bool wp_etcd_rec_is_dying(const struct wp_etcd_rec *r)
 {

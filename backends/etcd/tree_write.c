@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "backends/etcd/check.h"
 #include "backends/etcd/lease.h"
 #include "backends/etcd/tree_priv.h"
 #include "waypost/plugin/change.h"
@@ -44,18 +45,26 @@ static struct wp_etcd_rec *living(struct wp_etcd_tree *t, const char *key, size_
     return NULL;
 }
 
+static void count_out(struct wp_etcd_tree *t, const struct wp_etcd_rec *r, size_t by)
+{
+    if (r->out & WP_ETCD_OUT_LAPSED)
+        atomic_fetch_add_explicit(&t->n_lapsed, by, memory_order_relaxed);
+    if (r->out & WP_ETCD_OUT_UNWELL)
+        atomic_fetch_add_explicit(&t->n_unwell, by, memory_order_relaxed);
+}
+
 /* The record is the one of its key, or is not any more. */
 static void count(struct wp_etcd_tree *t, struct wp_etcd_rec *r, bool in)
 {
     if (in) {
         atomic_fetch_add_explicit(&t->n_keys, 1, memory_order_relaxed);
         t->n_bad += r->kind == WP_ETCD_BAD;
-        t->n_out += r->out != 0;
+        count_out(t, r, 1);
         wp_etcd_tree_tie(r);
     } else {
         atomic_fetch_sub_explicit(&t->n_keys, 1, memory_order_relaxed);
         t->n_bad -= r->kind == WP_ETCD_BAD;
-        t->n_out -= r->out != 0;
+        count_out(t, r, SIZE_MAX);
         wp_etcd_tree_untie(r);
     }
 }
@@ -79,7 +88,9 @@ static int enter(struct wp_etcd_tree *t, struct wp_etcd_rec *old, struct wp_etcd
     bool first = wp_etcd_tree_next_epoch(t) == 1;
     int ret;
 
-    r->birth = wp_etcd_tree_next_epoch(t) | (r->out != 0 ? WP_ETCD_BIRTH_OUT : 0);
+    r->birth = wp_etcd_tree_next_epoch(t) | (r->out == 0                    ? 0
+                                             : r->out == WP_ETCD_OUT_UNWELL ? WP_ETCD_BIRTH_UNWELL
+                                                                            : WP_ETCD_BIRTH_OUT);
     ret = wp_etcd_tree_link(t, r);
     if (ret < 0) {
         wp_etcd_rec_free(r);
@@ -106,8 +117,10 @@ static int put(struct wp_etcd_tree *t, struct wp_etcd_rec *old, const char *key,
     if (r == NULL)
         return -ENOMEM;
     r->seen = t->listing;
-    r->out = lease != NULL && lease->lapsed ? WP_ETCD_OUT_LAPSED : 0;
-    if (old != NULL && same_lease(old, lease) && wp_etcd_rec_equal(old, r)) {
+    r->out = (uint8_t)((lease != NULL && lease->lapsed ? WP_ETCD_OUT_LAPSED : 0) |
+                       (v->check != NULL && v->check->down ? WP_ETCD_OUT_UNWELL : 0));
+    if (old != NULL && same_lease(old, lease) && wp_etcd_rec_check(old) == v->check &&
+        wp_etcd_rec_equal(old, r)) {
         /* the same again (a registrar that repeats itself): no answer changes */
         old->mod_revision = mod_revision;
         old->seen = t->listing;
@@ -125,6 +138,7 @@ static int put(struct wp_etcd_tree *t, struct wp_etcd_rec *old, const char *key,
 int wp_etcd_tree_out(struct wp_etcd_tree *t, struct wp_etcd_rec *old, unsigned out)
 {
     struct wp_etcd_lease *lease = wp_etcd_rec_lease(old);
+    struct wp_etcd_check *check = wp_etcd_rec_check(old);
     struct wp_etcd_rec *r;
     int ret = reserve_batch(t);
 
@@ -138,6 +152,8 @@ int wp_etcd_tree_out(struct wp_etcd_tree *t, struct wp_etcd_rec *old, unsigned o
     ret = enter(t, old, r);
     if (ret == 0 && lease != NULL)
         lease->refs++;
+    if (ret == 0 && check != NULL)
+        check->probe.refs++;
     return ret;
 }
 
@@ -297,11 +313,8 @@ struct wp_etcd_batch_size wp_etcd_tree_pending(const struct wp_etcd_tree *t)
 static void free_dead(struct wp_etcd_tree *t, struct wp_etcd_dead *d)
 {
     for (size_t i = 0; i < d->n; i++) {
-        struct wp_etcd_lease *lease = wp_etcd_rec_lease(d->recs[i]);
-        if (lease != NULL)
-            t->drop(t->arg, lease);
         atomic_fetch_sub_explicit(&t->octets, wp_etcd_rec_size(d->recs[i]), memory_order_relaxed);
-        wp_etcd_rec_free(d->recs[i]);
+        wp_etcd_tree_free_rec(t, d->recs[i]);
     }
     free(d);
 }
@@ -366,9 +379,12 @@ size_t wp_etcd_tree_octets(const struct wp_etcd_tree *t)
                                 memory_order_relaxed);
 }
 
-size_t wp_etcd_tree_outs(const struct wp_etcd_tree *t)
+size_t wp_etcd_tree_outs(const struct wp_etcd_tree *t, enum wp_etcd_out why)
 {
-    return t->n_out;
+    struct wp_etcd_tree *w = (struct wp_etcd_tree *)(uintptr_t)t;
+
+    return atomic_load_explicit(why == WP_ETCD_OUT_LAPSED ? &w->n_lapsed : &w->n_unwell,
+                                memory_order_relaxed);
 }
 
 static size_t octets_of(const struct wp_etcd_dead *d)

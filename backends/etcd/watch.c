@@ -10,7 +10,7 @@ static void set_timer(struct wp_etcd_mirror *m, unsigned ms)
     m->g->timer_set(&m->watch_timer, m->g->now() + wp_etcd_ms(ms));
 }
 
-static void send(struct wp_etcd_mirror *m, const Etcd__WatchRequest *q)
+static void say(struct wp_etcd_mirror *m, const Etcd__WatchRequest *q)
 {
     size_t len = protobuf_c_message_get_packed_size(&q->base);
     uint8_t *packed = malloc(len + 1);
@@ -241,7 +241,7 @@ static void on_timer(struct wp_grpc_timer *t)
     set_timer(m, WP_ETCD_SILENCE_MS);
     q.request_case = ETCD__WATCH_REQUEST__REQUEST_PROGRESS_REQUEST;
     q.progress_request = &progress;
-    send(m, &q);
+    say(m, &q);
 }
 
 static void create(struct wp_etcd_mirror *m, struct wp_etcd_part *p)
@@ -259,7 +259,7 @@ static void create(struct wp_etcd_mirror *m, struct wp_etcd_part *p)
     c.watch_id = p->watch_id;
     q.request_case = ETCD__WATCH_REQUEST__REQUEST_CREATE_REQUEST;
     q.create_request = &c;
-    send(m, &q);
+    say(m, &q);
 }
 
 static bool open_stream(struct wp_etcd_mirror *m)
@@ -312,7 +312,7 @@ void wp_etcd_watch_cancel(struct wp_etcd_mirror *m, struct wp_etcd_range_own *r)
             continue;
         q.request_case = ETCD__WATCH_REQUEST__REQUEST_CANCEL_REQUEST;
         q.cancel_request = &c;
-        send(m, &q);
+        say(m, &q);
     }
 }
 

@@ -44,9 +44,9 @@ enum wp_kube_kind {
 };
 
 enum {
-    WP_KUBE_NO_PORT = -1,   /* port of a slice that is null, or the only entry of an empty list */
-    WP_KUBE_LABEL_MAX = 63, /* names of services, namespaces, endpoints */
-    WP_KUBE_TEXT_MAX = 255, /* every other text that is kept */
+    WP_KUBE_NO_PORT = -1,    /* port of a slice that is null, or the only entry of an empty list */
+    WP_KUBE_LABEL_MAX = 63,  /* names of services, namespaces, endpoints */
+    WP_KUBE_TEXT_MAX = 255,  /* every other text that is kept */
     WP_KUBE_ADDRS_MAX = 100000, /* of one slice: 1000 endpoints with 100 each */
 };
 
@@ -82,8 +82,8 @@ struct wp_kube_object {
     size_t n_endpoints;
     /* Names that a slice belongs to, from its labels; empty: none. */
     struct wp_kube_text service, import, cluster;
-    struct wp_kube_text trigger_time; /* last-change-trigger-time, RFC 3339; empty: none */
-    struct wp_kube_pair *labels;      /* of a Pod, when asked for */
+    struct wp_kube_text trigger_time;           /* last-change-trigger-time, RFC 3339; empty: none */
+    struct wp_kube_pair *labels;                /* of a Pod, when asked for */
     size_t n_labels;
     bool deleting;           /* of a Pod: it has a deletion timestamp */
     bool initial_events_end; /* of a bookmark: the list is complete */

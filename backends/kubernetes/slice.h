@@ -4,9 +4,9 @@
 #include "backends/kubernetes/packed.h"
 
 struct wp_kube_slice {
-    uint64_t place;   /* hash of the place that it belongs to */
-    uint32_t n;       /* addresses */
-    uint8_t addr_len; /* 4 or 16: all of them are; 0: texts */
+    uint64_t place;       /* hash of the place that it belongs to */
+    uint32_t n;           /* addresses */
+    uint8_t addr_len;     /* 4 or 16: all of them are; 0: texts */
     bool has_names, has_zones;
     uint8_t ns_len, service_len, cluster_len;
     uint32_t ports_at, ports_end; /* offsets into bytes */

@@ -3,7 +3,27 @@
  * when it is cut. */
 #include "fuzz.h"
 
+#include "backends/etcd/check.h"
 #include "backends/etcd/record.h"
+
+/* What is to be probed is the record's own address; a path is one that makes one line of a request. */
+static void read_health(const char *text, size_t len, const struct wp_etcd_scratch *scratch,
+                        const struct wp_etcd_value *v)
+{
+    struct wp_etcd_flaw flaw = {0};
+    struct wp_probe_spec s;
+    int r = wp_etcd_health_read(text, len, scratch, v, &s, &flaw);
+
+    CHECK(r == 0 || r == 1 || r == WP_EMALFORMED);
+    CHECK(r >= 0 || (flaw.offset <= len && flaw.text[0] != '\0'));
+    if (r != 1)
+        return;
+    CHECK(s.to.port > 0 && s.to.family == (v->kind == WP_ETCD_A ? 4 : 6));
+    CHECK(memcmp(s.to.ip, v->addr, s.to.family == 4 ? 4 : 16) == 0);
+    CHECK((s.kind == WP_PROBE_HTTP) == (s.path_len > 0) && s.path_len <= WP_PROBE_PATH_MAX);
+    for (size_t i = 0; i < s.path_len; i++)
+        CHECK(s.path[i] > ' ' && s.path[i] < 0x7f);
+}
 
 static struct wp_etcd_rec *read_rec(const char *text, size_t len, int *ret)
 {
@@ -18,6 +38,8 @@ static struct wp_etcd_rec *read_rec(const char *text, size_t len, int *ret)
     CHECK(*ret == 0 || (flaw.offset <= len && flaw.text[0] != '\0'));
     rec = wp_etcd_rec_new("/a/b", 4, &v, NULL, 7, 2);
     CHECK(rec != NULL);
+    if (*ret == 0)
+        read_health(text, len, &scratch, &v);
     if (*ret == 0) {
         struct wp_etcd_wide w = wp_etcd_rec_wide(rec);
         CHECK(w.port == v.port && w.priority == v.priority && w.weight == v.weight &&

@@ -73,7 +73,7 @@ static struct world {
     unsigned n_range, n_watch_created, n_lease, n_calls, n_channels;
     uint64_t memory;
     const char *state_dir;
-    bool keep_lapsed;
+    bool keep_lapsed, health;
 } world;
 
 static struct wp_grpc_channel *const world_channel = (struct wp_grpc_channel *)(void *)&world.users;
@@ -552,7 +552,7 @@ static int world_follow(struct wp_etcd_range **ret)
 {
     static const struct wp_etcd_endpoint here[2] = {
         {.text = "http://one:1", .target = "ipv4:192.0.2.1:1"}, {.text = "http://two:1", .target = "ipv4:192.0.2.2:1"}};
-    struct wp_etcd_source src = {.prefix = "/p", .endpoints = here, .n_endpoints = 2, .max_octets = world.memory, .state_dir = world.state_dir, .keep_lapsed = world.keep_lapsed};
+    struct wp_etcd_source src = {.prefix = "/p", .endpoints = here, .n_endpoints = 2, .max_octets = world.memory, .state_dir = world.state_dir, .keep_lapsed = world.keep_lapsed, .health = world.health};
     char err[256] = "";
 
     return wp_etcd_range_get(&src, "/z", "dns://:53", err, ret);

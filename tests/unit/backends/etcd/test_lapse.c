@@ -38,7 +38,7 @@ static bool is_shown(const char *key)
 
 static size_t lapsed(void)
 {
-    return wp_etcd_tree_outs(range->tree);
+    return wp_etcd_tree_outs(range->tree, WP_ETCD_OUT_LAPSED);
 }
 
 /* When it goes, against the true end of the lease. */

@@ -385,7 +385,7 @@ static void test_out(void)
     publish(t);
     CHECK(!is_seen(t, "/a/1") && is_seen(t, "/a/2") && version_of("/a") != version);
     CHECK(wp_etcd_snap_key(&before, "/a/1", 4, hash_of("/a/1")) != NULL);
-    CHECK(n_kept(t) == 3 && wp_etcd_tree_keys(t) == 3 && wp_etcd_tree_outs(t) == 1);
+    CHECK(n_kept(t) == 3 && wp_etcd_tree_keys(t) == 3 && wp_etcd_tree_outs(t, WP_ETCD_OUT_LAPSED) == 1);
 
     CHECK(wp_etcd_tree_listed(t, "/a/1", 4, 5, 5) && !is_seen(t, "/a/1"));
     CHECK(wp_etcd_tree_put(t, "/a/1", 4, &w, &lease, 5) == 0); /* not newer */
@@ -397,19 +397,19 @@ static void test_out(void)
     CHECK(wp_etcd_tree_put(t, "/a/1", 4, &w, &lease, 7) == 1); /* of a lease that is out: out */
     lease.refs++;
     publish(t);
-    CHECK(!is_seen(t, "/a/1") && wp_etcd_tree_outs(t) == 1);
+    CHECK(!is_seen(t, "/a/1") && wp_etcd_tree_outs(t, WP_ETCD_OUT_LAPSED) == 1);
     out(t, "/a/1", 0);
     CHECK(wp_etcd_tree_discard(t) == 0);
     publish(t);
-    CHECK(!is_seen(t, "/a/1") && wp_etcd_tree_outs(t) == 1);
+    CHECK(!is_seen(t, "/a/1") && wp_etcd_tree_outs(t, WP_ETCD_OUT_LAPSED) == 1);
     out(t, "/a/1", 0);
     publish(t);
-    CHECK(is_seen(t, "/a/1") && wp_etcd_tree_outs(t) == 0 && n_kept(t) == 3);
+    CHECK(is_seen(t, "/a/1") && wp_etcd_tree_outs(t, WP_ETCD_OUT_LAPSED) == 0 && n_kept(t) == 3);
     out(t, "/b", WP_ETCD_OUT_LAPSED);
     publish(t);
     CHECK(wp_etcd_tree_del(t, "/b", 2, 9) == 1);
     publish(t);
-    CHECK(n_kept(t) == 2 && wp_etcd_tree_outs(t) == 0);
+    CHECK(n_kept(t) == 2 && wp_etcd_tree_outs(t, WP_ETCD_OUT_LAPSED) == 0);
     free_tree(t);
     CHECK(lease.refs == 0 && lease.tied.first == NULL);
 }
