@@ -6,60 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "backends/common/utf8.h"
 #include "waypost/base/text.h"
 
 enum {
     OVERFLOWS_MAX = 64, /* numbers too large for their type that one text may hold */
 };
-
-/* Octets of the UTF-8 sequence at p, 0 if it is none (RFC 3629 s4). */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-    uint8_t low = 0x80, high = 0xbf;
-    size_t n;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (n > left)
-        return 0;
-    if (p[0] == 0xe0)
-        low = 0xa0;
-    else if (p[0] == 0xed)
-        high = 0x9f;
-    else if (p[0] == 0xf0)
-        low = 0x90;
-    else if (p[0] == 0xf4)
-        high = 0x8f;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if (p[i] < 0x80 || p[i] > 0xbf)
-            return 0;
-    return n;
-}
-
-/* The code unit of a "\uXXXX" at p, or -1. */
-static int unit_at(const char *p, size_t left)
-{
-    int v = 0;
-
-    if (left < 6 || p[0] != '\\' || p[1] != 'u')
-        return -1;
-    for (int i = 2; i < 6; i++) {
-        char c = p[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (digit < 0)
-            return -1;
-        v = v * 16 + digit;
-    }
-    return v;
-}
 
 /* A copy in which every string is one that jansson takes. Only inside strings: elsewhere both
  * kinds of octets are errors anyway. */
@@ -70,11 +22,11 @@ struct mended {
 
 static void mend_escape(const char *p, size_t left, struct mended *m, size_t *pos)
 {
-    int unit = unit_at(p, left);
+    int unit = wp_utf8_escaped_unit(p, left);
     size_t n = unit >= 0 ? 6 : left >= 2 ? 2 : 1;
 
     if (unit >= 0xd800 && unit < 0xe000) {
-        int next = unit < 0xdc00 ? unit_at(p + 6, left - 6) : -1;
+        int next = unit < 0xdc00 ? wp_utf8_escaped_unit(p + 6, left - 6) : -1;
         if (next >= 0xdc00 && next < 0xe000) {
             n = 12;
         } else {
@@ -99,7 +51,7 @@ static size_t mend(const char *text, size_t len, size_t until, struct mended *m)
     m->len = 0;
     while (pos < len && (until == 0 || m->len < until)) {
         char c = text[pos];
-        size_t n = utf8_len((const uint8_t *)text + pos, len - pos);
+        size_t n = wp_utf8_len((const uint8_t *)text + pos, len - pos);
 
         if (in_string && c == '\\') {
             mend_escape(text + pos, len - pos, m, &pos);

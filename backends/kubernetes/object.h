@@ -44,9 +44,10 @@ enum wp_kube_kind {
 };
 
 enum {
-    WP_KUBE_NO_PORT = -1,    /* port of a slice that is null, or the only entry of an empty list */
-    WP_KUBE_LABEL_MAX = 63,  /* names of services, namespaces, endpoints */
-    WP_KUBE_TEXT_MAX = 255,  /* every other text that is kept */
+    WP_KUBE_NO_PORT = -1,     /* port of a slice that is null, or the only entry of an empty list */
+    WP_KUBE_LABEL_MAX = 63,   /* names of services, namespaces, endpoints */
+    WP_KUBE_TEXT_MAX = 255,   /* every other text that is kept */
+    WP_KUBE_POD_IPS_MAX = 64, /* the API knows of two */
     WP_KUBE_ADDRS_MAX = 100000, /* of one slice: 1000 endpoints with 100 each */
 };
 
@@ -76,14 +77,14 @@ struct wp_kube_object {
     size_t n_ips;
     struct wp_kube_text *externals; /* externalIPs, then what load balancers have */
     size_t n_externals;
-    struct wp_kube_port *ports;
+    const struct wp_kube_port *ports;
     size_t n_ports;
     struct wp_kube_endpoint *endpoints; /* ready ones, address by address */
     size_t n_endpoints;
     /* Names that a slice belongs to, from its labels; empty: none. */
     struct wp_kube_text service, import, cluster;
-    struct wp_kube_text trigger_time;           /* last-change-trigger-time, RFC 3339; empty: none */
-    struct wp_kube_pair *labels;                /* of a Pod, when asked for */
+    struct wp_kube_text trigger_time; /* last-change-trigger-time, RFC 3339; empty: none */
+    struct wp_kube_pair *labels;      /* of a Pod, when asked for */
     size_t n_labels;
     bool deleting;           /* of a Pod: it has a deletion timestamp */
     bool initial_events_end; /* of a bookmark: the list is complete */

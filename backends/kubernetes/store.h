@@ -18,6 +18,8 @@
 #include "waypost/plugin/change.h"
 
 struct wp_kube_store;
+struct wp_kube_table;
+struct wp_kube_index;
 
 /* source: for the keys of wp_changed. */
 struct wp_kube_store_config {
@@ -54,7 +56,7 @@ size_t wp_kube_store_reap(struct wp_kube_store *s);
 /* --- figures: any thread --------------------------------------------------------------------- */
 
 struct wp_kube_figures {
-    size_t objects, octets; /* octets: of the heap, without what the tables take */
+    size_t objects, octets; /* octets: of the heap; imports count under services */
 };
 struct wp_kube_figures wp_kube_store_figures(const struct wp_kube_store *s,
                                              enum wp_kube_collection c);
@@ -102,10 +104,11 @@ bool wp_kube_namespace_present(const struct wp_kube_store *s, const char *ns, si
  * compare by text, as in CoreDNS: wp_kube_addr_from_text makes the comparable form. No order. */
 struct wp_kube_hits {
     const struct wp_kube_store *store;
-    const void *table;
+    const struct wp_kube_table *table;
     struct wp_kube_addr addr;
     uint64_t hash;
     size_t at;
+    const struct wp_kube_index *index;
 };
 /* Services that have it among their cluster addresses. */
 struct wp_kube_hits wp_kube_cluster_ip_hits(const struct wp_kube_store *s,

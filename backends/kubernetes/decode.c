@@ -1,0 +1,223 @@
+#include "backends/kubernetes/decode.h"
+
+#include <stdio.h>
+#include "backends/kubernetes/decode_priv.h"
+
+const char *wp_kube_collection_name(enum wp_kube_collection c)
+{
+    static const char *const names[] = {
+        "services", "endpointslices", "namespaces", "pods", "serviceimports", "endpointslices",
+    };
+
+    return names[c];
+}
+
+/* What may stand as one label of a domain name. Anything else that a server lets through could
+ * only make names that nobody can ask for. */
+static bool is_label(struct wp_kube_text t)
+{
+    if (t.len == 0 || t.len > WP_KUBE_LABEL_MAX)
+        return false;
+    for (size_t i = 0; i < t.len; i++) {
+        char c = t.at[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_'))
+            return false;
+    }
+    return true;
+}
+
+/* The value of a label of a slice: the name that it belongs to, or none. */
+static struct wp_kube_text read_owner(struct wp_kube_decoder *d)
+{
+    struct wp_kube_text t = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
+
+    return is_label(t) ? t : (struct wp_kube_text){"", 0};
+}
+
+static void read_labels(struct wp_kube_decoder *d)
+{
+    struct wp_kube_object *o = d->object;
+    struct wp_kube_list l = {.size = sizeof(struct wp_kube_pair)};
+    bool slice = o->collection == WP_KUBE_SLICES || o->collection == WP_KUBE_IMPORT_SLICES;
+    bool keep = o->collection == WP_KUBE_PODS && d->config->labels;
+    struct wp_json_slice key;
+    struct wp_kube_pair *pair;
+
+    for (wp_json_pull_enter(&d->json, '{'); wp_json_pull_member(&d->json, &key);) {
+        static const char field[] = "metadata.labels";
+        if (slice && wp_kube_member_is(d, key, "kubernetes.io/service-name", field))
+            o->service = read_owner(d);
+        else if (slice &&
+                 wp_kube_member_is(d, key, "multicluster.kubernetes.io/service-name", field))
+            o->import = read_owner(d);
+        else if (slice &&
+                 wp_kube_member_is(d, key, "multicluster.kubernetes.io/source-cluster", field))
+            o->cluster = read_owner(d);
+        else if (keep && (pair = wp_kube_list_add(d, &l)) != NULL)
+            *pair =
+                (struct wp_kube_pair){{key.at, key.len}, wp_kube_read_text(d, WP_KUBE_TEXT_MAX)};
+        else
+            wp_json_pull_skip(&d->json);
+        if (keep && key.len > 2 * WP_KUBE_TEXT_MAX)
+            wp_json_pull_refuse(&d->json, "too long");
+    }
+    o->labels = l.items;
+    o->n_labels = l.n;
+}
+
+static void read_annotations(struct wp_kube_decoder *d)
+{
+    struct wp_json_slice key;
+
+    for (wp_json_pull_enter(&d->json, '{'); wp_json_pull_member(&d->json, &key);) {
+        if (wp_kube_member_is(d, key, "endpoints.kubernetes.io/last-change-trigger-time",
+                              "metadata.annotations"))
+            d->object->trigger_time = wp_kube_read_text(d, SIZE_MAX);
+        else if (wp_kube_member_is(d, key, "k8s.io/initial-events-end", "metadata.annotations"))
+            d->object->initial_events_end = wp_kube_text_is(wp_kube_read_text(d, SIZE_MAX), "true");
+        else
+            wp_json_pull_skip(&d->json);
+    }
+}
+
+static void read_metadata(struct wp_kube_decoder *d)
+{
+    struct wp_kube_object *o = d->object;
+    struct wp_json_slice key;
+
+    for (wp_json_pull_enter(&d->json, '{'); wp_json_pull_member(&d->json, &key);) {
+        if (wp_kube_member_is(d, key, "name", "metadata.name"))
+            o->name = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
+        else if (wp_kube_member_is(d, key, "namespace", "metadata.namespace"))
+            o->ns = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
+        else if (wp_kube_member_is(d, key, "resourceVersion", "metadata.resourceVersion"))
+            o->resource_version = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
+        else if (wp_kube_member_is(d, key, "deletionTimestamp", "metadata.deletionTimestamp"))
+            o->deleting = wp_kube_read_text(d, SIZE_MAX).len > 0;
+        else if (wp_kube_member_is(d, key, "labels", "metadata.labels"))
+            read_labels(d);
+        else if (wp_kube_member_is(d, key, "annotations", "metadata.annotations"))
+            read_annotations(d);
+        else
+            wp_json_pull_skip(&d->json);
+    }
+}
+
+static bool read_rest(struct wp_kube_decoder *d, struct wp_json_slice key)
+{
+    switch (d->object->collection) {
+    case WP_KUBE_SERVICES:
+        return wp_kube_read_service(d, key);
+    case WP_KUBE_SLICES:
+    case WP_KUBE_IMPORT_SLICES:
+        return wp_kube_read_slice(d, key);
+    case WP_KUBE_PODS:
+        return wp_kube_read_pod(d, key);
+    case WP_KUBE_IMPORTS:
+        return wp_kube_read_import(d, key);
+    default:
+        return false;
+    }
+}
+
+/* Two passes over the members are never needed: what depends on several of them (the kind of a
+ * service, an empty list of ports) is settled at the end. */
+static void read_object(struct wp_kube_decoder *d, bool whole)
+{
+    struct wp_json_slice key;
+
+    for (wp_json_pull_enter(&d->json, '{'); wp_json_pull_member(&d->json, &key);) {
+        d->json.field = "object";
+        if (wp_kube_member_is(d, key, "metadata", "metadata"))
+            read_metadata(d);
+        else if (!whole || !read_rest(d, key))
+            wp_json_pull_skip(&d->json);
+    }
+    wp_json_pull_end(&d->json);
+}
+
+/* A bookmark has no name, an object has one that can be filed. */
+static void check_names(struct wp_kube_decoder *d)
+{
+    const struct wp_kube_object *o = d->object;
+    bool is_namespace = o->collection == WP_KUBE_NAMESPACES;
+    bool label =
+        is_namespace || o->collection == WP_KUBE_SERVICES || o->collection == WP_KUBE_IMPORTS;
+
+    if (o->name.len == 0 && o->ns.len == 0)
+        return;
+    if (d->json.error == 0)
+        d->json.field = "metadata.name";
+    if (o->name.len == 0)
+        wp_json_pull_refuse(&d->json, "empty");
+    else if (label && !is_label(o->name))
+        wp_json_pull_refuse(&d->json, "not a DNS label");
+    else if (!is_namespace && !is_label(o->ns)) {
+        d->json.field = "metadata.namespace";
+        wp_json_pull_refuse(&d->json, "not a DNS label");
+    }
+}
+
+static void empty_object(struct wp_kube_object *o, enum wp_kube_collection collection)
+{
+    const struct wp_kube_text none = {"", 0};
+
+    *o = (struct wp_kube_object){.collection = collection};
+    o->ns = o->name = o->resource_version = o->external_name = none;
+    o->service = o->import = o->cluster = o->trigger_time = none;
+}
+
+/* Which object it was, if the text lets us know that much. */
+static void describe(struct wp_kube_decoder *d, const char *text, size_t len,
+                     struct wp_kube_decode_error *ret)
+{
+    struct wp_json_pull failed = d->json;
+    struct wp_kube_object *o = d->object;
+    enum wp_kube_collection c = o->collection;
+    size_t n;
+
+    if (o->name.len == 0 && !failed.syntax) {
+        empty_object(o, c);
+        wp_json_pull_init(&d->json, text, len, failed.arena);
+        read_object(d, false);
+    }
+    n = (size_t)snprintf(ret->text, sizeof(ret->text), "%s ", wp_kube_collection_name(c));
+    if (o->ns.len + o->name.len == 0)
+        ret->text[n++] = '?';
+    for (size_t i = 0; i < o->ns.len + 1 + o->name.len && i < 300; i++) {
+        char ch = i < o->ns.len    ? o->ns.at[i]
+                  : i == o->ns.len ? '/'
+                                   : o->name.at[i - o->ns.len - 1];
+        if (i == 0 && o->ns.len == 0)
+            continue; /* a namespace has none */
+        ret->text[n++] = ch > ' ' && ch < 0x7f ? ch : '?';
+    }
+    snprintf(ret->text + n, sizeof(ret->text) - n, ": %s: %s",
+             failed.syntax ? "JSON" : failed.field, failed.what);
+}
+
+int wp_kube_decode(const struct wp_kube_decode_config *c, enum wp_kube_collection collection,
+                   const char *text, size_t len, struct wp_arena *arena, struct wp_kube_object *ret,
+                   struct wp_kube_decode_error *ret_error)
+{
+    struct wp_kube_object o;
+    struct wp_kube_decoder d = {.config = c, .object = &o};
+
+    empty_object(&o, collection);
+    wp_json_pull_init(&d.json, text, len, arena);
+    d.json.field = "object";
+    read_object(&d, true);
+    check_names(&d);
+    if (d.json.error != 0) {
+        int r = d.json.error;
+        if (r == WP_EMALFORMED)
+            describe(&d, text, len, ret_error);
+        return r;
+    }
+    if (o.collection == WP_KUBE_SERVICES || o.collection == WP_KUBE_SLICES ||
+        o.collection == WP_KUBE_IMPORT_SLICES)
+        wp_kube_no_ports(&d);
+    *ret = o;
+    return 0;
+}
