@@ -5,7 +5,7 @@
 
 #include "backends/etcd/command/agent.h"
 
-static const char top[] = "/v1/services";
+#define TOP "/v1/services"
 
 static void say(struct wp_http_answer *a, int status, const char *why)
 {
@@ -138,7 +138,7 @@ static void answer_check_in(struct agent *g, const struct wp_http_request *rq, c
 void agent_answer(void *arg, const struct wp_http_request *rq, struct wp_http_answer *a)
 {
     struct agent *g = arg;
-    const char *id = rq->path + sizeof(top) - 1, *slash;
+    const char *id = rq->path + sizeof(TOP) - 1, *slash;
 
     if (!may_ask(g, rq, a))
         return;

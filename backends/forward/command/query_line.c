@@ -1,7 +1,6 @@
 /* What is asked, and whom: the words of the line. */
 #include <errno.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "backends/forward/command/query.h"
@@ -19,21 +18,14 @@ static const struct {
 
 /* --- the question --------------------------------------------------------------------------- */
 
-/* "4.3.2.1.in-addr.arpa." and so on. */
 static int reverse_name(const char *text, struct wp_name *ret)
 {
-    char name[WP_NAME_MAX];
     struct wp_addr a;
-    size_t n = 0;
 
     if (wp_addr_parse_ip(text, &a) < 0)
         return query_say("-x %s: not an address", text);
-    for (int i = a.family == 4 ? 3 : 15; i >= 0; i--)
-        n += (size_t)(a.family == 4 ? snprintf(name + n, sizeof(name) - n, "%u.", a.ip[i])
-                                    : snprintf(name + n, sizeof(name) - n, "%x.%x.", a.ip[i] & 15,
-                                               a.ip[i] >> 4));
-    snprintf(name + n, sizeof(name) - n, "%s", a.family == 4 ? "in-addr.arpa." : "ip6.arpa.");
-    return wp_name_parse(name, ret) < 0 ? WP_ECONFIG : 0;
+    wp_name_reverse(&a, ret);
+    return 0;
 }
 
 static int read_type(struct query *q, const char *word)
