@@ -119,8 +119,10 @@ void wp_upstream_status(struct wp_upstream *u, uint32_t max_fails, struct wp_rep
     pthread_mutex_lock(&u->fault_lock);
     wp_report_text(r, "last_error", u->fault_ms != 0 ? u->fault : NULL);
     wp_report_time(r, "last_error_time", u->fault_ms);
-    pthread_mutex_unlock(&u->fault_lock);
     wp_report_close(r);
+    if (down)
+        wp_report_problem(r, "%s is down: %s", u->text, u->fault);
+    pthread_mutex_unlock(&u->fault_lock);
 }
 
 void wp_up_probe_stop(struct wp_upstream *u)

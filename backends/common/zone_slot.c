@@ -302,4 +302,8 @@ void wp_zone_slot_status(const struct wp_zone_slot *s, struct wp_report *r)
     wp_report_text(r, "last_error", s->failed_ms != 0 ? s->why : NULL);
     wp_report_time(r, "last_error_time", s->failed_ms);
     wp_report_close(r);
+    if (z == NULL)
+        wp_report_problem(r, "%s: not loaded", origin);
+    if (s->failed_ms != 0)
+        wp_report_problem(r, "%s", s->why);
 }

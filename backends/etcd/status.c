@@ -106,6 +106,10 @@ static void put_zones(const struct etcd *p, uint64_t now_ns, struct wp_report *r
         wp_report_s(r, "behind_s", wp_etcd_range_behind_s(range, now_ns) * UINT64_C(1000000000));
         put_saved(range, r);
         wp_report_close(r);
+        if (!wp_etcd_range_is_loaded(range))
+            wp_report_problem(r, "%s: %s", wp_name_text(p->zones.zone[i], zone),
+                              wp_etcd_range_has_data(range) ? "served from saved data"
+                                                            : "no data yet, SERVFAIL is answered");
     }
     wp_report_close(r);
 }
@@ -145,9 +149,18 @@ static void put_mirror(struct wp_etcd_mirror *m, uint64_t now_ns, struct wp_repo
     wp_report_bool(r, "held", f.held);
     put_age(r, "heard_age_s", atomic_load_explicit(&m->seen_ns, memory_order_relaxed), now_ns);
     put_age(r, "changed_age_s", f.changed_ns, now_ns);
-    wp_report_ns(r, "apply_ns", f.apply_ns);
+    if (f.apply_ns != 0)
+        wp_report_ns(r, "apply_ns", f.apply_ns);
+    else
+        wp_report_none(r, "apply_ns");
     wp_report_text(r, "last_error", f.error_ms != 0 ? f.error : NULL);
     wp_report_time(r, "last_error_time", f.error_ms);
+    if (f.bad > 0)
+        wp_report_problem(r, "%s: %zu malformed keys (waypost etcd bad)", m->name, f.bad);
+    if (f.held)
+        wp_report_problem(r, "%s: the store was suddenly emptied: older data is served", m->name);
+    if (atomic_load_explicit(&m->lost_ns, memory_order_relaxed) != 0)
+        wp_report_problem(r, "%s: not in step%s%s", m->name, f.error_ms != 0 ? ": " : "", f.error);
 }
 
 void etcd_status(void *self, struct wp_report *r)

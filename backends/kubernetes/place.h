@@ -25,12 +25,12 @@ enum wp_kube_part {
 struct wp_kube_place {
     uint64_t hash;
     struct wp_kube_namespace *ns;
-    uint8_t kind[WP_KUBE_VIEWS];      /* enum wp_kube_kind; WP_KUBE_NONE: only slices are there */
+    uint8_t kind[WP_KUBE_VIEWS]; /* enum wp_kube_kind; WP_KUBE_NONE: only slices are there */
     uint32_t n_slices[WP_KUBE_VIEWS];
-    uint32_t n_ready[WP_KUBE_VIEWS];  /* addresses in all slices */
-    uint32_t end[WP_KUBE_PARTS];      /* from the start of the octets */
-    uint32_t mark[WP_KUBE_VIEWS];     /* the writer's: listing that had the object last */
-    uint64_t version[WP_KUBE_VIEWS];  /* the writer's: resourceVersion */
+    uint32_t n_ready[WP_KUBE_VIEWS]; /* addresses in all slices */
+    uint32_t end[WP_KUBE_PARTS];     /* from the start of the octets */
+    uint32_t mark[WP_KUBE_VIEWS];    /* the writer's: listing that had the object last */
+    uint64_t version[WP_KUBE_VIEWS]; /* the writer's: resourceVersion */
     const struct wp_kube_slice *slices[];
 };
 
@@ -73,8 +73,8 @@ static inline struct wp_kube_cursor wp_kube_place_ips(const struct wp_kube_place
 static inline struct wp_kube_cursor wp_kube_place_ports(const struct wp_kube_place *p,
                                                         enum wp_kube_view v)
 {
-    return wp_kube_place_part(p, v == WP_KUBE_LOCAL ? WP_KUBE_PART_PORTS
-                                                    : WP_KUBE_PART_IMPORT_PORTS);
+    return wp_kube_place_part(p,
+                              v == WP_KUBE_LOCAL ? WP_KUBE_PART_PORTS : WP_KUBE_PART_IMPORT_PORTS);
 }
 static inline struct wp_kube_text wp_kube_place_external_name(const struct wp_kube_place *p)
 {

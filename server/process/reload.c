@@ -52,6 +52,7 @@ static int load(struct wp_reloader *r, const char *text, size_t len, char why[51
     wp_arena_init(&arena, REPORT_MAX);
     wp_conf_report_init(&report, &arena);
     wp_log_print("[INFO] Reloading");
+    wp_admin_reload_begins(wp_process_status(r->process));
     e = wp_gen_new(r->source, text, len, false, wp_process_workers(r->process), &report, &gen);
     if (e == 0) {
         memcpy(sha, gen->conf.sha512, sizeof(sha));

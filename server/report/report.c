@@ -101,6 +101,19 @@ void wp_report_printf(struct wp_report *r, const char *name, const char *fmt, ..
     wp_report_text(r, name, text);
 }
 
+void wp_report_problem(struct wp_report *r, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+
+    if (r == NULL || r->problems == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    wp_report_printf(r->problems, NULL, "%s%s", r->about != NULL ? r->about : "", text);
+}
+
 static void add_number(struct wp_report *r, const char *name, enum report_kind kind, int64_t number)
 {
     struct wp_report_node *n = add(r, name, kind);

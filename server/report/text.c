@@ -14,14 +14,23 @@ static bool is_leaf(const struct wp_report_node *n)
     return n->kind != REPORT_OBJECT && n->kind != REPORT_LIST;
 }
 
+/* Where there is no value the name tells: a column may begin with such a row. */
+static bool has_unit(const struct wp_report_node *n, const char *unit, enum report_kind kind)
+{
+    size_t len = n->name != NULL ? strlen(n->name) : 0, unit_len = strlen(unit);
+
+    return (n->kind == kind || n->kind == REPORT_NONE) && len > unit_len &&
+           strcmp(n->name + len - unit_len, unit) == 0;
+}
+
 static const char *label(const struct wp_report_node *n, char buf[LABEL_MAX])
 {
     size_t len = n->name != NULL ? strlen(n->name) : 0;
 
-    if (n->kind == REPORT_S && len > 2)
-        len -= 2;
-    else if (n->kind == REPORT_NS && len > 3)
+    if (has_unit(n, "_ns", REPORT_NS))
         len -= 3;
+    else if (has_unit(n, "_s", REPORT_S))
+        len -= 2;
     len = len < LABEL_MAX ? len : LABEL_MAX - 1;
     for (size_t i = 0; i < len; i++)
         buf[i] = n->name[i] == '_' ? ' ' : n->name[i];

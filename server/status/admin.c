@@ -118,6 +118,7 @@ static void take_gen(void *arg, struct wp_loop *loop)
     if (c->a->number == 0)
         c->a->started_ns = wp_loop_clock(loop);
     c->a->gen = c->gen;
+    c->a->loading_ns = 0;
     if (c->gen == NULL)
         return;
     c->a->number++;
@@ -132,11 +133,24 @@ void wp_admin_serve(struct wp_admin *a, const struct wp_gen *gen)
     tend_socket(a, wanted(gen));
 }
 
+static void take_begin(void *arg, struct wp_loop *loop)
+{
+    struct wp_admin *a = arg;
+
+    a->loading_ns = wp_loop_clock(loop);
+}
+
+void wp_admin_reload_begins(struct wp_admin *a)
+{
+    wp_loop_call(a->loop, take_begin, a);
+}
+
 static void take_failure(void *arg, struct wp_loop *loop)
 {
     const struct change *c = arg;
 
     (void)loop;
+    c->a->loading_ns = 0;
     c->a->failed++;
     c->a->failed_ms = status_clock_ms();
     snprintf(c->a->why, sizeof(c->a->why), "%s", c->why);

@@ -1,4 +1,5 @@
 /* What stands in the status. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +27,8 @@ static void put_process(const struct wp_admin *a, struct wp_report *r)
 
 static void put_generation(const struct wp_admin *a, struct wp_report *r)
 {
+    bool is_current = a->failed == 0 || a->loaded_ms >= a->failed_ms; /* a good one came after it */
+
     wp_report_open(r, "generation");
     wp_report_int(r, "number", a->number);
     wp_report_time(r, "loaded", a->loaded_ms);
@@ -37,9 +40,14 @@ static void put_generation(const struct wp_admin *a, struct wp_report *r)
     wp_report_int(r, "failed", a->failed);
     wp_report_time(r, "last_failure", a->failed_ms);
     wp_report_text(r, "last_error", a->failed > 0 ? a->why : NULL);
-    /* a good one came after it */
-    wp_report_bool(r, "is_current", a->failed == 0 || a->loaded_ms >= a->failed_ms);
+    wp_report_bool(r, "is_current", is_current);
+    if (a->loading_ns != 0)
+        wp_report_s(r, "running_s", wp_loop_clock(a->loop) - a->loading_ns);
+    else
+        wp_report_none(r, "running_s");
     wp_report_close(r);
+    if (!is_current)
+        wp_report_problem(r, "the last reload failed: %s", a->why);
 }
 
 static void put_listeners(const struct wp_gen *gen, struct wp_report *r)
@@ -60,6 +68,8 @@ static void put_listeners(const struct wp_gen *gen, struct wp_report *r)
         wp_report_int(r, "connections", wp_guard_connections(g));
         wp_report_int(r, "max_connections", g->limits.max_connections);
         wp_report_close(r);
+        if (wp_guard_is_full(g))
+            wp_report_problem(r, "%s has all the connections that it may have", g->label);
     }
     wp_report_close(r);
 }
@@ -76,6 +86,8 @@ static void put_workers(const struct wp_admin *a, const struct status_worker *w,
         wp_report_int(r, "waiting", w[i].waiting);
         wp_report_int(r, "query_slots", w[i].queries);
         wp_report_close(r);
+        if (!w[i].came)
+            wp_report_problem(r, "worker %d does not answer", i);
     }
     wp_report_close(r);
 }
@@ -95,6 +107,10 @@ static const char *listener_of(const struct wp_gen *gen, const struct wp_block *
 static void put_instance(const struct wp_gen *gen, const struct wp_block *b,
                          const struct wp_node *n, struct wp_report *r)
 {
+    char about[300];
+
+    snprintf(about, sizeof(about), "%s (%s:%u): ", n->plugin->name, b->file, b->line);
+    r->about = about;
     wp_report_open(r, NULL);
     wp_report_text(r, "plugin", n->plugin->name);
     wp_report_text(r, "block", b->n_keys > 0 ? b->keys[0].text : NULL);
@@ -102,6 +118,7 @@ static void put_instance(const struct wp_gen *gen, const struct wp_block *b,
     wp_report_printf(r, "place", "%s:%u", b->file, b->line);
     n->plugin->status(n->self, r);
     wp_report_close(r);
+    r->about = NULL;
 }
 
 static void put_instances(const struct wp_gen *gen, enum wp_status_place place, const char *name,
@@ -121,6 +138,10 @@ static void put_instances(const struct wp_gen *gen, enum wp_status_place place, 
 void status_fill(const struct wp_admin *a, const struct status_worker *workers,
                  struct wp_report *r)
 {
+    struct wp_report problems;
+
+    wp_report_init(&problems, r->arena);
+    r->problems = &problems;
     put_process(a, r);
     if (a->gen != NULL) {
         put_generation(a, r);
@@ -129,6 +150,12 @@ void status_fill(const struct wp_admin *a, const struct status_worker *workers,
         put_instances(a->gen, WP_STATUS_CACHES, "caches", r);
         put_instances(a->gen, WP_STATUS_BACKENDS, "backends", r);
     }
+    r->problems = NULL;
     if (r->incomplete)
         wp_report_bool(r, "incomplete", true); /* more than is shown */
+    wp_report_adopt(r, "problems", &problems, true); /* last: where one looks first */
+    if (wp_report_is_empty(&problems)) {
+        wp_report_list(r, "problems");
+        wp_report_close(r);
+    }
 }

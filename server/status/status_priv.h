@@ -26,6 +26,7 @@ struct wp_admin {
     const struct wp_gen *gen; /* NULL: none is in service */
     unsigned number;          /* of it: 1 is the first */
     int64_t loaded_ms;
+    uint64_t loading_ns; /* a reload runs since then; 0: none does */
     unsigned failed; /* reloads */
     int64_t failed_ms;
     char why[STATUS_WHY_MAX];

@@ -71,7 +71,7 @@ def test_process_and_generation(plain):
     assert 0 <= s["uptime_s"] < 600 and s["started"].endswith("Z")
     g = s["generation"]
     assert g["number"] == 1 and len(g["sha512"]) == 128 and s["reloads"]["done"] == s["reloads"]["failed"] == 0
-    assert s["reloads"]["last_error"] is None and s["reloads"]["is_current"] is True
+    assert s["reloads"]["last_error"] is None and s["reloads"]["is_current"] is True and s["reloads"]["running_s"] is None
 
 
 def test_listeners_workers_cache(plain):
@@ -109,6 +109,8 @@ def test_file_hosts_forward(plain):
     assert u["upstream"] == f"127.0.0.1:{plain.port['xaway']}" and u["kind"] == "dns" and st["from"] == "."
     assert u["failed_tries"] > 0 and "refused" in u["last_error"] and u["last_error_time"] and u["rtt_ns"] is None
     wait_for(lambda: backend(status(plain), "forward")[0]["stanzas"][0]["upstreams"][0]["state"] == "down")
+    (problem,) = status(plain)["problems"]
+    assert problem.startswith(f"forward ({plain.conf}:5): {u['upstream']} is down: ") and "refused" in problem
 
 
 def test_text(plain):
@@ -125,6 +127,7 @@ def test_zone_that_cannot_be_read_any_more():
             f.write(ZONE.replace("SOA ns hostmaster 7", "SOA ns hostmaster 8") + "bad IN A nonsense\n")
         z = wait_for(lambda: (lambda z: z["last_error"] and z)(backend(status(w), "file")[0]["zones"][0]))
         assert "nonsense" in z["last_error"] and z["serial"] == 7 and z["last_error_time"]
+        assert status(w)["problems"] == [f"file ({w.conf}:1): {z['last_error']}"]
         with open(os.path.join(w.home.name, "db.example"), "w") as f:
             f.write(ZONE.replace("SOA ns hostmaster 7", "SOA ns hostmaster 9"))
         wait_for(lambda: (lambda z: z["last_error"] is None and z["serial"] == 9)(backend(status(w), "file")[0]["zones"][0]))
@@ -133,7 +136,8 @@ def test_zone_that_cannot_be_read_any_more():
 # --- reload -----------------------------------------------------------------------------------
 
 
-def test_reloads():
+@pytest.mark.parametrize("_", ["000-16-the-new-generation-shows"])
+def test_reloads(_):
     """A reload shows; one that fails shows why, and the generation stays; the socket is the same all the time."""
     with Waypost(".:{dns} {\n whoami\n}\n") as w:
         first, name = status(w), sockets(w.home.name)
@@ -148,6 +152,7 @@ def test_reloads():
         w.kill(signal.SIGUSR1)
         third = wait_for(lambda: (lambda s: s["reloads"]["failed"] == 1 and s)(status(w)))
         assert third["generation"]["number"] == 2 and third["generation"]["sha512"] == second["generation"]["sha512"]
+        assert len(third["problems"]) == 1 and "nonsense" in third["problems"][0]
         assert "nonsense" in third["reloads"]["last_error"] and third["reloads"]["last_failure"] and third["reloads"]["is_current"] is False
         os.unlink(w.conf)
         w.kill(signal.SIGHUP)
@@ -155,8 +160,18 @@ def test_reloads():
         w.write(".:{dns} {\n whoami\n}\n")
         w.kill(signal.SIGUSR1)
         fourth = wait_for(lambda: (lambda s: s["generation"]["number"] == 3 and s)(status(w)))
-        assert fourth["reloads"]["is_current"] is True and fourth["generation"]["sha512"] == first["generation"]["sha512"]
+        assert fourth["problems"] == [] and fourth["reloads"]["is_current"] is True and fourth["generation"]["sha512"] == first["generation"]["sha512"]
         assert os.stat(os.path.join(w.home.name, name[0])).st_ino == inode
+
+
+def test_reload_under_way(member):
+    """One that waits for a new cluster: the pages answer all the while, and tell of it."""
+    with Waypost("way.test:{dns} {\n etcd {\n endpoint %s\n }\n}\n" % member.url) as w:
+        wait_for(lambda: backend(status(w), "etcd")[0]["state"] == "in step")
+        w.write("way.test:{dns} {\n etcd {\n endpoint http://127.0.0.1:{xaway}\n }\n}\n")
+        w.kill(signal.SIGUSR1)
+        s = wait_for(lambda: (lambda s: s["reloads"]["running_s"] is not None and s)(status(w)))
+        assert s["generation"]["number"] == 1 and backend(s, "etcd")[0]["state"] == "in step" and 0 <= s["reloads"]["running_s"] < 60
 
 
 def test_corefile_that_reload_cannot_parse_is_told_once():
@@ -179,6 +194,7 @@ def test_etcd_in_step(member, tmp_path):
         assert (e["keys"], e["malformed_keys"], e["leases"], e["connected"], e["held"]) == (7, 1, 1, True, False)
         assert e["endpoint"] in member.url and e["source"].endswith("/skydns") and int(e["cluster_id"], 16) and e["octets"] > 0
         assert 0 <= e["heard_age_s"] < 60 and 0 <= e["changed_age_s"] < 60 and 0 < e["apply_ns"] < 10**9
+        assert [p.split(": ", 1)[1] for p in status(w)["problems"]] == [e["source"] + ": 1 malformed keys (waypost etcd bad)"]
         (z,) = e["zones"]
         assert (z["zone"], z["below"], z["state"], z["keys"], z["behind_s"]) == ("way.test.", "/skydns/test/way", "in step", 7, 0)
         z = wait_for(lambda: (lambda z: z["saved_file"] and z)(backend(status(w), "etcd")[0]["zones"][0]))
@@ -196,10 +212,12 @@ def test_etcd_away(tmp_path):
             m.kill()
             e = wait_for(lambda: (lambda e: e["state"] == "behind" and e["last_error"] and e)(backend(status(w), "etcd")[0]))
             assert e["keys"] == 1 and e["last_error_time"] and e["endpoint"] in e["last_error"] and e["zones"][0]["behind_s"] >= 1
+            assert any("not in step: " in p for p in status(w)["problems"])
             assert "s3cr3t" not in run("status", "--json", place=w.home.name).stdout
         with Waypost(corefile) as w:
             e = wait_for(lambda: (lambda e: e["state"] == "saved" and e)(backend(status(w), "etcd")[0]))
             assert e["keys"] == 1 and e["heard_age_s"] is None and e["connected"] is False
+            assert any("way.test.: served from saved data" in p for p in status(w)["problems"])
 
 
 # --- which process ------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ struct agent_service {
     struct agent_service *next; /* in its bucket */
     char *id;
     struct wp_arena arena; /* of the next ones */
+    const char *told; /* the request's body, told_len octets */
+    size_t told_len;
     struct agent_body body;
     struct wp_name name;
     char name_text[WP_NAME_TEXT_MAX];
@@ -76,8 +78,8 @@ struct agent {
 /* --- agent_service.c: on the loop ----------------------------------------------------------- */
 
 struct agent_service *agent_find(struct agent *g, const char *id, size_t len);
-/* A new service, or another one in the place of *old. An HTTP status: 200, 201, or what is wrong, with
- * why. */
+/* A new service, or another one in the place of that which has its id; the same once more is a sign
+ * of life and changes nothing. An HTTP status: 200, 201, or what is wrong, with why. */
 int agent_put(struct agent *g, const char *id, const char *text, size_t len, bool may_replace,
               struct agent_service **ret, char why[ETCD_SAID]);
 /* Its record goes, it will not be found any more. */

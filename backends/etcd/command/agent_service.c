@@ -235,8 +235,10 @@ static int read_service(struct agent_service *s, const char *id, const char *tex
 {
     int r = agent_body_read(text, len, &s->arena, &s->body, why);
 
+    s->told = r == 0 ? wp_arena_dup(&s->arena, text, len) : NULL;
+    s->told_len = len;
     if (r == 0)
-        r = read_record(s);
+        r = s->told == NULL ? -ENOMEM : read_record(s);
     if (r == 0 && id != NULL && s->body.id != NULL && strcmp(id, s->body.id) != 0)
         r = etcd_say(who, "id: %s is asked for", id);
     if (r == 0)
@@ -271,6 +273,7 @@ static int is_too_much(struct agent *g, const struct agent_service *s,
     return 0;
 }
 
+/* An HTTP status; 0: it is there already, word by word. */
 static int put(struct agent_service *s, bool may_replace, struct etcd_health_config *check,
                char why[ETCD_SAID])
 {
@@ -283,6 +286,11 @@ static int put(struct agent_service *s, bool may_replace, struct etcd_health_con
     if (old != NULL && !may_replace) {
         snprintf(why, ETCD_SAID, "%s is registered already", s->id);
         return 409;
+    }
+    if (old != NULL && s->told_len == old->told_len &&
+        memcmp(s->told, old->told, s->told_len) == 0) {
+        (void)agent_check_in(old, true); /* of those that need not it is none */
+        return 0;
     }
     if (old != NULL)
         leave_check(old);
@@ -317,10 +325,15 @@ int agent_put(struct agent *g, const char *id, const char *text, size_t len, boo
     }
     status = r < 0 ? status_of(r, why) : put(s, may_replace, &check, why);
     wp_client_tls_free(check.tls);
-    if (status < 300)
+    if (status == 200 || status == 201) {
         *ret = s;
-    else
-        service_free(s);
+        return status;
+    }
+    if (status == 0) {
+        *ret = agent_find(g, s->id, strlen(s->id));
+        status = 200;
+    }
+    service_free(s);
     return status;
 }
 

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backends/common/client_tls.h"
 #include "backends/etcd/hidden.h"
@@ -174,7 +176,7 @@ static bool look_behind(const struct wp_etcd_client *c, const char *message,
 {
     const struct wp_client_tls t = {
         .cert = c->src.cert_file, .key = c->src.key_file, .ca = c->src.ca_file};
-    struct wp_tls_probe probe = {.cancel = -1, .has_cert = c->src.cert_file != NULL};
+    struct wp_tls_probe probe = {.cancel = c->stop_fd, .has_cert = c->src.cert_file != NULL};
     char name[WP_ETCD_HIDDEN_NAME], errbuf[256];
     bool found = false;
 
@@ -314,6 +316,13 @@ int wp_etcd_client_new(const struct wp_etcd_source *src, char why[256], struct w
         free(c);
         return r;
     }
+    c->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->stop_fd < 0) {
+        r = -errno;
+        c->g->release();
+        free(c);
+        return r;
+    }
     pthread_mutex_init(&c->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -332,6 +341,7 @@ void wp_etcd_client_free(struct wp_etcd_client *c)
     protobuf_c_message_free_unpacked((ProtobufCMessage *)(uintptr_t)c->reply, NULL);
     pthread_cond_destroy(&c->cond);
     pthread_mutex_destroy(&c->lock);
+    close(c->stop_fd);
     free(c);
 }
 
@@ -357,7 +367,13 @@ const char *wp_etcd_client_endpoint(const struct wp_etcd_client *c)
 
 void wp_etcd_client_interrupt(struct wp_etcd_client *c, bool on)
 {
+    eventfd_t seen;
+
     pthread_mutex_lock(&c->lock);
+    if (on && !c->interrupted)
+        eventfd_write(c->stop_fd, 1);
+    else if (!on && c->interrupted)
+        eventfd_read(c->stop_fd, &seen);
     c->interrupted = on;
     pthread_cond_signal(&c->cond);
     pthread_mutex_unlock(&c->lock);

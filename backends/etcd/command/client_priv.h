@@ -31,6 +31,7 @@ struct wp_etcd_client {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     bool interrupted; /* by lock */
+    int stop_fd;      /* readable while it is */
     bool cut;         /* a call was left before its end: its connection may not be there yet */
     unsigned timeout_ms;
     struct wp_etcd_job job;

@@ -17,6 +17,8 @@ struct wp_report {
     struct wp_report_node *open[WP_REPORT_DEPTH]; /* the objects and lists around the next row */
     unsigned depth;
     bool incomplete;
+    struct wp_report *problems; /* where wp_report_problem writes, or NULL */
+    const char *about;          /* what its lines begin with, or NULL */
 };
 /* The report is an object without a name; memory is the arena's, its cap is the limit. */
 void wp_report_init(struct wp_report *r, struct wp_arena *arena);
@@ -38,6 +40,8 @@ void wp_report_octets(struct wp_report *r, const char *name, uint64_t n); /* tex
 void wp_report_s(struct wp_report *r, const char *name, uint64_t ns);
 void wp_report_ns(struct wp_report *r, const char *name, uint64_t ns);
 void wp_report_time(struct wp_report *r, const char *name, int64_t unix_ms); /* RFC 3339, UTC */
+/* Something is not as it should be: a line for who looks at nothing else. */
+void wp_report_problem(struct wp_report *r, const char *fmt, ...) WP_PRINTF(2, 3);
 /* All rows of another report of the same arena, which is finished, as an object; as a list with
  * `list`. Nothing when it has none. */
 void wp_report_adopt(struct wp_report *r, const char *name, struct wp_report *other, bool list);

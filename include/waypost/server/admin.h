@@ -15,6 +15,8 @@ void wp_admin_conf(struct wp_admin *a, const char *path);
 /* A generation is in service: its directive `admin` holds, and the pages tell of it. When this
  * returns nothing of the one before is looked at any more. */
 void wp_admin_serve(struct wp_admin *a, const struct wp_gen *gen);
+/* A reload begins; wp_admin_serve or wp_admin_reload_failed says how it ends. */
+void wp_admin_reload_begins(struct wp_admin *a);
 void wp_admin_reload_failed(struct wp_admin *a, const char *why);
 /* No socket, no pages; the generation is not looked at any more. */
 void wp_admin_close(struct wp_admin *a);

@@ -183,6 +183,39 @@ static void test_adopt(void)
     wp_arena_done(&arena);
 }
 
+/* Lines of their own, wherever they are told; and a column that begins with nothing has the name of
+ * those that have something. */
+static void test_problems(void)
+{
+    struct wp_report r, problems;
+    struct wp_arena arena;
+    size_t len;
+    char *out;
+
+    wp_arena_init(&arena, 0);
+    wp_report_init(&r, &arena);
+    wp_report_init(&problems, &arena);
+    wp_report_problem(&r, "nobody wants to know");
+    r.problems = &problems;
+    wp_report_list(&r, "rows");
+    for (int i = 0; i < 2; i++) {
+        wp_report_open(&r, NULL);
+        if (i == 0)
+            wp_report_none(&r, "rtt_ns");
+        else
+            wp_report_ns(&r, "rtt_ns", 5);
+        r.about = i == 0 ? "one: " : NULL;
+        wp_report_problem(&r, "no %d", i);
+        wp_report_close(&r);
+    }
+    wp_report_close(&r);
+    wp_report_adopt(&r, "problems", &problems, true);
+    out = wp_report_as_text(&r, &len);
+    assert_string_equal(out, "rows:\n  rtt\n  -\n  5ns\n\nproblems:\n  one: no 0\n  no 1\n");
+    free(out);
+    wp_arena_done(&arena);
+}
+
 /* Past the limit rows are left out, whatever is open; the shape stays. */
 static void test_limit(void)
 {
@@ -205,4 +238,4 @@ static void test_limit(void)
     }
 }
 
-RUN_TESTS(TEST(test_both), TEST(test_nobody_listens), TEST(test_adopt), TEST(test_limit))
+RUN_TESTS(TEST(test_both), TEST(test_nobody_listens), TEST(test_adopt), TEST(test_problems), TEST(test_limit))
