@@ -98,6 +98,13 @@ static bool append(char *to, size_t cap, const char *at, size_t len)
     return true;
 }
 
+/* For values that few pages ask for: "?" stands for one that is too long. */
+static void note(char to[HTTP_HOST_MAX], const char *at, size_t len)
+{
+    if (!append(to, HTTP_HOST_MAX, at, len))
+        strcpy(to, "?");
+}
+
 static int on_begin(http_parser *p)
 {
     struct http_conn *c = p->data;
@@ -156,10 +163,10 @@ static int on_value(http_parser *p, const char *at, size_t len)
         fits = append(c->encoding, sizeof(c->encoding), at, len);
         break;
     case HEADER_HOST:
-        fits = append(c->host, sizeof(c->host), at, len);
+        note(c->host, at, len);
         break;
     case HEADER_ORIGIN:
-        fits = append(c->origin, sizeof(c->origin), at, len);
+        note(c->origin, at, len);
         break;
     case HEADER_OTHER:
     case HEADERS:

@@ -135,7 +135,7 @@ static int read_token(struct agent *g, const char *path)
 static int open_page(struct agent *g, struct place *p, struct wp_http_page **ret)
 {
     const struct wp_http_site site = {
-        .path = "/v1/services", .below = true, .takes_body = true, .fn = agent_answer, .arg = g};
+        .path = AGENT_TOP, .below = true, .takes_body = true, .fn = agent_answer, .arg = g};
     int fd = open_socket(p), r = fd;
 
     if (fd >= 0) {

@@ -17,6 +17,7 @@ enum {
     AGENT_BUCKETS = 4096,
     AGENT_CONNS = 512,
 };
+#define AGENT_TOP "/v1/services"
 #define AGENT_SECOND 1000000000ll
 
 /* What a request says of a service; strings are in the arena. */

@@ -5,7 +5,7 @@
 
 #include "backends/etcd/command/agent.h"
 
-#define TOP "/v1/services"
+enum { TOP_LEN = sizeof(AGENT_TOP) - 1 };
 
 static void say(struct wp_http_answer *a, int status, const char *why)
 {
@@ -138,7 +138,7 @@ static void answer_check_in(struct agent *g, const struct wp_http_request *rq, c
 void agent_answer(void *arg, const struct wp_http_request *rq, struct wp_http_answer *a)
 {
     struct agent *g = arg;
-    const char *id = rq->path + sizeof(TOP) - 1, *slash;
+    const char *id = rq->path + TOP_LEN, *slash;
 
     if (!may_ask(g, rq, a))
         return;

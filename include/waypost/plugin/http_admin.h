@@ -22,7 +22,7 @@ struct wp_http_request {
     const char *path;          /* without query */
     const char *query;         /* what follows "?", as it was sent; "" if nothing does */
     const char *authorization; /* value of the header, "" if absent */
-    const char *host, *origin; /* the same */
+    const char *host, *origin; /* the same; "?" if it is too long */
     const char *body;          /* of a page that takes it, closed by a NUL; else NULL */
     size_t body_len;
     struct http_conn *conn;    /* for wp_http_later */
@@ -64,7 +64,7 @@ struct wp_http_site {
 int wp_http_open(struct wp_loop *admin, const struct wp_http_site *site, char why[256],
                  struct wp_http_page **ret) WP_MUSTCHECK;
 /* The same on a stream socket of the caller's that listens, in place of the address: taken over when
- * it succeeds. conns: so many connections. */
+ * it succeeds. conns: so many connections. wp_http_bound is not for its page. */
 int wp_http_open_on(struct wp_loop *admin, int fd, unsigned conns, const struct wp_http_site *site,
                     struct wp_http_page **ret) WP_MUSTCHECK;
 /* When it returns fn is not running and will not be called again. The socket goes with the last

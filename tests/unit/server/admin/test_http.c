@@ -267,6 +267,59 @@ static void test_later(void)
     CHECK(atomic_load(&n_promises) == 0);
 }
 
+static void answer_body(void *arg, const struct wp_http_request *rq, struct wp_http_answer *a)
+{
+    char *text = NULL;
+
+    (void)arg;
+    CHECK(rq->body != NULL && strlen(rq->body) == rq->body_len);
+    CHECK(asprintf(&text, "%s %s|%s|%s|%s|", rq->method, rq->path, rq->host, rq->origin, rq->body) >
+          0);
+    a->body = a->to_free = text;
+    a->len = strlen(text);
+}
+
+/* A page on a socket of its opener's, with what lies below it and with bodies; in one piece and octet by
+ * octet. */
+static void test_bodies(void)
+{
+    static const char all[] =
+        "PUT /api/x?y HTTP/1.1\r\nHost: h:1\r\nOrigin: o\r\nContent-Length: 5\r\n\r\nhello"
+        "GET /api HTTP/1.1\r\nHost: i\r\n\r\n"
+        "POST /api/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+        "GET /apis HTTP/1.1\r\n" CLOSE;
+    static const char *const answers[] = {"PUT /api/x|h:1|o|hello|", "GET /api|i|||",
+                                          "POST /api/|||abcde|", "404 page not found"};
+    const struct wp_http_site site = {
+        .path = "/api", .below = true, .takes_body = true, .fn = answer_body};
+    struct wp_addr before = bound, any = {.family = 4, .ip = {127, 0, 0, 1}};
+    struct wp_http_page *page;
+    struct sockaddr_storage ss;
+    socklen_t len = wp_addr_to_sockaddr(&any, &ss);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), c;
+    char *got, *at;
+
+    CHECK(bind(fd, (struct sockaddr *)&ss, len) == 0 && listen(fd, 8) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&ss, &len) == 0);
+    CHECK(wp_http_open_on(loop, fd, 4, &site, &page) == 0);
+    wp_addr_from_sockaddr((struct sockaddr *)&ss, &bound);
+    for (int pieces = 0; pieces < 2; pieces++) {
+        size_t n;
+
+        c = dial();
+        for (size_t i = 0; i < strlen(all); i += pieces ? 1 : strlen(all))
+            CHECK(send(c, all + i, pieces ? 1 : strlen(all), 0) > 0);
+        at = got = read_all(c, &n);
+        for (size_t i = 0; i < COUNT(answers); i++) {
+            at = strstr(at, answers[i]);
+            CHECK(at != NULL);
+        }
+        free(got);
+    }
+    wp_http_close(page);
+    bound = before;
+}
+
 static void test_gzip(void)
 {
     static const char *const requests[] = {
@@ -464,7 +517,8 @@ static void stop(void)
     wp_loop_free(loop);
 }
 
-RUN_TESTS(TEST(start), TEST(test_requests), TEST(test_requests_in_pieces), TEST(test_later), TEST(test_gzip),
+RUN_TESTS(TEST(start), TEST(test_requests), TEST(test_requests_in_pieces), TEST(test_later), TEST(test_bodies),
+          TEST(test_gzip),
           TEST(test_connection_limit), TEST(test_body_limit), TEST(test_wildcard_is_both_families),
           TEST(test_bad_addresses), TEST(test_time_limits), TEST(test_sharing_an_address),
           TEST(stop))
