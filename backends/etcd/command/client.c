@@ -161,13 +161,20 @@ static void run_job(struct wp_etcd_client *c, void (*fn)(struct wp_grpc_post *po
     pthread_mutex_unlock(&c->lock);
 }
 
+static void drop_token(struct wp_etcd_client *c)
+{
+    if (c->token != NULL)
+        explicit_bzero(c->token, strlen(c->token));
+    free(c->token);
+    c->token = NULL;
+    c->no_auth = false;
+}
+
 static void leave_endpoint(struct wp_etcd_client *c)
 {
     c->job = (struct wp_etcd_job){0};
     run_job(c, drop_channel);
-    free(c->token);
-    c->token = NULL;
-    c->no_auth = false;
+    drop_token(c);
 }
 
 /* The reason behind gRPC's text, where that hides it. */
@@ -274,9 +281,7 @@ static int call_with_token(struct wp_etcd_client *c, enum wp_etcd_method method,
         status = call_once(c, method, request, ret_reply);
         if (status == WP_GRPC_OK || !wp_etcd_is_token_refused(status, c->why))
             return status;
-        free(c->token);
-        c->token = NULL;
-        c->no_auth = false;
+        drop_token(c);
         if (c->src.user == NULL)
             break;
         status = i == 0 ? WP_GRPC_OK : status;
