@@ -80,7 +80,7 @@ def test_reasons(servers):
             except AssertionError:
                 pytest.fail(f"{row}: {why} is not in\n{w.output()}")
         before = time.monotonic()
-        wait_for(lambda: all(metric(w, "coredns_etcd_endpoint_errors_total", 0, endpoint=u, source=f"{u}/p{i}", code="UNAVAILABLE") >= 7
+        wait_for(lambda: all(metric(w, "coredns_etcd_endpoint_errors_total", 0, endpoint=u, source=f"{u}/p{i}", code="UNAVAILABLE") >= 5
                              for i, u in enumerate(urls)), 60)
         assert time.monotonic() - before > 1, "endpoints are tried in a tight loop"
         out = [x for x in w.output().splitlines() if "UNAVAILABLE" in x]
