@@ -108,24 +108,10 @@ static bool defuse_number(char *text, size_t len, size_t end)
     return true;
 }
 
-static json_t *load(const char *text, size_t len, json_error_t *e, bool *twins)
-{
-    const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
-    json_t *value = NULL;
-
-    if (!*twins)
-        value = json_loadb(text, len, flags | JSON_REJECT_DUPLICATES, e);
-    if (value == NULL && (*twins || json_error_code(e) == json_error_duplicate_key)) {
-        *twins = true;
-        value = json_loadb(text, len, flags, e);
-    }
-    return value;
-}
-
-static json_t *load_writable(char *text, size_t len, json_error_t *e, bool *twins)
+static json_t *load_writable(char *text, size_t len, json_error_t *e)
 {
     for (int i = 0; i <= OVERFLOWS_MAX; i++) {
-        json_t *value = load(text, len, e, twins);
+        json_t *value = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, e);
         if (value != NULL || json_error_code(e) != json_error_numeric_overflow)
             return value;
         if (e->position < 0 || !defuse_number(text, len, (size_t)e->position))
@@ -142,10 +128,9 @@ int wp_json_load(const char *text, size_t len, json_t **ret, struct wp_json_erro
     bool mended = needs_mending(text, len);
     int r = WP_EMALFORMED;
 
-    ret_error->twins = false;
     e.position = 0;
     if (!mended) {
-        value = load(text, len, &e, &ret_error->twins);
+        value = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
         if (value == NULL && json_error_code(&e) == json_error_numeric_overflow)
             mended = true;
     }
@@ -156,7 +141,7 @@ int wp_json_load(const char *text, size_t len, json_t **ret, struct wp_json_erro
         if (m.text == NULL)
             return -ENOMEM;
         mend(text, len, 0, &m);
-        value = load_writable(m.text, m.len, &e, &ret_error->twins);
+        value = load_writable(m.text, m.len, &e);
     }
     if (value != NULL) {
         *ret = value;
@@ -176,79 +161,4 @@ int wp_json_load(const char *text, size_t len, json_t **ret, struct wp_json_erro
 out:
     free(m.text);
     return r;
-}
-
-/* --- members ---------------------------------------------------------------------------------- */
-
-static size_t skip_space(const char *text, size_t len, size_t i)
-{
-    while (i < len && strchr(" \t\r\n", text[i]) != NULL && text[i] != '\0')
-        i++;
-    return i;
-}
-
-/* Behind the string that begins at i. */
-static size_t skip_string(const char *text, size_t len, size_t i)
-{
-    for (i++; i < len && text[i] != '"'; i++)
-        if (text[i] == '\\')
-            i++;
-    return i < len ? i + 1 : len;
-}
-
-/* Behind the value that begins at i: at the comma or brace of the object that holds it, or at the
- * space before them. */
-static size_t skip_value(const char *text, size_t len, size_t i)
-{
-    size_t depth = 0;
-
-    while (i < len) {
-        char c = text[i];
-        if (depth == 0 && (c == ',' || c == '}' || c == ' ' || c == '\t' || c == '\r' || c == '\n'))
-            return i;
-        if (c == '"') {
-            i = skip_string(text, len, i);
-            continue;
-        }
-        depth += c == '{' || c == '[';
-        depth -= (c == '}' || c == ']') && depth > 0;
-        i++;
-    }
-    return len;
-}
-
-bool wp_json_next_member(const char *text, size_t len, size_t *pos, struct wp_json_member *ret)
-{
-    size_t i = skip_space(text, len, *pos);
-
-    if (i >= len || (text[i] != '{' && text[i] != ','))
-        return false;
-    i = skip_space(text, len, i + 1);
-    if (i >= len || text[i] != '"')
-        return false;
-    ret->name = i;
-    i = skip_string(text, len, i);
-    ret->name_len = i - ret->name;
-    i = skip_space(text, len, i);
-    if (i >= len || text[i] != ':')
-        return false;
-    ret->value = skip_space(text, len, i + 1);
-    *pos = skip_value(text, len, ret->value);
-    ret->value_len = *pos - ret->value;
-    return true;
-}
-
-bool wp_json_name_is(const char *name, const char *field)
-{
-    return wp_text_ieq(name, field);
-}
-
-size_t wp_json_member_offset(const char *text, size_t len, const char *name)
-{
-    size_t n = strlen(name);
-
-    for (size_t i = 0; i + n + 2 <= len; i++)
-        if (text[i] == '"' && text[i + n + 1] == '"' && strncasecmp(text + i + 1, name, n) == 0)
-            return i;
-    return 0;
 }

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "backends/etcd/path.h"
+
 static bool is_wide(const struct wp_etcd_value *v)
 {
     return v->port < 0 || v->port > 0xffff || v->priority != 0 || v->weight != 0 ||
@@ -67,8 +69,11 @@ struct wp_etcd_rec *wp_etcd_rec_new(const char *key, size_t key_len, const struc
                      (v->group_len > 0 ? WP_ETCD_REC_GROUP : 0);
     size_t host_len = 0, addr_len = v->kind == WP_ETCD_A ? 4 : v->kind == WP_ETCD_AAAA ? 16 : 0;
     struct wp_etcd_rec *r;
+    struct wp_name name;
     size_t body;
 
+    if (addr_len > 0 && wp_etcd_path_name(key, key_len, &name) < 0)
+        flags |= WP_ETCD_REC_NAMELESS;
     if (v->odd_host != NULL && addr_len > 0) {
         flags |= WP_ETCD_REC_ODD;
         host_len = v->odd_host_len;

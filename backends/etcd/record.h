@@ -46,7 +46,7 @@ struct wp_etcd_flaw {
 /* Read a value; `scratch` owns what the strings point at and is dropped with
  * wp_etcd_scratch_done. WP_EMALFORMED with *ret_flaw and kind BAD, -ENOMEM. */
 struct wp_etcd_scratch {
-    void *json;
+    char *strings;
 };
 int wp_etcd_value_read(const char *json, size_t len, struct wp_etcd_scratch *scratch,
                        struct wp_etcd_value *ret, struct wp_etcd_flaw *ret_flaw) WP_MUSTCHECK;
@@ -60,6 +60,7 @@ enum wp_etcd_rec_flag {
     WP_ETCD_REC_GROUP = 16,
     WP_ETCD_REC_LEASE = 32,
     WP_ETCD_REC_CHECK = 64,
+    WP_ETCD_REC_NAMELESS = 128, /* an address whose key makes no name */
 };
 enum {
     WP_ETCD_KEY_MAX = 0xffff,    /* octets below the prefix */

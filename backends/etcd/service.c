@@ -147,11 +147,14 @@ int wp_etcd_answer_service(struct wp_etcd_answer *a, const struct wp_etcd_target
     target.name = &q;
     wp_etcd_path_set(&target.path, &q);
     r = wp_etcd_gather(a, &target.path, WP_ETCD_BELOW, WP_TYPE_SRV, &e);
-    if (r < 0 || a->outcome != WP_ETCD_FOUND)
+    if (r < 0)
         return r;
-    sum_up(a, &e, &service);
+    service.n = 0;
+    if (a->outcome == WP_ETCD_FOUND)
+        sum_up(a, &e, &service);
     if (service.n == 0) {
         a->outcome = WP_ETCD_NO_NAME; /* nothing of that form: the literal answer stands */
+        a->error = NULL;
         return 0;
     }
     r = service.one_port ? add_shared(a, &service, &target) : add_each(a, &service, &e);

@@ -36,7 +36,7 @@ static struct sum *sum_of(struct sums *s, struct wp_arena *arena, int64_t priori
     return (struct sum *)(uintptr_t)s->of.keys[at].key; /* its first member */
 }
 
-/* Division first, in doubles: a lone weight of 97 gives 99. What fits no integer becomes 0 as
+/* Division first, in doubles: a lone weight of 97 gives 99. What fits no 32 bits becomes 0 as
  * in the conversion of Go's compiler for this machine, and 0 becomes 1. */
 static uint16_t share(int64_t weight, uint64_t sum)
 {
@@ -44,8 +44,8 @@ static uint16_t share(int64_t weight, uint64_t sum)
     uint16_t v = 0;
 
     w = floor(w * (weight == 0 ? (double)WEIGHT_UNSET : (double)weight));
-    if (w > -9.2e18 && w < 9.2e18)
-        v = (uint16_t)(int64_t)w;
+    if (w >= INT32_MIN && w <= INT32_MAX)
+        v = (uint16_t)(int32_t)w;
     return v == 0 ? 1 : v;
 }
 
@@ -97,6 +97,8 @@ int wp_etcd_answer_srv(struct wp_etcd_answer *a, const struct wp_etcd_target *t)
     if (r < 0 || a->outcome != WP_ETCD_FOUND)
         return r;
     while ((rec = wp_etcd_next(a, &e)) != NULL) {
+        if (rec->flags & WP_ETCD_REC_NAMELESS)
+            continue; /* hidden, not half there */
         w = wp_etcd_rec_wide(rec);
         sum = sum_of(&sums, a->arena, wp_etcd_priority(&w));
         if (sum == NULL)

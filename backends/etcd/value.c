@@ -4,21 +4,22 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "backends/common/json.h"
+#include "backends/common/json_text.h"
 #include "backends/etcd/record.h"
 
-enum { GROUP_MAX = 0xffff, NAME_MAX = 128, HOST_MAX = 1024 };
+enum { GROUP_MAX = 0xffff, HOST_MAX = 1024 };
 
 struct raw {
-    const json_t *host, *text, *group;
+    struct wp_json host, text, group; /* null: not set */
     int64_t port, priority, weight, targetstrip, ttl;
     bool mail;
 };
 
 enum field_type { TYPE_STRING, TYPE_INT, TYPE_TTL, TYPE_BOOL };
 
-static const struct {
+static const struct field {
     const char *name;
     enum field_type type;
     size_t offset;
@@ -34,85 +35,61 @@ static const struct {
     {"group", TYPE_STRING, offsetof(struct raw, group)},
 };
 
-/* NULL, or what the field wants instead. */
-static const char *set_field(struct raw *raw, enum field_type type, size_t offset, const json_t *v)
+static const char *set_int(int64_t *to, const struct wp_json *v, bool is_ttl)
 {
-    void *to = (uint8_t *)raw + offset;
+    if (v->kind != WP_JSON_NUMBER || !wp_json_int(v, to))
+        return "must be an integer";
+    if (is_ttl && (v->text[0] == '-' || *to > UINT32_MAX)) /* not even -0 */
+        return "must be within 0..4294967295";
+    return NULL;
+}
 
-    switch (type) {
+/* NULL, or what the field wants instead. */
+static const char *set_field(struct raw *raw, const struct field *f, const struct wp_json *v)
+{
+    void *to = (uint8_t *)raw + f->offset;
+
+    if (v->kind == WP_JSON_NULL)
+        return NULL;
+    switch (f->type) {
     case TYPE_STRING:
-        if (!json_is_string(v))
+        if (v->kind != WP_JSON_STRING)
             return "must be a string";
-        *(const json_t **)to = v;
+        *(struct wp_json *)to = *v;
         return NULL;
     case TYPE_BOOL:
-        if (!json_is_boolean(v))
+        if (v->kind != WP_JSON_TRUE && v->kind != WP_JSON_FALSE)
             return "must be true or false";
-        *(bool *)to = json_is_true(v);
+        *(bool *)to = v->kind == WP_JSON_TRUE;
         return NULL;
     case TYPE_INT:
     case TYPE_TTL:
-        if (!json_is_integer(v))
-            return "must be an integer";
-        if (type == TYPE_TTL && (json_integer_value(v) < 0 || json_integer_value(v) > UINT32_MAX))
-            return "must be within 0..4294967295";
-        *(int64_t *)to = json_integer_value(v);
-        return NULL;
+        return set_int(to, v, f->type == TYPE_TTL);
     }
     return NULL;
 }
 
-static int read_field(const char *name, const json_t *v, struct raw *raw, const char **ret_field,
-                      const char **ret_why)
+/* What went wrong with a field, and where its name stands. */
+struct trouble {
+    const char *field, *why, *at;
+};
+
+static int read_fields(const struct wp_json *object, struct raw *raw, struct trouble *ret)
 {
-    for (size_t i = 0; i < WP_COUNT(fields); i++) {
-        if (!wp_json_name_is(name, fields[i].name))
-            continue;
-        if (json_is_null(v))
-            return 0;
-        *ret_field = fields[i].name;
-        *ret_why = set_field(raw, fields[i].type, fields[i].offset, v);
-        return *ret_why != NULL ? WP_EMALFORMED : 0;
+    struct wp_json name, value;
+    size_t at = 0;
+
+    while (wp_json_member(object, &at, &name, &value)) {
+        for (size_t i = 0; i < WP_COUNT(fields); i++) {
+            if (!wp_json_is(&name, fields[i].name))
+                continue;
+            *ret = (struct trouble){fields[i].name, set_field(raw, &fields[i], &value), name.text};
+            if (ret->why != NULL)
+                return WP_EMALFORMED;
+            break;
+        }
     }
     return 0;
-}
-
-static int read_fields(json_t *object, struct raw *raw, const char **ret_field,
-                       const char **ret_why)
-{
-    const char *name;
-    json_t *v;
-
-    json_object_foreach(object, name, v) if (read_field(name, v, raw, ret_field, ret_why) <
-                                             0) return WP_EMALFORMED;
-    return 0;
-}
-
-/* A name that stands there twice: a null leaves what the first one said, a wrong type is wrong also
- * when the last one is right. Each member is loaded for itself; `keep` owns them. */
-static int read_twins(const char *text, size_t len, json_t *keep, struct raw *raw,
-                      const char **ret_field, const char **ret_why, size_t *ret_at)
-{
-    struct wp_json_member m;
-    struct wp_json_error e;
-    size_t pos = 0;
-    int r = 0;
-
-    while (r == 0 && wp_json_next_member(text, len, &pos, &m)) {
-        json_t *name = NULL, *v = NULL;
-        if (m.name_len > NAME_MAX)
-            continue; /* none of ours, however it is spelled */
-        r = wp_json_load(text + m.name, m.name_len, &name, &e);
-        if (r == 0)
-            r = wp_json_load(text + m.value, m.value_len, &v, &e);
-        *ret_at = m.name;
-        if (r == 0)
-            r = read_field(json_string_value(name), v, raw, ret_field, ret_why);
-        json_decref(name);
-        if (v != NULL && json_array_append_new(keep, v) < 0)
-            r = -ENOMEM;
-    }
-    return r;
 }
 
 /* An address as Go's net.ParseIP sees it: v4-mapped is IPv4, leading zeros and zones are not an
@@ -174,24 +151,32 @@ static int read_host(const char *host, size_t len, struct wp_name *ret)
     return wp_name_parse(text, ret);
 }
 
-/* Section by section what the strings make of the entry; NULL or why not. */
-static const char *take_strings(const struct raw *raw, struct wp_etcd_value *v)
+/* A string's octets at *to, with a NUL behind them; *to moves on. */
+static const char *take(const struct wp_json *string, char **to, size_t *ret_len)
 {
-    const char *host = raw->host != NULL ? json_string_value(raw->host) : "";
-    size_t host_len = raw->host != NULL ? json_string_length(raw->host) : 0;
+    char *start = *to;
 
-    if (raw->group != NULL) {
-        v->group = json_string_value(raw->group);
-        v->group_len = json_string_length(raw->group);
-        if (v->group_len > GROUP_MAX)
-            return "group is too long";
-    }
+    *ret_len = string->kind == WP_JSON_STRING ? wp_json_string(string, start) : 0;
+    start[*ret_len] = '\0';
+    *to += *ret_len + 1;
+    return start;
+}
+
+/* What the strings make of the entry; NULL or why not. */
+static const char *take_strings(const struct raw *raw, char *to, struct wp_etcd_value *v,
+                                const char **ret_at)
+{
+    size_t host_len;
+    const char *host = take(&raw->host, &to, &host_len);
+
+    *ret_at = raw->group.text;
+    v->group = take(&raw->group, &to, &v->group_len);
+    if (v->group_len > GROUP_MAX)
+        return "group is too long";
+    *ret_at = raw->host.text;
     if (host_len > 0 && read_address(host, host_len, v))
         return NULL; /* text beside an address is never asked for */
-    if (raw->text != NULL) {
-        v->text = json_string_value(raw->text);
-        v->text_len = json_string_length(raw->text);
-    }
+    v->text = take(&raw->text, &to, &v->text_len);
     v->kind = v->text_len > 0 ? WP_ETCD_TEXT : host_len > 0 ? WP_ETCD_ALIAS : WP_ETCD_BARE;
     if (host_len > 0 && read_host(host, host_len, &v->host) < 0) {
         if (v->kind == WP_ETCD_ALIAS)
@@ -205,54 +190,40 @@ int wp_etcd_value_read(const char *text, size_t len, struct wp_etcd_scratch *scr
                        struct wp_etcd_value *ret, struct wp_etcd_flaw *ret_flaw)
 {
     struct wp_etcd_value v = {.kind = WP_ETCD_BAD};
+    struct trouble trouble = {0};
+    struct wp_json_flaw e;
     struct raw raw = {0};
-    struct wp_json_error e;
-    const char *field = "", *why = NULL;
-    json_t *json = NULL;
-    size_t at = 0;
-    int r;
+    struct wp_json json;
 
-    scratch->json = NULL;
+    scratch->strings = NULL;
     *ret = v;
     if (len > WP_ETCD_VALUE_MAX)
         return flaw_at(ret_flaw, ret, WP_ETCD_VALUE_MAX, "", "the value is longer than 2 MB");
-    r = wp_json_load(text, len, &json, &e);
-    if (r == -ENOMEM)
-        return r;
-    if (r < 0)
+    if (wp_json_parse(text, len, &json, &e) < 0)
         return flaw_at(ret_flaw, ret, e.offset, "", e.text);
-    scratch->json = json;
-    if (!json_is_object(json) && !json_is_null(json))
+    if (json.kind != WP_JSON_OBJECT && json.kind != WP_JSON_NULL)
         return flaw_at(ret_flaw, ret, 0, "", "the value must be an object");
-    if (json_is_object(json) && !e.twins) {
-        r = read_fields(json, &raw, &field, &why);
-        at = r < 0 ? wp_json_member_offset(text, len, field) : 0;
-    } else if (json_is_object(json)) {
-        json_decref(json);
-        scratch->json = json = json_array();
-        if (json == NULL)
-            return -ENOMEM;
-        r = read_twins(text, len, json, &raw, &field, &why, &at);
-    }
-    if (r == WP_EMALFORMED)
-        return flaw_at(ret_flaw, ret, at, field, why != NULL ? why : "malformed");
-    if (r < 0)
-        return r;
+    if (json.kind == WP_JSON_OBJECT && read_fields(&json, &raw, &trouble) < 0)
+        return flaw_at(ret_flaw, ret, (size_t)(trouble.at - text), trouble.field, trouble.why);
     v.port = raw.port;
     v.priority = raw.priority;
     v.weight = raw.weight;
     v.targetstrip = raw.targetstrip;
     v.ttl = (uint32_t)raw.ttl;
     v.mail = raw.mail;
-    why = take_strings(&raw, &v);
-    if (why != NULL)
-        return flaw_at(ret_flaw, ret, wp_json_member_offset(text, len, "host"), "", why);
+    scratch->strings =
+        malloc(WP_JSON_EXPANSION * (raw.host.len + raw.text.len + raw.group.len) + 3);
+    if (scratch->strings == NULL)
+        return -ENOMEM;
+    trouble.why = take_strings(&raw, scratch->strings, &v, &trouble.at);
+    if (trouble.why != NULL)
+        return flaw_at(ret_flaw, ret, (size_t)(trouble.at - text), "", trouble.why);
     *ret = v;
     return 0;
 }
 
 void wp_etcd_scratch_done(struct wp_etcd_scratch *scratch)
 {
-    json_decref(scratch->json);
-    scratch->json = NULL;
+    free(scratch->strings);
+    scratch->strings = NULL;
 }

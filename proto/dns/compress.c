@@ -97,6 +97,20 @@ void wp_wr_name(struct wp_wr *wr, struct wp_comp *c, const uint8_t *wire)
         remember(c, base + at[i], hash[i]);
 }
 
+/* A name that must stand in full (RFC 3597 s4). Later ones may point to it: the addresses of the
+ * targets of SRV records do. */
+static void write_whole(struct wp_wr *wr, struct wp_comp *c, const uint8_t *wire, size_t len)
+{
+    uint8_t at[WP_LABELS_MAX];
+    uint32_t hash[WP_LABELS_MAX];
+    unsigned n = hash_suffixes(wire, at, hash);
+    size_t base = wr->len;
+
+    wp_wr_bytes(wr, wire, len);
+    for (unsigned i = 0; i < n && !wr->bad && find(c, wr, wire + at[i], hash[i]) == 0; i++)
+        remember(c, base + at[i], hash[i]);
+}
+
 static void write_rdata(struct wp_wr *wr, struct wp_comp *c, const struct wp_rr *rr)
 {
     const char *s = wp_rdata_shape(rr->type);
@@ -108,6 +122,8 @@ static void write_rdata(struct wp_wr *wr, struct wp_comp *c, const struct wp_rr 
             break; /* empty rdata of an UPDATE: as it is */
         if (*s == WP_FIELD_NAME_1035)
             wp_wr_name(wr, c, rr->rdata + pos);
+        else if (rr->type == WP_TYPE_SRV && *s == WP_FIELD_NAME)
+            write_whole(wr, c, rr->rdata + pos, (size_t)n);
         else
             wp_wr_bytes(wr, rr->rdata + pos, (size_t)n);
         pos += (size_t)n;

@@ -109,18 +109,7 @@ static size_t size_limit(const struct wp_query *q)
 /* Compress, then cut, until the message with its OPT fits. */
 static void fit(struct wp_query *q, size_t limit, size_t opt_len)
 {
-    struct wp_view v;
-
-    if (!q->reply.compressed && wp_reply_view(q, &v) == 0) {
-        struct wp_reply before = q->reply;
-
-        if (wp_reply_rebuild(q, &v) < 0) {
-            /* begin() has spoilt the header only; the records stand as they were */
-            before.buf = q->reply.buf;
-            before.cap = q->reply.cap;
-            q->reply = before;
-        }
-    }
+    wp_reply_compress(q);
     if (q->reply.len + opt_len > limit)
         cut_tail(q, limit > opt_len ? limit - opt_len : 0);
 }

@@ -111,6 +111,22 @@ int wp_reply_rebuild(struct wp_query *q, const struct wp_view *view)
     return 0;
 }
 
+void wp_reply_compress(struct wp_query *q)
+{
+    struct wp_reply before;
+    struct wp_view v;
+
+    if (q->reply.compressed || wp_reply_view(q, &v) < 0)
+        return;
+    before = q->reply;
+    if (wp_reply_rebuild(q, &v) < 0) {
+        /* begin() has spoilt the header only; the records stand as they were */
+        before.buf = q->reply.buf;
+        before.cap = q->reply.cap;
+        q->reply = before;
+    }
+}
+
 /* The OPT of a message that is taken over. */
 static int take_opt(struct wp_query *q, const uint8_t *msg, const struct wp_rr_at *at)
 {

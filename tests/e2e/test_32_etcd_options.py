@@ -118,7 +118,7 @@ ROWS = [
     ("hosts-that-are-no-names", [("/skydns/test/way/n/a", '{"host":"a..b"}'), ("/skydns/test/way/n/b", '{"host":"192.0.2.1","port":5}'),
                ("/skydns/test/way/n//c", '{"host":"192.0.2.2","port":6}')], ".", ZONES, "",
      [("n.way.test", "A", "NOERROR", ["n.way.test. 300 A 192.0.2.2", "n.way.test. 300 A 192.0.2.1"], [], []),
-      ("n.way.test", "SRV", "NOERROR", ["n.way.test. 300 SRV 10 50 5 b.n.way.test."], ["b.n.way.test. 300 A 192.0.2.1"], [])]),
+      ("n.way.test", "SRV", "NOERROR", ["n.way.test. 300 SRV 10 100 5 b.n.way.test."], ["b.n.way.test. 300 A 192.0.2.1"], [])]),
     # names in presentation form, escapes in TXT as CoreDNS 1.15.0 packs them
     ("escapes-as-packed", [("/skydns/test/way/e", r'{"text":"a\\065b\\400c\\q \\"}'), ("/skydns/test/way/x\\.y/i", '{"host":"192.0.2.3"}'),
                ("/skydns/test/way/sl/ash", '{"host":"192.0.2.4"}')], ".", ZONES, "",

@@ -212,6 +212,8 @@ struct wp_view {
 };
 int wp_reply_view(struct wp_query *q, struct wp_view *ret) WP_MUSTCHECK;
 int wp_reply_rebuild(struct wp_query *q, const struct wp_view *view) WP_MUSTCHECK;
+/* The same records with names as pointers, if they are not yet. */
+void wp_reply_compress(struct wp_query *q);
 /* Walk the wire: fn for each record (not OPT) with its place in reply.buf; stops when fn
  * returns non-zero and returns that. For TTL edits in place. */
 int wp_reply_each(struct wp_query *q, int (*fn)(void *arg, uint8_t *buf, const struct wp_rr_at *rr,

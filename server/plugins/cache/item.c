@@ -6,6 +6,7 @@
 #include "waypost/plugin/change.h"
 
 enum { BODY_MAX = 65535, TTLS_MAX = 4096, CHAIN_MAX = 32 };
+enum { PLAIN_MAX = 512 }; /* fits every client */
 
 struct scan {
     uint16_t qtype;
@@ -138,11 +139,14 @@ void cache_set_ttls(struct wp_query *q, uint32_t ttl_s)
 struct cache_item *cache_item_new(struct wp_query *q, uint64_t key, uint32_t ttl_s, uint64_t now_ns)
 {
     const struct wp_reply *r = &q->reply;
-    size_t start = WP_HEADER_LEN + (size_t)q->question_len, body = r->len - start, size, wild_len;
+    size_t start = WP_HEADER_LEN + (size_t)q->question_len, body, size, wild_len;
     const char *wild = wp_query_meta(q, "zone/wildcard");
     struct cache_item *i;
     struct ttls t = {.base = start};
 
+    if (r->len > PLAIN_MAX)
+        wp_reply_compress(q); /* once, not at every hit that does not fit */
+    body = r->len - start;
     if (body > BODY_MAX || wp_reply_each(q, note_ttl, &t) < 0)
         return NULL;
     wild_len = wild != NULL ? strlen(wild) + 1 : 0;
@@ -162,6 +166,7 @@ struct cache_item *cache_item_new(struct wp_query *q, uint64_t key, uint32_t ttl
         .body_len = (uint32_t)body,
         .name_len = q->msg.qname.len,
         .n_deps = q->n_deps,
+        .compressed = r->compressed,
         .dnssec_ok = q->msg.edns.present && q->msg.edns.dnssec_ok,
         .checking_disabled = (q->msg.flags & WP_FLAG_CD) != 0,
     };
@@ -200,7 +205,7 @@ int cache_item_reply(const struct cache_item *i, struct wp_query *q, uint32_t tt
     }
     q->reply.len += i->body_len;
     memcpy(q->reply.count, i->count, sizeof(i->count));
-    q->reply.compressed = true;
+    q->reply.compressed = i->compressed;
     if (i->wildcard != NULL)
         return wp_query_meta_set(q, "zone/wildcard", i->wildcard);
     return 0;

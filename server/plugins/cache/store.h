@@ -25,7 +25,7 @@ struct cache_item {
     uint16_t n_ttls;
     uint32_t body_len;
     uint8_t name_len, n_deps;
-    bool dnssec_ok, checking_disabled;
+    bool dnssec_ok, checking_disabled, compressed;
     bool answers;        /* NOERROR with data that answers the question */
     atomic_bool refreshing;       /* one background refresh at a time */
     _Atomic uint64_t retry_ns;    /* no new refresh before (serve_stale RECHECK) */

@@ -66,13 +66,4 @@ static void test_many_large(void)
     CHECK(wp_json_load(text, n, &value, &e) == WP_EMALFORMED);
 }
 
-static void test_member(void)
-{
-    static const char text[] = "{\"a\":1, \"Host\" : 2}";
-
-    CHECK(wp_json_member_offset(text, strlen(text), "host") == 8);
-    CHECK(wp_json_member_offset(text, strlen(text), "hos") == 0);
-    CHECK(wp_json_name_is("TTL", "ttl") && !wp_json_name_is("TT", "ttl"));
-}
-
-RUN_TESTS(TEST(test_load), TEST(test_many_large), TEST(test_member))
+RUN_TESTS(TEST(test_load), TEST(test_many_large))
