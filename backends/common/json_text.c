@@ -244,8 +244,7 @@ static int scan_one(struct scan *s, struct wp_json *ret)
     return 0;
 }
 
-int wp_json_parse(const char *text, size_t len, struct wp_json *ret,
-                  struct wp_json_flaw *ret_error)
+int wp_json_parse(const char *text, size_t len, struct wp_json *ret, struct wp_json_flaw *ret_error)
 {
     struct scan s;
     int r;

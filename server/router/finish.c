@@ -6,7 +6,7 @@
 #include "waypost/server/guard.h"
 
 enum {
-    PADDING_BLOCK = 468,      /* RFC 8467 s4.1 */
+    PADDING_BLOCK = 468, /* RFC 8467 s4.1 */
     OPT_LEN = 11,
     SEND_UNCOMPRESSED = 1220, /* below this no network asks for fragments */
     BADVERS_SIZE = 1232,

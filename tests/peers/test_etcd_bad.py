@@ -65,6 +65,5 @@ def test_key(both, key):
 
 
 def test_depth(both):
-    """CoreDNS reads 10,000 levels, waypost 2048."""
     w, c = both
-    assert ask(w, "below.v.way.test", "A") == BAD and ask(c, "below.v.way.test", "A") == ["192.0.2.1"]
+    assert ask(w, "below.v.way.test", "A") == ask(c, "below.v.way.test", "A") == ["192.0.2.1"]

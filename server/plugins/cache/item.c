@@ -96,8 +96,8 @@ enum cache_kind cache_judge(struct wp_query *q, int64_t unix_s, bool *ret_answer
     if (r->rcode == WP_RCODE_NXDOMAIN)
         return k.soa && r->count[WP_ANSWER] == 0 ? CACHE_DENIAL : CACHE_NONE;
     if (r->count[WP_ANSWER] > 0) {
-        bool answers = any || (k.alias && q->msg.qtype != WP_TYPE_CNAME ? chain_answers(q)
-                                                                       : k.answer_type);
+        bool answers =
+            any || (k.alias && q->msg.qtype != WP_TYPE_CNAME ? chain_answers(q) : k.answer_type);
 
         *ret_answers = answers;
         return answers ? CACHE_SUCCESS : k.soa ? CACHE_DENIAL : CACHE_NONE;

@@ -141,7 +141,8 @@ static struct wp_json parsed(const char *text)
 
 static void test_members(void)
 {
-    struct wp_json object = parsed(" { \"a\" : [ {\"x\":\"}\"} , 2 ] , \"b\":{},\"a\":null } "), name, v;
+    struct wp_json object = parsed(" { \"a\" : [ {\"x\":\"}\"} , 2 ] , \"b\":{},\"a\":null } "),
+                   name, v;
     static const struct {
         const char *name, *value;
         enum wp_json_kind kind;
@@ -173,7 +174,8 @@ static void test_strings(void)
         {"\"\\ud800x\\udc00\"", "\xef\xbf\xbdx\xef\xbf\xbd"},
         {"\"\\ud800\\ud83d\\ude00\"", "\xef\xbf\xbd\xf0\x9f\x98\x80"},
         {"\"\\ud800\\n\"", "\xef\xbf\xbd\n"},
-        {"\"\\ud800\\u0041\"", "\xef\xbf\xbd" "A"},
+        {"\"\\ud800\\u0041\"", "\xef\xbf\xbd"
+                               "A"},
         {"\"\\udc00\\ud800\"", "\xef\xbf\xbd\xef\xbf\xbd"},
         {"\"\\\\ud800\"", "\\ud800"},
         {"\"\xff\xc3\"", "\xef\xbf\xbd\xef\xbf\xbd"},
