@@ -49,8 +49,7 @@ static void show_up(struct wp_etcd_mirror *m, struct wp_etcd_check *k)
 
     if (k->up == NULL && m->checks.n_series < WP_ETCD_HEALTH_SERIES_MAX) {
         wp_probe_spec_of(&k->probe, &s);
-        k->up = wp_metric_series(
-            &up, (const char *const[]){m->name, wp_probe_spec_text(&s, text)});
+        k->up = wp_metric_series(&up, (const char *const[]){m->name, wp_probe_spec_text(&s, text)});
         m->checks.n_series++;
     }
     wp_metric_set(k->up, k->probe.verdict == WP_PROBE_UP);
@@ -198,7 +197,7 @@ int wp_etcd_check_get(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv,
     *ret = NULL;
     if (!m->src.health)
         return 0;
-    r = wp_etcd_health_read((const char *)kv->value.data, kv->value.len, scratch, v, &spec, &flaw);
+    r = wp_etcd_health_read(scratch, v, &spec, &flaw);
     if (r == WP_EMALFORMED)
         tell_bad(m, kv, &flaw);
     if (r <= 0)
@@ -256,8 +255,7 @@ void wp_etcd_checks_init(struct wp_etcd_mirror *m)
     c->post.fn = on_news;
     c->timer.fn = on_timer;
     for (unsigned i = 0; i < WP_COUNT(states); i++)
-        c->targets[i] =
-            wp_metric_series(&targets, (const char *const[]){m->name, states[i]});
+        c->targets[i] = wp_metric_series(&targets, (const char *const[]){m->name, states[i]});
 }
 
 void wp_etcd_checks_done(struct wp_etcd_mirror *m)

@@ -13,8 +13,7 @@ struct wp_etcd_check {
     struct wp_etcd_check *next_late, **late; /* could not be done at once; late NULL: it was */
 };
 
-/* What the value's `health` asks for. 1: *ret is set, its path points into the scratch. 0: there is no such
- * field. WP_EMALFORMED with *ret_flaw: the record does without. */
-int wp_etcd_health_read(const char *text, size_t len, const struct wp_etcd_scratch *scratch,
-                        const struct wp_etcd_value *v, struct wp_probe_spec *ret,
-                        struct wp_etcd_flaw *ret_flaw) WP_MUSTCHECK;
+/* What the value's `health` asks for. 1: *ret is set, its path points into the scratch. 0: there is
+ * no such field. WP_EMALFORMED with *ret_flaw: the record does without. */
+int wp_etcd_health_read(const struct wp_etcd_scratch *scratch, const struct wp_etcd_value *v,
+                        struct wp_probe_spec *ret, struct wp_etcd_flaw *ret_flaw) WP_MUSTCHECK;

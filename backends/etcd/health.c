@@ -1,43 +1,45 @@
-/* The field `health` of a value: {"tcp": true}, {"tcp": PORT}, {"http": "/PATH"}, {"http": "/PATH", "port":
- * PORT}. The target is the record's own address and nothing else: who may write keys decides which
- * ports of it are asked, not where the server connects to. */
+/* The field `health` of a value: {"tcp": true}, {"tcp": PORT}, {"http": "/PATH"}, {"http": "/PATH",
+ * "port": PORT}. The target is the record's own address and nothing else: who may write keys
+ * decides which ports of it are asked, not where the server connects to. */
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/common/json.h"
+#include "backends/common/json_text.h"
 #include "backends/etcd/check.h"
 
+enum { NAME_SHOWN = 40 };
+
 struct raw {
-    const json_t *tcp, *http, *port;
+    struct wp_json tcp, http, port; /* null: not set */
 };
 
-static const char *read_members(json_t *object, struct raw *raw, const char **ret_name)
+/* NULL, or what is wrong with the member. */
+static const char *read_members(const struct wp_json *object, struct raw *raw,
+                                struct wp_json *ret_name)
 {
-    const char *name;
-    json_t *v;
+    struct wp_json v;
+    size_t at = 0;
 
-    json_object_foreach(object, name, v)
-    {
-        const json_t **to = wp_json_name_is(name, "tcp")    ? &raw->tcp
-                            : wp_json_name_is(name, "http") ? &raw->http
-                            : wp_json_name_is(name, "port") ? &raw->port
+    while (wp_json_member(object, &at, ret_name, &v)) {
+        struct wp_json *to = wp_json_is(ret_name, "tcp")    ? &raw->tcp
+                             : wp_json_is(ret_name, "http") ? &raw->http
+                             : wp_json_is(ret_name, "port") ? &raw->port
                                                             : NULL;
-        *ret_name = name;
         if (to == NULL)
             return "is none of tcp, http, port";
-        if (!json_is_null(v))
+        if (v.kind != WP_JSON_NULL)
             *to = v;
     }
-    *ret_name = "";
+    *ret_name = (struct wp_json){0};
     return NULL;
 }
 
-static const char *read_path(const json_t *v, struct wp_probe_spec *s)
+static const char *read_path(const struct wp_json *v, char *room, struct wp_probe_spec *s)
 {
-    if (!json_is_string(v))
+    if (v->kind != WP_JSON_STRING)
         return "must be a path";
-    s->path = json_string_value(v);
-    s->path_len = json_string_length(v);
+    s->path = room;
+    s->path_len = wp_json_string(v, room);
     if (s->path_len == 0 || s->path[0] != '/')
         return "must be a path that begins with a slash";
     if (s->path_len > WP_PROBE_PATH_MAX)
@@ -48,24 +50,22 @@ static const char *read_path(const json_t *v, struct wp_probe_spec *s)
     return NULL;
 }
 
-static const char *read_port(const json_t *v, const struct wp_etcd_value *value,
+static const char *read_port(const struct wp_json *v, const struct wp_etcd_value *value,
                              struct wp_probe_spec *s)
 {
     int64_t port = value->port;
 
-    if (v != NULL && !json_is_true(v)) {
-        if (!json_is_integer(v))
-            return "must be a port";
-        port = json_integer_value(v);
-    }
+    if (v->kind != WP_JSON_NULL && v->kind != WP_JSON_TRUE &&
+        (v->kind != WP_JSON_NUMBER || !wp_json_int(v, &port)))
+        return "must be a port";
     if (port < 1 || port > 65535)
         return "needs a port within 1..65535";
     s->to.port = (uint16_t)port;
     return NULL;
 }
 
-/* Not where a service can be, or where a writer of keys has no business: the link's own addresses are
- * those of clouds' metadata. */
+/* Not where a service can be, or where a writer of keys has no business: the link's own addresses
+ * are those of clouds' metadata. */
 static bool is_admissible(const struct wp_addr *a)
 {
     static const char *const never[] = {"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3",
@@ -78,21 +78,25 @@ static bool is_admissible(const struct wp_addr *a)
     return true;
 }
 
-static const char *read_all(json_t *object, const struct wp_etcd_value *v, struct wp_probe_spec *s,
-                            const char **ret_name)
+static const char *read_all(const struct wp_json *object, char *room, const struct wp_etcd_value *v,
+                            struct wp_probe_spec *s, struct wp_json *ret_name)
 {
+    static const char http[] = "\"http\"";
     struct raw raw = {0};
     const char *why;
     size_t n = v->kind == WP_ETCD_A ? 4 : 16;
+    bool has_tcp, has_http;
 
-    if (!json_is_object(object))
+    if (object->kind != WP_JSON_OBJECT)
         return "must be an object";
     why = read_members(object, &raw, ret_name);
     if (why != NULL)
         return why;
-    if ((raw.tcp != NULL) == (raw.http != NULL))
+    has_tcp = raw.tcp.kind != WP_JSON_NULL;
+    has_http = raw.http.kind != WP_JSON_NULL;
+    if (has_tcp == has_http)
         return "needs one of tcp and http";
-    if (raw.tcp != NULL && raw.port != NULL)
+    if (has_tcp && raw.port.kind != WP_JSON_NULL)
         return "has the port in tcp";
     if (v->kind != WP_ETCD_A && v->kind != WP_ETCD_AAAA)
         return "needs a host that is an address";
@@ -100,33 +104,33 @@ static const char *read_all(json_t *object, const struct wp_etcd_value *v, struc
     memcpy(s->to.ip, v->addr, n);
     if (!is_admissible(&s->to))
         return "is not for an address like this host";
-    s->kind = raw.tcp != NULL ? WP_PROBE_TCP : WP_PROBE_HTTP;
-    if (raw.http != NULL && (why = read_path(raw.http, s)) != NULL) {
-        *ret_name = "http";
+    s->kind = has_tcp ? WP_PROBE_TCP : WP_PROBE_HTTP;
+    if (has_http && (why = read_path(&raw.http, room, s)) != NULL) {
+        *ret_name = (struct wp_json){http, sizeof(http) - 1, WP_JSON_STRING};
         return why;
     }
-    return read_port(raw.tcp != NULL ? raw.tcp : raw.port, v, s);
+    return read_port(has_tcp ? &raw.tcp : &raw.port, v, s);
 }
 
-int wp_etcd_health_read(const char *text, size_t len, const struct wp_etcd_scratch *scratch,
-                        const struct wp_etcd_value *v, struct wp_probe_spec *ret,
-                        struct wp_etcd_flaw *ret_flaw)
+int wp_etcd_health_read(const struct wp_etcd_scratch *scratch, const struct wp_etcd_value *v,
+                        struct wp_probe_spec *ret, struct wp_etcd_flaw *ret_flaw)
 {
-    json_t *object = scratch->json, *health = NULL, *value;
-    const char *name, *member = "", *why;
+    struct wp_json health, member = {0};
+    struct wp_json_flaw e;
+    const char *why;
+    size_t shown;
 
     *ret = (struct wp_probe_spec){0};
-    if (!json_is_object(object))
+    if (scratch->health == NULL ||
+        wp_json_parse(scratch->health, scratch->health_len, &health, &e) < 0)
         return 0;
-    json_object_foreach(object, name, value) if (wp_json_name_is(name, "health") &&
-                                                 !json_is_null(value)) health = value;
-    if (health == NULL)
-        return 0;
-    why = read_all(health, v, ret, &member);
+    why = read_all(&health, scratch->room, v, ret, &member);
     if (why == NULL)
         return 1;
-    ret_flaw->offset = wp_json_member_offset(text, len, "health");
-    snprintf(ret_flaw->text, sizeof(ret_flaw->text), "health%s%.40s %s", *member != '\0' ? "." : "",
-             member, why);
+    shown = member.len < 2 ? 0 : member.len - 2; /* without the quotes */
+    ret_flaw->offset = scratch->health_at;
+    snprintf(ret_flaw->text, sizeof(ret_flaw->text), "health%s%.*s %s", member.len > 0 ? "." : "",
+             (int)(shown > NAME_SHOWN ? NAME_SHOWN : shown), member.len > 0 ? member.text + 1 : "",
+             why);
     return WP_EMALFORMED;
 }

@@ -46,7 +46,9 @@ struct wp_etcd_flaw {
 /* Read a value; `scratch` owns what the strings point at and is dropped with
  * wp_etcd_scratch_done. WP_EMALFORMED with *ret_flaw and kind BAD, -ENOMEM. */
 struct wp_etcd_scratch {
-    char *strings;
+    char *strings, *room; /* room: for the strings of `health` */
+    const char *health;   /* the field of this name as it stands in the value, or NULL */
+    size_t health_len, health_at;
 };
 int wp_etcd_value_read(const char *json, size_t len, struct wp_etcd_scratch *scratch,
                        struct wp_etcd_value *ret, struct wp_etcd_flaw *ret_flaw) WP_MUSTCHECK;

@@ -13,11 +13,13 @@ enum { GROUP_MAX = 0xffff, HOST_MAX = 1024 };
 
 struct raw {
     struct wp_json host, text, group; /* null: not set */
+    struct wp_json health;
+    const char *health_name;
     int64_t port, priority, weight, targetstrip, ttl;
     bool mail;
 };
 
-enum field_type { TYPE_STRING, TYPE_INT, TYPE_TTL, TYPE_BOOL };
+enum field_type { TYPE_STRING, TYPE_INT, TYPE_TTL, TYPE_BOOL, TYPE_HEALTH };
 
 static const struct field {
     const char *name;
@@ -33,6 +35,7 @@ static const struct field {
     {"ttl", TYPE_TTL, offsetof(struct raw, ttl)},
     {"targetstrip", TYPE_INT, offsetof(struct raw, targetstrip)},
     {"group", TYPE_STRING, offsetof(struct raw, group)},
+    {"health", TYPE_HEALTH, offsetof(struct raw, health)},
 };
 
 static const char *set_int(int64_t *to, const struct wp_json *v, bool is_ttl)
@@ -65,6 +68,9 @@ static const char *set_field(struct raw *raw, const struct field *f, const struc
     case TYPE_INT:
     case TYPE_TTL:
         return set_int(to, v, f->type == TYPE_TTL);
+    case TYPE_HEALTH:
+        *(struct wp_json *)to = *v; /* health.c reads it */
+        return NULL;
     }
     return NULL;
 }
@@ -86,6 +92,8 @@ static int read_fields(const struct wp_json *object, struct raw *raw, struct tro
             *ret = (struct trouble){fields[i].name, set_field(raw, &fields[i], &value), name.text};
             if (ret->why != NULL)
                 return WP_EMALFORMED;
+            if (raw->health.text == value.text)
+                raw->health_name = name.text;
             break;
         }
     }
@@ -194,8 +202,9 @@ int wp_etcd_value_read(const char *text, size_t len, struct wp_etcd_scratch *scr
     struct wp_json_flaw e;
     struct raw raw = {0};
     struct wp_json json;
+    size_t strings;
 
-    scratch->strings = NULL;
+    *scratch = (struct wp_etcd_scratch){0};
     *ret = v;
     if (len > WP_ETCD_VALUE_MAX)
         return flaw_at(ret_flaw, ret, WP_ETCD_VALUE_MAX, "", "the value is longer than 2 MB");
@@ -211,10 +220,16 @@ int wp_etcd_value_read(const char *text, size_t len, struct wp_etcd_scratch *scr
     v.targetstrip = raw.targetstrip;
     v.ttl = (uint32_t)raw.ttl;
     v.mail = raw.mail;
-    scratch->strings =
-        malloc(WP_JSON_EXPANSION * (raw.host.len + raw.text.len + raw.group.len) + 3);
+    strings = WP_JSON_EXPANSION * (raw.host.len + raw.text.len + raw.group.len) + 3;
+    scratch->strings = malloc(strings + WP_JSON_EXPANSION * raw.health.len);
     if (scratch->strings == NULL)
         return -ENOMEM;
+    if (raw.health.text != NULL) {
+        scratch->room = scratch->strings + strings;
+        scratch->health = raw.health.text;
+        scratch->health_len = raw.health.len;
+        scratch->health_at = (size_t)(raw.health_name - text);
+    }
     trouble.why = take_strings(&raw, scratch->strings, &v, &trouble.at);
     if (trouble.why != NULL)
         return flaw_at(ret_flaw, ret, (size_t)(trouble.at - text), "", trouble.why);
@@ -225,5 +240,5 @@ int wp_etcd_value_read(const char *text, size_t len, struct wp_etcd_scratch *scr
 void wp_etcd_scratch_done(struct wp_etcd_scratch *scratch)
 {
     free(scratch->strings);
-    scratch->strings = NULL;
+    *scratch = (struct wp_etcd_scratch){0};
 }

@@ -7,12 +7,12 @@
 #include "backends/etcd/record.h"
 
 /* What is to be probed is the record's own address; a path is one that makes one line of a request. */
-static void read_health(const char *text, size_t len, const struct wp_etcd_scratch *scratch,
+static void read_health(size_t len, const struct wp_etcd_scratch *scratch,
                         const struct wp_etcd_value *v)
 {
     struct wp_etcd_flaw flaw = {0};
     struct wp_probe_spec s;
-    int r = wp_etcd_health_read(text, len, scratch, v, &s, &flaw);
+    int r = wp_etcd_health_read(scratch, v, &s, &flaw);
 
     CHECK(r == 0 || r == 1 || r == WP_EMALFORMED);
     CHECK(r >= 0 || (flaw.offset <= len && flaw.text[0] != '\0'));
@@ -39,7 +39,7 @@ static struct wp_etcd_rec *read_rec(const char *text, size_t len, int *ret)
     rec = wp_etcd_rec_new("/a/b", 4, &v, NULL, 7, 2);
     CHECK(rec != NULL);
     if (*ret == 0)
-        read_health(text, len, &scratch, &v);
+        read_health(len, &scratch, &v);
     if (*ret == 0) {
         struct wp_etcd_wide w = wp_etcd_rec_wide(rec);
         CHECK(w.port == v.port && w.priority == v.priority && w.weight == v.weight &&

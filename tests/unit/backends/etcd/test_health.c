@@ -61,7 +61,7 @@ static void test_rows(void)
         int r;
 
         CHECK_AT(json, wp_etcd_value_read(json, strlen(json), &scratch, &v, &flaw) == 0);
-        r = wp_etcd_health_read(json, strlen(json), &scratch, &v, &s, &flaw);
+        r = wp_etcd_health_read(&scratch, &v, &s, &flaw);
         if (rows[i].target == NULL) {
             CHECK_AT(json, r == WP_EMALFORMED);
             CHECK_AT(flaw.text, strcmp(flaw.text, rows[i].flaw) == 0);
@@ -86,7 +86,7 @@ static void test_long_path(void)
         struct wp_probe_spec s;
         snprintf(json, sizeof(json), A "{\"http\":\"/%0*d\"}}", n, 1);
         CHECK(wp_etcd_value_read(json, strlen(json), &scratch, &v, &flaw) == 0);
-        CHECK(wp_etcd_health_read(json, strlen(json), &scratch, &v, &s, &flaw) == (n < WP_PROBE_PATH_MAX ? 1 : WP_EMALFORMED));
+        CHECK(wp_etcd_health_read(&scratch, &v, &s, &flaw) == (n < WP_PROBE_PATH_MAX ? 1 : WP_EMALFORMED));
         wp_etcd_scratch_done(&scratch);
     }
 }
