@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "waypost/base/text.h"
@@ -29,11 +30,29 @@ const struct wp_exit ask_exits[] = {
 struct found {
     long pid; /* the one that is looked for; 0: any */
     unsigned n, n_denied;
+    bool has_own; /* what was found is of this container; others' do not count then */
     struct {
         char path[WP_LOCAL_PATH_MAX];
         long pid;
     } at[FOUND_MAX];
 };
+
+/* seen: the process's id as we see it, 0: it is in a container beside us, whose network or files we
+ * share. */
+static int take(struct found *f, const char *path, long pid, long seen)
+{
+    if (f->has_own && seen == 0)
+        return 0;
+    if (!f->has_own && seen != 0) {
+        f->has_own = true;
+        f->n = 0;
+    }
+    if (f->n == FOUND_MAX)
+        return 1;
+    snprintf(f->at[f->n].path, sizeof(f->at[0].path), "%s", path);
+    f->at[f->n++].pid = seen != 0 ? seen : pid;
+    return 0;
+}
 
 static int look_at(void *arg, const char *path, long pid)
 {
@@ -43,15 +62,18 @@ static int look_at(void *arg, const char *path, long pid)
     if (f->pid != 0 && f->pid != pid)
         return 0;
     fd = wp_local_socket_connect(path);
-    if (fd == -EACCES || fd == -EPERM)
-        f->n_denied++;
-    if (fd < 0)
-        return 0;
-    close(fd);
-    if (f->n == FOUND_MAX)
-        return 1;
-    snprintf(f->at[f->n].path, sizeof(f->at[0].path), "%s", path);
-    f->at[f->n++].pid = pid;
+    if (fd >= 0) {
+        struct ucred peer;
+        socklen_t len = sizeof(peer);
+        int r = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+
+        close(fd);
+        if (r < 0 || (geteuid() != 0 && peer.uid != geteuid()))
+            fd = -EACCES; /* a socket without a file has no mode */
+        else
+            return take(f, path, pid, peer.pid);
+    }
+    f->n_denied += fd == -EACCES || fd == -EPERM;
     return 0;
 }
 

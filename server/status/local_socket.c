@@ -12,7 +12,7 @@
 
 #include "waypost/base/text.h"
 
-enum { BACKLOG = 64, DIRS = 3, PID_MAX = 4194304 };
+enum { BACKLOG = 64, DIRS = 3, PID_MAX = 4194304, NAMESAKES = 16 };
 #define USUAL "/run/waypost"
 #define ABSTRACT "@waypost/"
 
@@ -90,6 +90,20 @@ static int each_in(const char *dir, int (*fn)(void *arg, const char *path, long 
     return r;
 }
 
+/* "123", and "123-2" of a namesake. */
+static long abstract_pid(const char *text)
+{
+    char digits[16];
+    size_t len = strcspn(text, "-");
+    int64_t pid;
+
+    if (len >= sizeof(digits))
+        return 0;
+    memcpy(digits, text, len);
+    digits[len] = '\0';
+    return wp_int_parse(digits, 1, PID_MAX, &pid) == 0 ? (long)pid : 0;
+}
+
 /* Listening sockets without a file; each stands in the table once, its connections beside it with
  * other flags. */
 static int each_abstract(int (*fn)(void *arg, const char *path, long pid), void *arg)
@@ -101,12 +115,12 @@ static int each_abstract(int (*fn)(void *arg, const char *path, long pid), void 
     while (f != NULL && r == 0 && fgets(line, sizeof(line), f) != NULL) {
         const char *at = strstr(line, " " ABSTRACT);
         unsigned flags = 0;
-        int64_t pid;
+        long pid;
 
         line[strcspn(line, "\n")] = '\0';
         if (at != NULL && sscanf(line, "%*s %*s %*s %x", &flags) == 1 && (flags & 0x10000) != 0 &&
-            wp_int_parse(at + sizeof(ABSTRACT), 1, PID_MAX, &pid) == 0) /* __SO_ACCEPTCON */
-            r = fn(arg, at + 1, (long)pid);
+            (pid = abstract_pid(at + sizeof(ABSTRACT))) > 0) /* __SO_ACCEPTCON */
+            r = fn(arg, at + 1, pid);
     }
     if (f != NULL)
         fclose(f);
@@ -233,6 +247,22 @@ static int open_file(const char *path, struct wp_local_socket *ret)
     return 0;
 }
 
+/* Process ids are not unique in a network that several containers share. */
+static int open_abstract(struct wp_local_socket *ret)
+{
+    int fd = -EADDRINUSE;
+
+    for (int i = 1; i <= NAMESAKES && fd == -EADDRINUSE; i++) {
+        int n = snprintf(ret->path, sizeof(ret->path), ABSTRACT "%ld", (long)getpid());
+
+        if (i > 1)
+            snprintf(ret->path + n, sizeof(ret->path) - (size_t)n, "-%d", i);
+        fd = listen_at(ret->path, 0);
+    }
+    ret->fd = fd;
+    return fd < 0 ? fd : 0;
+}
+
 static int open_usual(struct wp_local_socket *ret)
 {
     char name[512];
@@ -249,12 +279,7 @@ static int open_usual(struct wp_local_socket *ret)
         if (open_file(name, ret) == 0)
             return 0;
     }
-    if (only_place() != NULL)
-        return -EACCES;
-    snprintf(name, sizeof(name), ABSTRACT "%ld", (long)getpid());
-    *ret = (struct wp_local_socket){.fd = listen_at(name, 0)};
-    snprintf(ret->path, sizeof(ret->path), "%.100s", name);
-    return ret->fd < 0 ? ret->fd : 0;
+    return only_place() != NULL ? -EACCES : open_abstract(ret);
 }
 
 int wp_local_socket_open(const char *path, char why[256], struct wp_local_socket *ret)

@@ -323,6 +323,23 @@ def test_read_only_container(tmp_path):
     assert '"config": "%s"' % conf in r.stdout
 
 
+@pytest.mark.skipif(os.getuid() != 0 or subprocess.run(["unshare", "-mnpf", "true"]).returncode != 0, reason="needs name spaces")
+def test_containers_in_one_network(tmp_path):
+    """Their processes have the same number; each is asked from its own container, and found there alone."""
+    for i in (1, 2):
+        (tmp_path / f"Corefile{i}").write_text(".:%d {\n whoami\n}\n" % (1052 + i))
+    one = ('"$0" -conf %s/Corefile$1 & P=$!; for i in $(seq 200); do "$0" status --json >%s/out$1 && break; sleep 0.05; done; '
+           'touch %s/done$1; for i in $(seq 400); do [ -e %s/done1 ] && [ -e %s/done2 ] && break; sleep 0.05; done; '
+           '"$0" status --json >%s/out$1; kill $P; wait $P' % ((tmp_path,) * 6))
+    script = ('mount -t tmpfs -o ro none /run || exit 8; for n in 1 2; do unshare -pf --mount-proc sh -c "$1" "$0" $n & done; '
+              'wait; grep -o "@waypost.*" /proc/net/unix; exit 0')
+    env = {k: v for k, v in os.environ.items() if k not in ("XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY", "WAYPOST_RUNTIME_DIR")}
+    r = subprocess.run(["unshare", "-mn", "sh", "-c", script, WAYPOST, one], capture_output=True, text=True, env=env, timeout=60)
+    assert r.returncode == 0 and "@waypost" not in r.stdout, r.stdout + r.stderr
+    told = [json.loads((tmp_path / f"out{i}").read_text()) for i in (1, 2)]
+    assert [os.path.basename(t["config"]) for t in told] == ["Corefile1", "Corefile2"] and told[0]["pid"] == told[1]["pid"]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs another user")
 def test_other_users_are_not_answered(tmp_path):
     os.chmod(tmp_path, 0o755)

@@ -2,7 +2,7 @@
  * PID.sock in the first of these directories that it can write to: the service manager's
  * RUNTIME_DIRECTORY, /run/waypost (made when it can be), $XDG_RUNTIME_DIR/waypost (made). With none of
  * them (a container whose files are read-only) it has a name and no file: "@waypost/PID", of the
- * network namespace. WAYPOST_RUNTIME_DIR, when it is set, stands for all of these places. */
+ * network namespace ("@waypost/PID-2" when another container in it has that). WAYPOST_RUNTIME_DIR, when it is set, stands for all of these places. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
