@@ -34,8 +34,10 @@ struct wp_httpc_header {
 
 /* Whom to believe and who to be. Texts are PEM, and win over files. */
 struct wp_httpc_tls {
-    /* CAs; without both: the system's. A text without any certificate trusts nobody. */
+    /* CAs; without any of the three: the system's. A text without any certificate trusts nobody. */
     const char *ca_pem, *ca_file;
+    const char
+        *ca_dir; /* of files named by their subject's hash (openssl rehash); beside ca_file */
     const char *cert_pem, *key_pem, *cert_file, *key_file; /* or NULL */
     const char *server_name; /* name to ask for and to verify; NULL: the URL's host */
     bool insecure;           /* whoever answers is believed */

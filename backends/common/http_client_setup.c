@@ -157,19 +157,20 @@ static void set_proxy(struct options *o, const struct wp_httpc_request *r, const
 
 static void set_ca(struct options *o, const struct wp_httpc_tls *t)
 {
-    const char *file = t->ca_file != NULL ? t->ca_file : getenv("SSL_CERT_FILE");
+    const char *file = t->ca_file;
 
-    if (t->ca_pem == NULL && file == NULL)
+    if (file == NULL && t->ca_dir == NULL)
+        file = getenv("SSL_CERT_FILE");
+    if (t->ca_pem == NULL && file == NULL && t->ca_dir == NULL)
         return;
-    /* else curl would believe the system's directory of CAs too */
-    set_text(o, CURLOPT_CAPATH, NULL);
-    set_text(o, CURLOPT_PROXY_CAPATH, NULL);
+    /* what is not given is taken away: else the system's would be believed too */
+    set_text(o, CURLOPT_CAPATH, t->ca_pem == NULL ? t->ca_dir : NULL);
+    set_text(o, CURLOPT_PROXY_CAPATH, t->ca_pem == NULL ? t->ca_dir : NULL);
+    set_text(o, CURLOPT_CAINFO, t->ca_pem == NULL ? file : NULL);
+    set_text(o, CURLOPT_PROXY_CAINFO, t->ca_pem == NULL ? file : NULL);
     if (t->ca_pem != NULL) {
         set_blob(o, CURLOPT_CAINFO_BLOB, t->ca_pem);
         set_blob(o, CURLOPT_PROXY_CAINFO_BLOB, t->ca_pem);
-    } else {
-        set_text(o, CURLOPT_CAINFO, file);
-        set_text(o, CURLOPT_PROXY_CAINFO, file);
     }
 }
 

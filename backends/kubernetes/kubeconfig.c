@@ -196,12 +196,17 @@ static int named(struct reader *r, const char *kind, const char *inner, const ch
     return e;
 }
 
-static const char *item_text(struct reader *r, int node)
+/* *ret: NULL when it is no text. */
+static int item_text(struct reader *r, int node, const char **ret)
 {
     const yaml_node_t *n = yaml_document_get_node(&r->doc, node);
     const char *s = scalar(n);
 
-    return s != NULL && strlen(s) == n->data.scalar.length ? wp_arena_strdup(r->arena, s) : NULL;
+    *ret = NULL;
+    if (s == NULL || strlen(s) != n->data.scalar.length)
+        return 0;
+    *ret = wp_arena_strdup(r->arena, s);
+    return *ret != NULL ? 0 : -ENOMEM;
 }
 
 static int read_groups(struct reader *r, const yaml_node_t *user, struct wp_kubeconfig *k)
@@ -220,7 +225,9 @@ static int read_groups(struct reader *r, const yaml_node_t *user, struct wp_kube
          i < list->data.sequence.items.top; i++) {
         if (k->n_groups == WP_KUBECONFIG_LIST_MAX)
             return refuse(r, list, "as-groups", "too many");
-        k->groups[k->n_groups] = item_text(r, *i);
+        e = item_text(r, *i, &k->groups[k->n_groups]);
+        if (e < 0)
+            return e;
         if (k->groups[k->n_groups++] == NULL)
             return refuse(r, list, "as-groups", "is not a list of texts");
     }
@@ -230,6 +237,8 @@ static int read_groups(struct reader *r, const yaml_node_t *user, struct wp_kube
 static int read_values(struct reader *r, const yaml_node_t *list, const char *name,
                        struct wp_kubeconfig *k)
 {
+    int e;
+
     if (list->type != YAML_SEQUENCE_NODE)
         return refuse(r, list, "as-user-extra", "is not a mapping of lists");
     for (const yaml_node_item_t *i = list->data.sequence.items.start;
@@ -237,7 +246,9 @@ static int read_values(struct reader *r, const yaml_node_t *list, const char *na
         if (k->n_extra == WP_KUBECONFIG_LIST_MAX)
             return refuse(r, list, "as-user-extra", "too many");
         k->extra[k->n_extra].name = name;
-        k->extra[k->n_extra].value = item_text(r, *i);
+        e = item_text(r, *i, &k->extra[k->n_extra].value);
+        if (e < 0)
+            return e;
         if (k->extra[k->n_extra++].value == NULL)
             return refuse(r, list, "as-user-extra", "is not a mapping of lists of texts");
     }
@@ -258,7 +269,10 @@ static int read_extra(struct reader *r, const yaml_node_t *user, struct wp_kubec
         return -ENOMEM;
     for (const yaml_node_pair_t *p = map->data.mapping.pairs.start;
          e == 0 && p < map->data.mapping.pairs.top; p++) {
-        const char *name = item_text(r, p->key);
+        const char *name;
+        e = item_text(r, p->key, &name);
+        if (e < 0)
+            return e;
         if (name == NULL)
             return refuse(r, map, "as-user-extra", "a key that is no text");
         e = read_values(r, yaml_document_get_node(&r->doc, p->value), name, k);

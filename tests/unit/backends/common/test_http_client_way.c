@@ -3,6 +3,7 @@
 #include "http_world.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <netdb.h>
 #include <sys/time.h>
 
@@ -65,6 +66,24 @@ static void test_slow_name(void)
 
 /* --- TLS ----------------------------------------------------------------------------------- */
 
+/* The test's CA in a folder of its own, under the name by which OpenSSL finds it. */
+static const char *ca_folder(void)
+{
+    static char path[200];
+    char file[260];
+    FILE *f = fopen(cert_path("ca.pem"), "re");
+    X509 *x = f != NULL ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+
+    CHECK(x != NULL);
+    fclose(f);
+    snprintf(path, sizeof(path), "%s", cert_path("cas"));
+    mkdir(path, 0700);
+    snprintf(file, sizeof(file), "%s/%08lx.0", path, X509_subject_name_hash(x));
+    CHECK(symlink(cert_path("ca.pem"), file) == 0 || errno == EEXIST);
+    X509_free(x);
+    return path;
+}
+
 static void test_tls(void)
 {
     const struct {
@@ -77,6 +96,9 @@ static void test_tls(void)
     } cases[] = {
         {"CA as text", server.tls, {.ca_pem = server.ca}, NULL, 0, ""},
         {"CA as a file", server.tls, {.ca_file = cert_path("ca.pem")}, NULL, 0, ""},
+        {"folder of CAs", server.tls, {.ca_dir = ca_folder()}, NULL, 0, ""},
+        {"folder of CAs, without this one", server.stranger, {.ca_dir = ca_folder()}, NULL, WP_ETLS, "signed by an unknown authority"},
+        {"folder of CAs, beside a file", server.tls, {.ca_dir = ca_folder(), .ca_file = cert_path("stranger.pem")}, NULL, 0, ""},
         {"by name", server.tls, {.ca_pem = server.ca}, "api.test", 0, ""},
         {"no CA of ours", server.tls, {0}, NULL, WP_ETLS, "signed by an unknown authority"},
         {"empty CA", server.tls, {.ca_pem = ""}, NULL, WP_ETLS, "no CA certificate"},
