@@ -25,8 +25,7 @@ const struct wp_http_page *wp_http_find(const struct http_listener *l, const cha
     for (const struct wp_http_page *p = l->pages; p != NULL; p = p->next) {
         size_t n = strlen(p->path);
 
-        if (len >= n && memcmp(p->path, path, n) == 0 &&
-            (len == n || (p->below && path[n] == '/')))
+        if (len >= n && memcmp(p->path, path, n) == 0 && (len == n || (p->below && path[n] == '/')))
             return p;
     }
     return NULL;

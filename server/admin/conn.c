@@ -48,7 +48,7 @@ struct http_conn {
 
 /* A request whose answer is given later; outlives its connection. */
 struct wp_http_later {
-    struct http_conn *conn; /* NULL: gone */
+    struct http_conn *conn;  /* NULL: gone */
     struct http_asked asked; /* without its words */
 };
 
@@ -181,8 +181,7 @@ static int on_value(http_parser *p, const char *at, size_t len)
 static int on_head(http_parser *p)
 {
     struct http_conn *c = p->data;
-    const struct wp_http_page *page =
-        wp_http_find(c->listener, c->path, strcspn(c->path, "?#"));
+    const struct wp_http_page *page = wp_http_find(c->listener, c->path, strcspn(c->path, "?#"));
 
     c->keeps = page != NULL && page->takes_body;
     return 0;
@@ -276,7 +275,9 @@ static void answer_request(struct http_conn *c)
                .authorization = c->authorization,
                .host = c->host,
                .origin = c->origin,
-               .body = !c->keeps ? NULL : c->kept != NULL ? c->kept : "",
+               .body = !c->keeps         ? NULL
+                       : c->kept != NULL ? c->kept
+                                         : "",
                .body_len = c->keeps ? c->body : 0,
                .conn = c},
         .keep_alive = http_should_keep_alive(&c->parser) && !c->parser.upgrade,

@@ -6,8 +6,10 @@ import re
 import socket
 import subprocess
 import threading
+from concurrent import futures
 
 import dns.reversename
+import grpc
 import pki
 import pytest
 from server import WAYPOST, Waypost, free_port, own_address
@@ -256,6 +258,66 @@ def test_record_that_is_spoilt(server):
         assert code == 0 and "a.test.\t\t\t5\tIN\tA\t\\# 3 616263" in out
         code, out, err = query("a.test", odd.word, "--json")
         assert "rdataA" not in json.loads(out)["responseMessage"]["answerRRs"][0]
+
+
+class Service:
+    """A gRPC server that answers with what it is told, framed by grpcio."""
+
+    def __init__(self, answer):
+        method = grpc.unary_unary_rpc_method_handler(answer)  # octets in, octets out
+        self.server = grpc.server(futures.ThreadPoolExecutor(2))
+        self.server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("coredns.dns.DnsService", {"Query": method})])
+        self.word = f"@127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        self.server.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.server.stop(0).wait()
+
+
+def packet(msg):
+    """A DnsPacket."""
+    n, length = len(msg), b""
+    while n > 0x7f:
+        length, n = length + bytes([n & 0x7f | 0x80]), n >> 7
+    return b"\x0a" + length + bytes([n]) + msg
+
+
+def unavailable(_, context):
+    context.abort(grpc.StatusCode.UNAVAILABLE, "not today")
+
+
+def of_packet(request):
+    return request[2:] if request[1] < 0x80 else request[3:]
+
+
+@pytest.mark.parametrize("answer, said", [
+    (unavailable, "gRPC status 14"),
+    (lambda q, c: b"", "what came back is no DNS reply"),
+    (lambda q, c: b"\x0a\xff", "what came back is no DNS reply"),
+    (lambda q, c: b"\x08\x01", "what came back is no DNS reply"),
+    (lambda q, c: packet(b"short"), "what came back is no DNS reply"),
+    (lambda q, c: packet(of_packet(q)), "what came back is no DNS reply"),  # a question
+    (lambda q, c: packet(reply_to(of_packet(q), b"\1b\4test\0\0\1\0\1")), "the reply is to another question"),
+    (lambda q, c: b"x" * 70000, "over gRPC: "),
+], ids=["status", "empty", "cut", "other-field", "short", "question", "another", "large"])
+def test_grpc_that_is_no_reply(answer, said):
+    with Service(answer) as s:
+        code, out, err = query("a.test", s.word, "--transport", "grpc")
+        assert (code, out) == (9, "") and said in err, err
+
+
+def test_grpc_of_another_make():
+    """grpcio frames as it likes; a message of 60 kB comes whole."""
+    def answer(q, _):
+        records = b"".join(b"\xc0\x0c\0\x10\0\1\0\0\0\5\x01\0\xff" + bytes([97 + i % 26]) * 255 for i in range(220))
+        return packet(of_packet(q)[:2] + b"\x81\x80\0\1" + (220).to_bytes(2, "big") + b"\0\0\0\0" + of_packet(q)[12:24] + records)
+
+    with Service(answer) as s:
+        code, out, err = query("a.test", "TXT", s.word, "--transport", "grpc", "--short")
+        assert (code, err) == (0, "") and len(out.splitlines()) == 220 and out.startswith('"' + "a" * 255 + '"')
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

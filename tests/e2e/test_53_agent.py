@@ -297,7 +297,7 @@ GOOD = {"name": "x.dev", "address": "192.0.2.1", "port": 80}
 
 
 @pytest.mark.parametrize("body, said", [
-    ("", "octet 0"), ("{", "octet"), ("[]", "an object is wanted"), ("{}", "name is missing"),
+    ("", "octet 0"), ("{", "octet"), ("[" * 60000, "octet"), (b"\xff\xfe{}", "octet 0"), ("[]", "an object is wanted"), ("{}", "name is missing"),
     ({"name": "x.dev"}, "address is missing"), ({"name": "x.dev", "address": "192.0.2.1"}, "port is missing"),
     ({**GOOD, "prot": 1}, "prot: no such member"), ({**GOOD, "port": 65536}, "port: an integer within 0..65535"),
     ({**GOOD, "port": "80"}, "port: an integer"), ({**GOOD, "name": 1}, "name: a string"), ({**GOOD, "name": "a..b"}, "a..b: not a domain name"),

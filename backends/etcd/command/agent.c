@@ -83,8 +83,9 @@ static int open_socket(struct place *p)
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct sockaddr_storage ss;
     socklen_t len = p->path == NULL ? wp_addr_to_sockaddr(&p->addr, &ss) : 0;
-    int on = 1, r, fd = socket(p->path != NULL ? AF_UNIX : ss.ss_family,
-                               SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1, r,
+        fd = socket(p->path != NULL ? AF_UNIX : ss.ss_family,
+                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -errno;
@@ -190,8 +191,8 @@ static bool end(struct agent *g, struct wp_http_page *page, const struct agent_o
 static int serve(struct agent *g, const struct agent_options *o, struct place *p, bool *ret_clean)
 {
     char text[WP_ADDR_TEXT_MAX], why[256];
-    struct etcd_teller t = {.name = "agent", .json = g->access->json,
-                            .notify = getenv("NOTIFY_SOCKET")};
+    struct etcd_teller t = {
+        .name = "agent", .json = g->access->json, .notify = getenv("NOTIFY_SOCKET")};
     struct wp_http_page *page = NULL;
     struct etcd_signals signals;
     int r = etcd_signals_take(&signals);

@@ -44,7 +44,7 @@ struct agent_service {
     struct agent_service *next; /* in its bucket */
     char *id;
     struct wp_arena arena; /* of the next ones */
-    const char *told; /* the request's body, told_len octets */
+    const char *told;      /* the request's body, told_len octets */
     size_t told_len;
     struct agent_body body;
     struct wp_name name;
@@ -55,10 +55,10 @@ struct agent_service {
     struct etcd_health *health;
     struct wp_timer check_in;
     int64_t changed_unix;
-    bool is_well;  /* by lock: what the check says; true without one */
-    bool is_here;  /* by lock: has checked in; true when it need not */
+    bool is_well;   /* by lock: what the check says; true without one */
+    bool is_here;   /* by lock: has checked in; true when it need not */
     bool is_judged; /* by lock: the check has said something */
-    char why[160]; /* by lock: of the check */
+    char why[160];  /* by lock: of the check */
 };
 
 struct agent {

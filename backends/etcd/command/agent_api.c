@@ -29,8 +29,8 @@ static void not_allowed(struct wp_http_answer *a, const char *allow)
 
 /* --- who may ask ---------------------------------------------------------------------------- */
 
-/* "localhost", or an address: a name could be pointed at this host by whoever owns it, for a browser
- * to ask in its user's name (DNS rebinding). */
+/* "localhost", or an address: a name could be pointed at this host by whoever owns it, for a
+ * browser to ask in its user's name (DNS rebinding). */
 static bool is_local_name(const char *host)
 {
     char text[300];
@@ -72,8 +72,8 @@ static bool may_ask(const struct agent *g, const struct wp_http_request *rq,
 
 /* --- what is asked -------------------------------------------------------------------------- */
 
-static void put(struct agent *g, const struct wp_http_request *rq, const char *id,
-                bool may_replace, struct wp_http_answer *a)
+static void put(struct agent *g, const struct wp_http_request *rq, const char *id, bool may_replace,
+                struct wp_http_answer *a)
 {
     struct agent_service *s = NULL;
     char why[ETCD_SAID] = "";

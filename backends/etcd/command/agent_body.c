@@ -196,9 +196,10 @@ static int read_object(struct reading *r, json_t *o)
             return e;
     }
     if (b->name == NULL || b->record.address == NULL || json_object_get(o, "port") == NULL)
-        return refuse(r, "%s is missing", b->name == NULL             ? "name"
-                                          : b->record.address == NULL ? "address"
-                                                                      : "port");
+        return refuse(r, "%s is missing",
+                      b->name == NULL             ? "name"
+                      : b->record.address == NULL ? "address"
+                                                  : "port");
     if (b->id != NULL && !agent_id_ok(b->id))
         return refuse(r, "id: 1 to %d letters, digits, '.', '_', ':' and '-' are wanted",
                       AGENT_ID_MAX);

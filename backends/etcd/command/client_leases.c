@@ -95,8 +95,7 @@ static void start(struct wp_grpc_post *post)
 void wp_etcd_client_times_to_live(struct wp_etcd_client *c, const int64_t *leases, int64_t *left_s,
                                   size_t n)
 {
-    struct many m = {
-        .start.fn = start, .client = c, .leases = leases, .left_s = left_s, .n = n};
+    struct many m = {.start.fn = start, .client = c, .leases = leases, .left_s = left_s, .n = n};
 
     for (size_t i = 0; i < n; i++)
         left_s[i] = WP_ETCD_LEFT_UNKNOWN;

@@ -1,5 +1,5 @@
-/* Many records, each under a lease of its own, so that each comes and goes alone: granted, put, kept
- * alive on one stream, taken away. What is wanted may be said from any thread; everything is
+/* Many records, each under a lease of its own, so that each comes and goes alone: granted, put,
+ * kept alive on one stream, taken away. What is wanted may be said from any thread; everything is
  * done on the engine's, so much at a time. As with a keeper, a lease that may still be written
  * under by a call whose end is not known is not used for other keys: it is revoked first. */
 #pragma once

@@ -37,7 +37,7 @@ struct etcd_fleet_item {
     struct fleet_record *there; /* under the lease; NULL: nothing */
     struct fleet_record *old;   /* while `there` is being put in its place */
     bool up, removed;
-    bool told; /* that it is there */
+    bool told;     /* that it is there */
     bool doubtful; /* a put under this lease may still be carried out */
     bool standing;
     int64_t lease, granted_s;
@@ -70,7 +70,7 @@ struct etcd_fleet {
     char *token;
     bool no_auth, reauthed, proved; /* proved: a call has succeeded */
     struct wp_grpc_call *login, *stream;
-    unsigned n_calls, n_asked; /* unary calls; answers of the stream that are still to come */
+    unsigned n_calls, n_asked;   /* unary calls; answers of the stream that are still to come */
     uint64_t retry_ns, heard_ns; /* of the stream */
     struct wp_backoff backoff;
     char last_why[200];

@@ -179,9 +179,8 @@ static void have_put(void *arg, int status, const char *message, const uint8_t *
         i->old = NULL;
     }
     if (i->there != NULL && status == WP_GRPC_OK) { /* the lease may have gone meanwhile */
-        etcd_tell(&i->there->teller, "registered",
-                  "registered%s as %s at %s, lease %llx of %lld s", i->told ? " again" : "",
-                  i->there->pairs[0].key, f->src.endpoints[f->at].text,
+        etcd_tell(&i->there->teller, "registered", "registered%s as %s at %s, lease %llx of %lld s",
+                  i->told ? " again" : "", i->there->pairs[0].key, f->src.endpoints[f->at].text,
                   (unsigned long long)i->lease, (long long)i->granted_s);
         i->standing = i->told = true;
         if (f->stream == NULL) /* its end tells at once that the member has gone */

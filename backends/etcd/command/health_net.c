@@ -96,8 +96,8 @@ static int ask(const struct etcd_health_config *c, struct wp_stream_wait *s,
                char why[HEALTH_WHY_MAX])
 {
     char *text = NULL;
-    int r = c->https ? wp_stream_wait_tls(s, c->tls, c->tls_name != NULL ? c->tls_name : c->host)
-                     : 0;
+    int r =
+        c->https ? wp_stream_wait_tls(s, c->tls, c->tls_name != NULL ? c->tls_name : c->host) : 0;
     int len;
 
     if (r < 0)

@@ -16,7 +16,7 @@ struct etcd_health {
     pthread_cond_t cond;
     bool stop;
     bool abandoned; /* by lock: the thread frees what is here */
-    pid_t pid; /* by lock, like the next two; 0: no check runs */
+    pid_t pid;      /* by lock, like the next two; 0: no check runs */
     bool reaped;
     int status;
 };

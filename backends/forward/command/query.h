@@ -59,7 +59,7 @@ struct query {
         unsigned n;
         bool *spoilt; /* rr[i] has rdata that its type forbids: as it stands in the message */
         struct wp_edns edns;
-        bool cut;      /* it ends within a record */
+        bool cut; /* it ends within a record */
     } reply;
 };
 

@@ -11,8 +11,8 @@ static const struct {
     const char *name, *other, *scheme;
     uint16_t port;
 } transports[] = {
-    [QUERY_UDP] = {"udp", "udp", "dns", 53},     [QUERY_TCP] = {"tcp", "tcp", "dns", 53},
-    [QUERY_DOT] = {"dot", "tls", "tls", 853},    [QUERY_DOH] = {"doh", "https", "https", 443},
+    [QUERY_UDP] = {"udp", "udp", "dns", 53},      [QUERY_TCP] = {"tcp", "tcp", "dns", 53},
+    [QUERY_DOT] = {"dot", "tls", "tls", 853},     [QUERY_DOH] = {"doh", "https", "https", 443},
     [QUERY_GRPC] = {"grpc", "grpc", "grpc", 443},
 };
 
@@ -66,8 +66,8 @@ static int read_transport(struct query *q, const char *word, const char *scheme,
     unsigned by_name = WP_COUNT(transports), by_scheme = WP_COUNT(transports);
 
     for (unsigned i = WP_COUNT(transports); i-- > 0;) {
-        if (wanted != NULL && (wp_text_ieq(wanted, transports[i].name) ||
-                               wp_text_ieq(wanted, transports[i].other)))
+        if (wanted != NULL &&
+            (wp_text_ieq(wanted, transports[i].name) || wp_text_ieq(wanted, transports[i].other)))
             by_name = i;
         if (scheme != NULL && strlen(transports[i].scheme) == scheme_len &&
             memcmp(scheme, transports[i].scheme, scheme_len) == 0)
@@ -77,7 +77,8 @@ static int read_transport(struct query *q, const char *word, const char *scheme,
         return query_say("--transport %s: udp, tcp, dot, doh or grpc", wanted);
     if (scheme != NULL && by_scheme == WP_COUNT(transports))
         return query_say("%s: dns://, tls://, https:// or grpc://", word);
-    if (wanted != NULL && scheme != NULL && transports[by_name].scheme != transports[by_scheme].scheme)
+    if (wanted != NULL && scheme != NULL &&
+        transports[by_name].scheme != transports[by_scheme].scheme)
         return query_say("%s over %s? One of them is wrong", word, wanted);
     q->transport = wanted != NULL ? by_name : scheme != NULL ? by_scheme : QUERY_UDP;
     q->port = transports[q->transport].port;
@@ -184,8 +185,8 @@ static int check_options(struct query *q)
 
 int query_read_line(struct query *q, const struct wp_command_line *line)
 {
-    const char *server = "127.0.0.1", **words = wp_arena_array(q->arena, line->n_words + 1u,
-                                                               sizeof(*words));
+    const char *server = "127.0.0.1",
+               **words = wp_arena_array(q->arena, line->n_words + 1u, sizeof(*words));
     unsigned n = 0, servers = 0;
     int r;
 

@@ -64,8 +64,8 @@ int query_write(struct query *q)
     int r = 0;
 
     wp_wr_u16(&wr, 0);
-    wp_wr_u16(&wr, (o->no_rd ? 0 : WP_FLAG_RD) | (o->ad ? WP_FLAG_AD : 0) |
-                       (o->cd ? WP_FLAG_CD : 0));
+    wp_wr_u16(&wr,
+              (o->no_rd ? 0 : WP_FLAG_RD) | (o->ad ? WP_FLAG_AD : 0) | (o->cd ? WP_FLAG_CD : 0));
     wp_wr_u16(&wr, 1);
     wp_wr_u32(&wr, 0);
     wp_wr_u16(&wr, o->bufsize > 0 ? 1 : 0);

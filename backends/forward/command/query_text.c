@@ -60,19 +60,42 @@ static const struct {
     uint16_t code;
     const char *name;
 } options[] = {
-    {WP_EDNS_NSID, "NSID"},     {WP_EDNS_ECS, "CLIENT-SUBNET"}, {WP_EDNS_EXPIRE, "EXPIRE"},
-    {WP_EDNS_COOKIE, "COOKIE"}, {WP_EDNS_KEEPALIVE, "TCP-KEEPALIVE"},
-    {WP_EDNS_PADDING, "PAD"},   {WP_EDNS_EDE, "EDE"},
+    {WP_EDNS_NSID, "NSID"},     {WP_EDNS_ECS, "CLIENT-SUBNET"},       {WP_EDNS_EXPIRE, "EXPIRE"},
+    {WP_EDNS_COOKIE, "COOKIE"}, {WP_EDNS_KEEPALIVE, "TCP-KEEPALIVE"}, {WP_EDNS_PADDING, "PAD"},
+    {WP_EDNS_EDE, "EDE"},
 };
 /* RFC 8914 s5.2 and the registry. */
 static const char *const ede[] = {
-    "Other", "Unsupported DNSKEY Algorithm", "Unsupported DS Digest Type", "Stale Answer",
-    "Forged Answer", "DNSSEC Indeterminate", "DNSSEC Bogus", "Signature Expired",
-    "Signature Not Yet Valid", "DNSKEY Missing", "RRSIGs Missing", "No Zone Key Bit Set",
-    "NSEC Missing", "Cached Error", "Not Ready", "Blocked", "Censored", "Filtered", "Prohibited",
-    "Stale NXDOMAIN Answer", "Not Authoritative", "Not Supported", "No Reachable Authority",
-    "Network Error", "Invalid Data", "Signature Expired before Valid", "Too Early",
-    "Unsupported NSEC3 Iterations Value", "Unable to conform to policy", "Synthesized",
+    "Other",
+    "Unsupported DNSKEY Algorithm",
+    "Unsupported DS Digest Type",
+    "Stale Answer",
+    "Forged Answer",
+    "DNSSEC Indeterminate",
+    "DNSSEC Bogus",
+    "Signature Expired",
+    "Signature Not Yet Valid",
+    "DNSKEY Missing",
+    "RRSIGs Missing",
+    "No Zone Key Bit Set",
+    "NSEC Missing",
+    "Cached Error",
+    "Not Ready",
+    "Blocked",
+    "Censored",
+    "Filtered",
+    "Prohibited",
+    "Stale NXDOMAIN Answer",
+    "Not Authoritative",
+    "Not Supported",
+    "No Reachable Authority",
+    "Network Error",
+    "Invalid Data",
+    "Signature Expired before Valid",
+    "Too Early",
+    "Unsupported NSEC3 Iterations Value",
+    "Unable to conform to policy",
+    "Synthesized",
     "Invalid Query Type",
 };
 
@@ -157,7 +180,7 @@ static void print_header(const struct query_reply *r)
         {WP_FLAG_QR, "qr"}, {WP_FLAG_AA, "aa"}, {WP_FLAG_TC, "tc"}, {WP_FLAG_RD, "rd"},
         {WP_FLAG_RA, "ra"}, {WP_FLAG_AD, "ad"}, {WP_FLAG_CD, "cd"},
     };
-    static const char *const opcodes[] = {"QUERY", "IQUERY", "STATUS", "RESERVED3",
+    static const char *const opcodes[] = {"QUERY",  "IQUERY", "STATUS", "RESERVED3",
                                           "NOTIFY", "UPDATE", "DSO"};
     unsigned opcode = (r->flags & WP_FLAG_OPCODE) >> 11;
     char buf[16];
@@ -226,8 +249,8 @@ static void print_footer(const struct query *q)
     strftime(when, sizeof(when), "%a %b %d %H:%M:%S %Z %Y", &tm);
     printf("\n;; Query time: %llu msec\n;; SERVER: %s#%u(%s) (%s)\n;; WHEN: %s\n"
            ";; MSG SIZE  rcvd: %zu\n",
-           (unsigned long long)(q->took_ns / 1000000), wp_addr_ip_text(&q->from, ip),
-           q->from.port, q->host, query_transport_name(q), when, q->wire_len);
+           (unsigned long long)(q->took_ns / 1000000), wp_addr_ip_text(&q->from, ip), q->from.port,
+           q->host, query_transport_name(q), when, q->wire_len);
 }
 
 static void print_short(const struct query *q)
