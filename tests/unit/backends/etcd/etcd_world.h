@@ -23,6 +23,7 @@ struct wp_grpc_call {
     char method[64];
     uint8_t request[1024];
     size_t len;
+    unsigned token; /* 0: it shows none */
     wp_grpc_done_fn *done;
     const struct wp_grpc_stream_ops *ops;
     void *arg;
@@ -70,6 +71,11 @@ static struct world {
     const char *version;
     world_range_fn *on_range;
     world_watch_fn *on_watch;
+    unsigned token_s; /* a token lasts so long after its last use; 0: there are no users */
+    unsigned token;   /* the last one given */
+    uint64_t token_until;
+    bool wrong_password;
+    unsigned n_authenticate;
     unsigned n_range, n_watch_created, n_lease, n_calls, n_channels;
     uint64_t memory;
     const char *state_dir;
@@ -247,6 +253,34 @@ static int answer_range(const struct wp_grpc_call *c, size_t *len)
     return status;
 }
 
+static int answer_authenticate(size_t *len)
+{
+    Etcd__AuthenticateResponse r = ETCD__AUTHENTICATE_RESPONSE__INIT;
+    Etcd__Header h = world_header();
+    char token[16];
+
+    world.n_authenticate++;
+    if (world.wrong_password)
+        return WP_GRPC_INVALID_ARGUMENT;
+    snprintf(token, sizeof(token), "%u", ++world.token);
+    world.token_until = world.now + wp_etcd_ms(1000 * (uint64_t)world.token_s);
+    r.header = &h;
+    r.token = token;
+    *len = world_pack(&r.base);
+    return WP_GRPC_OK;
+}
+
+/* As simple tokens are: good for a while after each use. */
+static bool is_token_good(const struct wp_grpc_call *c)
+{
+    if (world.token_s == 0 || strstr(c->method, "Maintenance/Status") != NULL)
+        return true;
+    if (c->token != world.token || world.now > world.token_until)
+        return false;
+    world.token_until = world.now + wp_etcd_ms(1000 * (uint64_t)world.token_s);
+    return true;
+}
+
 static int answer_unary(struct wp_grpc_call *c, size_t *len)
 {
     Etcd__Header h = world_header();
@@ -254,6 +288,10 @@ static int answer_unary(struct wp_grpc_call *c, size_t *len)
     *len = 0;
     if (world.down)
         return WP_GRPC_UNAVAILABLE;
+    if (strstr(c->method, "Auth/Authenticate") != NULL)
+        return answer_authenticate(len);
+    if (!is_token_good(c))
+        return WP_GRPC_UNAUTHENTICATED;
     if (strstr(c->method, "KV/Range") != NULL)
         return answer_range(c, len);
     if (strstr(c->method, "Maintenance/Status") != NULL) {
@@ -407,7 +445,10 @@ static struct wp_grpc_call *world_unary(struct wp_grpc_channel *ch, const char *
 {
     struct wp_grpc_call *c = new_call(method, request, len);
 
-    (void)ch, (void)headers, (void)n_headers;
+    (void)ch;
+    for (size_t i = 0; i < n_headers; i++)
+        if (strcmp(headers[i].key, "token") == 0)
+            c->token = (unsigned)strtoul(headers[i].value, NULL, 10);
     c->deadline = world.now + wp_etcd_ms(timeout_ms);
     c->done = fn;
     c->arg = arg;
@@ -552,7 +593,7 @@ static int world_follow(struct wp_etcd_range **ret)
 {
     static const struct wp_etcd_endpoint here[2] = {
         {.text = "http://one:1", .target = "ipv4:192.0.2.1:1"}, {.text = "http://two:1", .target = "ipv4:192.0.2.2:1"}};
-    struct wp_etcd_source src = {.prefix = "/p", .endpoints = here, .n_endpoints = 2, .max_octets = world.memory, .state_dir = world.state_dir, .keep_lapsed = world.keep_lapsed, .health = world.health};
+    struct wp_etcd_source src = {.prefix = "/p", .endpoints = here, .n_endpoints = 2, .max_octets = world.memory, .state_dir = world.state_dir, .keep_lapsed = world.keep_lapsed, .health = world.health, .user = world.token_s > 0 ? "u" : NULL, .password = world.token_s > 0 ? "p" : NULL};
     char err[256] = "";
 
     return wp_etcd_range_get(&src, "/z", "dns://:53", err, ret);

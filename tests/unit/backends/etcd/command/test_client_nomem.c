@@ -200,15 +200,15 @@ static void drop(struct wp_grpc_call *c)
         c->dropped = true;
 }
 
+static const struct wp_grpc_ops store = {
+    WP_GRPC_VERSION, acquire,      release, post,   now,          timer_set, timer_cancel,
+    channel_new,     channel_free, unary,   stream, send_message, drop,
+};
+
 const struct wp_grpc_ops *wp_grpc_open(char errbuf[256])
 {
-    static const struct wp_grpc_ops ops = {
-        WP_GRPC_VERSION, acquire,      release, post,   now,          timer_set, timer_cancel,
-        channel_new,     channel_free, unary,   stream, send_message, drop,
-    };
-
-    (void)errbuf;
-    return &ops;
+    *errbuf = '\0';
+    return &store;
 }
 
 /* --- the calls ------------------------------------------------------------------------------------- */
