@@ -7,7 +7,7 @@ static void read_ip(struct wp_kube_decoder *d, struct wp_kube_list *l)
 
     for (wp_json_pull_enter(&d->json, '{'); wp_json_pull_member(&d->json, &key);) {
         if (wp_kube_member_is(d, key, "ip", "status.podIPs.ip"))
-            ip = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
+            ip = wp_kube_read_text(d, WP_KUBE_IP_TEXT_MAX);
         else
             wp_json_pull_skip(&d->json);
     }

@@ -47,7 +47,8 @@ enum {
     WP_KUBE_NO_PORT = -1,     /* port of a slice that is null, or the only entry of an empty list */
     WP_KUBE_LABEL_MAX = 63,   /* names of services, namespaces, endpoints */
     WP_KUBE_TEXT_MAX = 255,   /* every other text that is kept */
-    WP_KUBE_POD_IPS_MAX = 64, /* the API knows of two */
+    WP_KUBE_POD_IPS_MAX = 4,  /* the API knows of two */
+    WP_KUBE_IP_TEXT_MAX = 45, /* of a pod */
     WP_KUBE_ADDRS_MAX = 100000, /* of one slice: 1000 endpoints with 100 each */
 };
 

@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include "waypost/base/hash.h"
 
-enum { V4_TEXT_MAX = 15, V6_TEXT_MAX = 45 };
+enum { V4_TEXT_MAX = 15, V6_TEXT_MAX = WP_KUBE_IP_TEXT_MAX };
 
 /* Dotted decimal has one spelling only: no leading zeros. */
 static bool v4_from_text(const char *text, size_t len, uint8_t out[4])
@@ -101,7 +101,7 @@ static bool is_v4_mapped(const uint8_t *ip)
 
 struct wp_kube_addr wp_kube_addr_from_text(const char *text, size_t len, uint8_t room[16])
 {
-    char again[WP_KUBE_IP_TEXT_MAX];
+    char again[WP_KUBE_IP_TEXT_MAX + 1];
 
     if (v4_from_text(text, len, room))
         return (struct wp_kube_addr){4, 0, room};

@@ -12,10 +12,7 @@ struct wp_kube_addr {
     uint8_t text_len;  /* of a text */
     const uint8_t *at; /* octets of either */
 };
-enum {
-    WP_KUBE_IP_TEXT_MAX = 46,
-    WP_KUBE_NAME_MAX = WP_KUBE_TEXT_MAX + 1, /* of an endpoint, made from an address */
-};
+enum { WP_KUBE_NAME_MAX = WP_KUBE_TEXT_MAX + 1 }; /* of an endpoint, made from an address */
 
 /* The form of a text of 1..255 octets; octets of an IP go to `room`, a text stays where it is. */
 struct wp_kube_addr wp_kube_addr_from_text(const char *text, size_t len, uint8_t room[16]);

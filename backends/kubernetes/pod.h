@@ -5,13 +5,14 @@
 
 struct wp_kube_namespace;
 
+/* A hundred thousand of these: octets are counted. */
 struct wp_kube_pod {
     uint64_t version; /* the writer's: resourceVersion */
     struct wp_kube_namespace *ns;
-    uint32_t mark;       /* the writer's: listing that had it last */
-    uint32_t labels_len; /* octets of the labels, at the end */
-    uint16_t ips_len;    /* octets of the addresses, before */
-    uint8_t name_len;    /* octets of the name, first */
+    uint16_t mark;    /* the writer's: listing that had it last */
+    uint8_t name_len; /* octets of the name, first */
+    uint8_t ips_len;  /* octets of the addresses, then */
+    bool has_labels;  /* at the end: how many octets (uint32_t), the labels */
     uint8_t octets[];
 };
 
@@ -29,8 +30,13 @@ static inline struct wp_kube_cursor wp_kube_pod_ips(const struct wp_kube_pod *p)
 static inline struct wp_kube_cursor wp_kube_pod_labels(const struct wp_kube_pod *p)
 {
     const uint8_t *at = p->octets + p->name_len + p->ips_len;
+    uint32_t len;
 
-    return (struct wp_kube_cursor){at, at + p->labels_len};
+    if (!p->has_labels)
+        return (struct wp_kube_cursor){at, at};
+    memcpy(&len, at, sizeof(len));
+    at += sizeof(len);
+    return (struct wp_kube_cursor){at, at + len};
 }
 /* Walks the labels, in the order of the object; false at the end. */
 bool wp_kube_label_next(struct wp_kube_cursor *c, struct wp_kube_pair *ret);

@@ -133,7 +133,7 @@ size_t wp_kube_slice_find_addr(const struct wp_kube_slice *s, size_t i,
 struct wp_kube_label wp_kube_label_from(const char *text, size_t len)
 {
     struct wp_kube_label l = {.text = {text, len}};
-    char again[WP_KUBE_NAME_MAX], addr[WP_KUBE_IP_TEXT_MAX];
+    char again[WP_KUBE_NAME_MAX], addr[WP_KUBE_IP_TEXT_MAX + 1];
     static const char separators[] = ".:";
 
     if (len >= sizeof(addr))

@@ -222,6 +222,8 @@ uint64_t wp_kube_version(struct wp_kube_text rv)
 int wp_kube_store_put(struct wp_kube_store *s, const struct wp_kube_object *o, uint32_t now_s)
 {
     wp_arena_reset(&s->scratch);
+    if (o->name.len == 0) /* a bookmark */
+        return 0;
     if (wp_kube_bury_reserve(s) < 0)
         return -ENOMEM;
     switch (o->collection) {
@@ -247,7 +249,7 @@ static int remove_value(struct wp_kube_store *s, enum wp_kube_collection c, uint
 {
     enum wp_kube_view v =
         c == WP_KUBE_IMPORTS || c == WP_KUBE_IMPORT_SLICES ? WP_KUBE_CLUSTERSET : WP_KUBE_LOCAL;
-    uint32_t listing = unlisted_only ? s->listing[c] : 0; /* marks are never 0 */
+    uint32_t listing = s->listing[c];
     void *p = wp_kube_pointer(value);
 
     wp_arena_reset(&s->scratch);
@@ -259,24 +261,25 @@ static int remove_value(struct wp_kube_store *s, enum wp_kube_collection c, uint
     case WP_KUBE_SERVICES:
     case WP_KUBE_IMPORTS: {
         struct wp_kube_place *place = p;
-        if (place->kind[v] == WP_KUBE_NONE || place->mark[v] == listing)
+        if (place->kind[v] == WP_KUBE_NONE || (unlisted_only && place->mark[v] == listing))
             return 0;
         return wp_kube_service_remove(s, place, v, now_s);
     }
     case WP_KUBE_SLICES:
     case WP_KUBE_IMPORT_SLICES:
-        if (((struct wp_kube_member *)p)->mark == listing)
+        if (unlisted_only && ((struct wp_kube_member *)p)->mark == listing)
             return 0;
         return wp_kube_slice_remove(s, v, p, now_s);
     case WP_KUBE_NAMESPACES: {
         struct wp_kube_namespace *ns = p;
-        if (!atomic_load_explicit(&ns->present, memory_order_relaxed) || ns->mark == listing)
+        if (!atomic_load_explicit(&ns->present, memory_order_relaxed) ||
+            (unlisted_only && ns->mark == listing))
             return 0;
         wp_kube_namespace_remove(s, ns);
         return 1;
     }
     case WP_KUBE_PODS:
-        if (((struct wp_kube_pod *)p)->mark == listing)
+        if (unlisted_only && ((struct wp_kube_pod *)p)->mark == listing)
             return 0;
         return wp_kube_pod_remove(s, p, now_s);
     default:
@@ -315,8 +318,12 @@ int wp_kube_store_remove(struct wp_kube_store *s, const struct wp_kube_object *o
 
 void wp_kube_store_list_begin(struct wp_kube_store *s, enum wp_kube_collection c)
 {
-    if (++s->listing[c] == 0)
-        s->listing[c] = 1;
+    if (c != WP_KUBE_PODS || s->listing[c] < UINT16_MAX) {
+        s->listing[c]++;
+        return;
+    }
+    s->listing[c] = 1; /* marks of pods have 16 bits */
+    wp_kube_pods_unmark(s);
 }
 
 int wp_kube_store_list_end(struct wp_kube_store *s, enum wp_kube_collection c, uint32_t now_s,

@@ -33,7 +33,8 @@ void wp_kube_store_free(struct wp_kube_store *s); /* no reader left */
 /* --- writer: one thread ---------------------------------------------------------------------- */
 
 /* ADDED, MODIFIED, or an item of a listing. 1: something was stored. 0: the same resourceVersion,
- * nothing was looked at, or the object is not to be taken (a pod that is being deleted).
+ * nothing was looked at, or the object is not to be taken (a pod that is being deleted, a
+ * bookmark).
  * -ENOMEM: nothing has changed. now_s: wall clock, for the serials. */
 int wp_kube_store_put(struct wp_kube_store *s, const struct wp_kube_object *o,
                       uint32_t now_s) WP_MUSTCHECK;

@@ -5,7 +5,9 @@
 
 static size_t size_of(const struct wp_kube_pod *p)
 {
-    return offsetof(struct wp_kube_pod, octets) + p->name_len + p->ips_len + p->labels_len;
+    struct wp_kube_cursor end = wp_kube_pod_labels(p); /* they are the last part */
+
+    return (size_t)(end.end - (const uint8_t *)p);
 }
 
 struct wp_kube_pod *wp_kube_pod_find(const struct wp_kube_store *s, struct wp_kube_text ns,
@@ -62,21 +64,24 @@ bool wp_kube_label_next(struct wp_kube_cursor *c, struct wp_kube_pair *ret)
 static struct wp_kube_pod *pod_new(const struct wp_kube_store *s, const struct wp_kube_object *o,
                                    struct wp_kube_namespace *ns)
 {
-    size_t ips = wp_kube_addrs_size(o->ips, o->n_ips), labels = s->labels ? labels_size(o) : 0;
-    struct wp_kube_pod *p =
-        malloc(offsetof(struct wp_kube_pod, octets) + o->name.len + ips + labels);
+    size_t ips = wp_kube_addrs_size(o->ips, o->n_ips);
+    uint32_t labels = s->labels ? (uint32_t)labels_size(o) : 0;
+    size_t size = offsetof(struct wp_kube_pod, octets) + o->name.len + ips;
+    struct wp_kube_pod *p = malloc(size + (labels > 0 ? sizeof(labels) + labels : 0));
     uint8_t *out;
 
     if (p == NULL)
         return NULL;
     p->ns = ns;
     p->name_len = (uint8_t)o->name.len;
-    p->ips_len = (uint16_t)ips;
-    p->labels_len = (uint32_t)labels;
+    p->ips_len = (uint8_t)ips;
+    p->has_labels = labels > 0;
     memcpy(p->octets, o->name.at, o->name.len);
     out = wp_kube_addrs_write(o->ips, o->n_ips, p->octets + o->name.len);
-    if (labels > 0)
-        labels_write(o, out);
+    if (labels > 0) {
+        memcpy(out, &labels, sizeof(labels));
+        labels_write(o, out + sizeof(labels));
+    }
     return p;
 }
 
@@ -129,7 +134,7 @@ static int publish(struct wp_kube_store *s, uint64_t hash, struct wp_kube_pod *f
 static bool same_content(const struct wp_kube_pod *a, const struct wp_kube_pod *b)
 {
     return size_of(a) == size_of(b) && a->ips_len == b->ips_len &&
-           memcmp(a->octets, b->octets, (size_t)a->name_len + a->ips_len + a->labels_len) == 0;
+           memcmp(a->octets, b->octets, size_of(a) - offsetof(struct wp_kube_pod, octets)) == 0;
 }
 
 static int put(struct wp_kube_store *s, const struct wp_kube_object *o, struct wp_kube_pod *old,
@@ -140,7 +145,7 @@ static int put(struct wp_kube_store *s, const struct wp_kube_object *o, struct w
     if (p == NULL)
         return -ENOMEM;
     p->version = version;
-    p->mark = s->listing[WP_KUBE_PODS];
+    p->mark = (uint16_t)s->listing[WP_KUBE_PODS];
     if (old != NULL && same_content(old, p)) {
         old->version = version;
         old->mark = p->mark;
@@ -168,7 +173,7 @@ int wp_kube_pod_put(struct wp_kube_store *s, const struct wp_kube_object *o, uin
     /* One that is being deleted stays as it was until it is gone. */
     if ((old != NULL && version != 0 && old->version == version) || o->deleting) {
         if (old != NULL)
-            old->mark = s->listing[WP_KUBE_PODS];
+            old->mark = (uint16_t)s->listing[WP_KUBE_PODS];
         return 0;
     }
     if (wp_kube_namespace_get(s, o->ns, &ns) < 0)
@@ -188,4 +193,14 @@ int wp_kube_pod_remove(struct wp_kube_store *s, struct wp_kube_pod *p, uint32_t 
     wp_kube_count(&s->objects[WP_KUBE_PODS], -1);
     wp_kube_serial_set(s, WP_KUBE_SERIAL_INTERNAL, now_s);
     return 1;
+}
+
+void wp_kube_pods_unmark(struct wp_kube_store *s)
+{
+    const struct wp_kube_table *t = wp_kube_index_table(&s->pods);
+    size_t at = 0;
+    uint64_t value;
+
+    while ((value = wp_kube_table_each(t, &at)) != 0)
+        ((struct wp_kube_pod *)wp_kube_pointer(value))->mark = 0;
 }

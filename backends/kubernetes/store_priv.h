@@ -122,6 +122,9 @@ int wp_kube_pod_put(struct wp_kube_store *s, const struct wp_kube_object *o,
                     uint32_t now_s) WP_MUSTCHECK;
 int wp_kube_pod_remove(struct wp_kube_store *s, struct wp_kube_pod *p, uint32_t now_s) WP_MUSTCHECK;
 
+/* Before the numbers of listings start again. */
+void wp_kube_pods_unmark(struct wp_kube_store *s);
+
 /* store_diff.c: sorted sets of hashes in the scratch arena */
 struct wp_kube_set {
     uint64_t *at;

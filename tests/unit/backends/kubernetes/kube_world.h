@@ -53,6 +53,28 @@ static inline int kube_put(struct kube_world *w, enum wp_kube_collection c, cons
     return wp_kube_store_put(w->store, kube_read(w, c, json), w->now_s);
 }
 
+/* JSON with ' for ". */
+static inline const char *kube_json(char *buf, size_t cap, const char *format, va_list args)
+{
+    CHECK(vsnprintf(buf, cap, format, args) < (int)cap);
+    for (char *c = buf; *c != '\0'; c++)
+        if (*c == '\'')
+            *c = '"';
+    return buf;
+}
+
+static inline __attribute__((format(printf, 3, 4))) int
+kube_putf(struct kube_world *w, enum wp_kube_collection c, const char *format, ...)
+{
+    char buf[4096];
+    va_list args;
+
+    va_start(args, format);
+    kube_json(buf, sizeof(buf), format, args);
+    va_end(args);
+    return kube_put(w, c, buf);
+}
+
 static inline int kube_remove(struct kube_world *w, enum wp_kube_collection c, const char *ns,
                               const char *name)
 {
