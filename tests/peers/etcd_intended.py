@@ -10,7 +10,7 @@ UDP_MIN, UDP_MAX = 512, 1232
 UNKEPT = "D-cache-unkept"
 
 
-def elsewhere(q, block):
+def elsewhere(q, block, only_ttls):
     """[(rows, path, question)]: where CoreDNS may give our answer. path: of the keys, "" is the block's own."""
     sizes = [((), q)]
     if not q.tcp and q.size is not None and q.size > UDP_MAX:
@@ -50,7 +50,7 @@ def explained(ours, there, q, rows, block, kinds):
     if not differences(ours, there, slack) - {"opt"}:
         return ()
     if is_cut_later(ours, there, q):
-        return ("D-txt-cut",)
+        return cut_rows(ours, there, q)
     if differences(ours, there, slack, fold=True) - {"opt"}:
         return None
     spelled = {ours.question[0][0], *ours.names_in_data()}
@@ -91,8 +91,12 @@ def is_not_kept(ours):
 
 
 def is_cut_later(ours, there, q):
-    """Both are cut, theirs earlier: it takes the length of a text with escapes for the length of its octets. `there` is fit to the size
-    of q, or to less."""
-    theirs = [r[:3] + r[4:] for r in there.sections[0]]
-    return q.qtype == "TXT" and ours.tc and there.tc and 0 < len(theirs) < len(ours.sections[0]) and \
-        [r[:3] + r[4:] for r in ours.sections[0][:len(theirs)]] == theirs and not there.sections[2]
+    """Both are cut, theirs earlier: ours begins with theirs, but for the spelling of owners."""
+    a, b = [[(n, r[0].lower(), *r[1:3], r[4]) for n, s in enumerate(m.sections) for r in s] for m in (ours, there)]
+    return not q.tcp and ours.tc and there.tc and len(b) < len(a) and a[:len(b)] == b
+
+
+def cut_rows(ours, there, q):
+    """Why. It takes the length of a text with escapes for the length of its octets; and owners take more room when they are spelled apart."""
+    other = any(r[0] != o[0] for s, t in zip(ours.sections, there.sections) for r, o in zip(s, t))
+    return ("D-owner-case",) if other else ("D-txt-cut",) if q.qtype == "TXT" else None

@@ -93,6 +93,7 @@ def member():
 
 
 PLAIN = re.compile(rb"(/[a-z0-9_*-]{1,20}){1,9}/?")
+ADDRESS = re.compile(rb'"host": *"(192|2001:)[^ "]*"')
 # an escape that is none in a host or key, of which CoreDNS makes something (\\300 modulo 256)
 NO_ESCAPE = re.compile(rb'(?i)"host" *: *"[^"]*\\\\(?![01]\d\d|2[0-4]\d|25[0-5])\d|^/[^"{]*\\(?![01]\d\d|2[0-4]\d|25[0-5])\d')
 
@@ -174,7 +175,8 @@ class Compared:
                 self.equal += 1
         unsound = [q for q, a, _ in left if a is not None and not a.sound]
         assert not unsound, unsound[0]
-        wanted = [(i, rows, path, asked) for i, (q, _, _) in enumerate(left) for rows, path, asked in etcd_intended.elsewhere(q, block)]
+        wanted = [(i, rows, path, asked) for i, (q, a, b) in enumerate(left)
+                  for rows, path, asked in etcd_intended.elsewhere(q, block, not differences(a, b, 1 << 33, fold=True) - {"opt"})]
         why, there = {}, {}
         for path in dict.fromkeys(w[2] for w in wanted):
             those = [w for w in wanted if w[2] == path]
@@ -219,7 +221,7 @@ def compare(seed, member, coredns, out, resolver):
         for block, (_, zones, *_) in BLOCKS.items():
             probes = [Question((b"absent", *labels), "A") for labels in zone_names(zones)]
             wait_for(lambda: all(r.rcode != 2 for r in ask_all(w.port[block], probes)))  # all is loaded
-        leased = [Question(labels_of(k.path), "TYPE65280") for k in keys if k.lease and fits(labels_of(k.path))]
+        leased = [Question(labels_of(k.path), "TYPE65280") for k in keys if k.lease and fits(labels_of(k.path)) and ADDRESS.search(k.value)]
         leased = [q.but(qtype=t, tcp=True) for q in leased for t in ("A", "AAAA", "TXT") if len(below.of(q.labels)) == 1]
         wait_for(lambda: all(not differences(a, b, 2) for a, b in zip(*ask_together((w.port["plain"], leased, False), (c.port["plain"], leased, True)))))
 
@@ -253,7 +255,8 @@ def test_same_answers(member, coredns, capsys):
         print(f"\netcd: {out}")
     assert not out.bad, f"{len(out.bad)} of {len(out.asked)} differ\n" + "\n".join(out.bad[:int(os.environ.get("WAYPOST_SHOWN", "12"))])
     assert len(out.asked) >= 1500
-    assert set(out.rows) == set(etcd_intended.ROWS)  # a row that explains nothing any more is to go
+    if "WAYPOST_SEEDS" not in os.environ:
+        assert set(out.rows) == set(etcd_intended.ROWS)  # a row that explains nothing any more is to go
 
 
 def test_every_row_is_written_down():
