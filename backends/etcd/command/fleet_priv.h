@@ -100,7 +100,8 @@ void fleet_close(struct etcd_fleet *f);
 
 /* --- fleet_step.c --------------------------------------------------------------------------- */
 
-/* Queued if there is something to do for it now; freed if nobody needs it any more. */
+/* Queued if there is something to do for it now; freed if nobody needs it any more. Of an item that waits
+ * for nothing (act_ns 0) any thread, else the engine's. */
 void fleet_settle(struct etcd_fleet_item *i);
 /* Start what is queued, as far as it goes; the engine's thread. */
 void fleet_go(struct etcd_fleet *f);

@@ -347,7 +347,7 @@ void fleet_settle(struct etcd_fleet_item *i)
         fleet_item_free(i);
         if (f->items == NULL)
             pthread_cond_broadcast(&f->cond);
-    } else if (next_op(i) != FLEET_IDLE && i->act_ns <= f->g->now()) {
+    } else if (next_op(i) != FLEET_IDLE && (i->act_ns == 0 || i->act_ns <= f->g->now())) {
         make_ready(i);
     }
 }
