@@ -311,16 +311,29 @@ def test_place_that_cannot_be_written_is_no_reason_to_stop(tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0 or subprocess.run(["unshare", "-mn", "true"]).returncode != 0, reason="needs name spaces")
-def test_read_only_container(tmp_path):
-    """No directory can be made: the socket has a name, which the command finds in the same network."""
+@pytest.mark.parametrize("env,run_options,place", [
+    ({}, "ro", None), ({}, "rw", "/run/waypost"), ({"XDG_RUNTIME_DIR": "{tmp}/x"}, "ro", "{tmp}/x/waypost"),
+    ({"RUNTIME_DIRECTORY": "{tmp}/r:{tmp}/x", "XDG_RUNTIME_DIR": "{tmp}/x"}, "rw", "{tmp}/r"),
+    ({"RUNTIME_DIRECTORY": "{tmp}/none"}, "ro", None)],
+    ids=["read-only-container", "usual", "of-a-user", "of-a-service", "service-without-directory"])
+def test_places(env, run_options, place, tmp_path):
+    """Where the socket is without a word about it, and that the command finds it there. Without a place for a file it
+    has a name in the network."""
+    def fill(text):
+        return text.replace("{tmp}", str(tmp_path))
+    for name in ("x", "r"):
+        (tmp_path / name).mkdir()
     conf = tmp_path / "Corefile"
     conf.write_text(".:1053 {\n whoami\n}\n")
-    script = ('mount -t tmpfs -o ro none /run || exit 8; "$0" -conf %s & P=$!; trap "kill $P; wait $P" EXIT; '
-              'for i in $(seq 200); do "$0" status --json && exit 0; sleep 0.05; done; exit 9' % conf)
-    env = {k: v for k, v in os.environ.items() if k not in ("XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY", "WAYPOST_RUNTIME_DIR")}
-    r = subprocess.run(["unshare", "-mn", "sh", "-c", script, WAYPOST], capture_output=True, text=True, env=env, timeout=60)
-    assert r.returncode == 0, r.stdout + r.stderr
-    assert '"config": "%s"' % conf in r.stdout
+    script = ('mount -t tmpfs -o %s none /run || exit 8; "$0" -conf %s >%s/log & P=$!; trap "kill $P; wait $P" EXIT; '
+              'for i in $(seq 400); do "$0" status --json && break; sleep 0.05; done >&2; [ $i -lt 400 ] || exit 9; '
+              'find /run %s -type s; grep -o "@waypost/.*" /proc/net/unix | sort -u; echo $P' % (run_options, conf, tmp_path, tmp_path))
+    clean = {k: v for k, v in os.environ.items() if k not in ("XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY", "WAYPOST_RUNTIME_DIR")}
+    r = subprocess.run(["unshare", "-mn", "sh", "-c", script, WAYPOST], capture_output=True, text=True, timeout=60,
+                       env={**clean, **{k: fill(v) for k, v in env.items()}})
+    assert r.returncode == 0 and '"config": "%s"' % conf in r.stderr, r.stdout + r.stderr
+    *found, pid = r.stdout.split()
+    assert found == [f"@waypost/{pid}" if place is None else f"{fill(place)}/{pid}.sock"]
 
 
 @pytest.mark.skipif(os.getuid() != 0 or subprocess.run(["unshare", "-mnpf", "true"]).returncode != 0, reason="needs name spaces")

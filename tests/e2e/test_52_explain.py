@@ -208,6 +208,25 @@ def test_block_and_listener(w):
     assert "no such listener" in explain(w, "a.test", "--transport", "doh", code=1)
 
 
+def test_transports():
+    with Waypost("https://.:{https} {\n whoami\n}\ngrpc://.:{grpc} {\n file {dir}/db.example example.org\n}\n", files={"db.example": ZONE}) as w:
+        e = explain(w, "a.test")  # no UDP anywhere: the first listener there is
+        assert (e["question"]["transport"], e["question"]["listener"], e["answered_by"]) == ("doh", f"https://:{w.port['https']}", "whoami")
+        e = explain(w, "www.example.org", "--transport", "grpc")
+        assert (e["question"]["transport"], e["question"]["listener"], e["answered_by"]) == ("grpc", f"grpc://:{w.port['grpc']}", "file")
+        assert "no such listener" in explain(w, "a.test", "--transport", "dot", code=1)
+
+
+def test_stale():
+    up2 = {"lives": True}
+    with Resolver(lambda q: q.reply(address(77, ttl=1)) if up2["lives"] else None) as r, Waypost(
+            ".:{dns} {\n cache {\n success 100 3600 1\n serve_stale 1h\n }\n forward . 127.0.0.1:%d\n}\n" % r.port) as w:
+        assert explain(w, "far.test")["answered_by"] == "forward"
+        up2["lives"] = False
+        e = wait_for(lambda: (lambda e: details(e, "cache")["cache"] == "stale" and e)(explain(w, "far.test")))
+        assert e["answered_by"] == "cache" and details(e, "cache")["ttl_left"] <= 0 and e["sources"][0]["age_s"] >= 1
+
+
 def test_flags_and_dnssec(w):
     e = explain(w, "far3.test", "AAAA", "--do", "--transport", "tcp")
     assert e["question"]["transport"] == "tcp" and e["question"]["type"] == "AAAA"
