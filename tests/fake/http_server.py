@@ -223,9 +223,37 @@ async def bad_gzip(a, r, args):
     await whole(a, 200, b"\x1f\x8b\x08\x00 this is no deflate stream at all", [("content-encoding", "gzip")])
 
 
+async def secret(a, r, args):
+    """Only for those who know it."""
+    ok = dict(r.headers).get("authorization") == "Bearer " + args["token"]
+    await whole(a, 200 if ok else 401, b'{"kind":"Status"}')
+
+
+async def listing(a, r, args):
+    """A list as an API server gives it, compressed when that is wanted."""
+    body = '{"kind":"List","metadata":{"resourceVersion":"7"},"items":[' + ",".join(
+        f'{{"metadata":{{"name":"n{i}"}},"text":"{"}]" * (i % 50)}"}}' for i in range(int(args["n"]))) + ']}'
+    takes = any(k == "accept-encoding" and "gzip" in v for k, v in r.headers)
+    body = gzip.compress(body.encode()) if takes else body.encode()
+    await a.head(200, [("content-type", "application/json")] + ([("content-encoding", "gzip")] if takes else []))
+    await a.data(body)
+    await a.end()
+
+
+async def events(a, r, args):
+    """A watch: events cut into pieces anywhere, and the end of the connection in the middle of one."""
+    text = "".join(f'{{"type":"ADDED","object":{{"n":{i}}}}}\n' for i in range(int(args["n"]))) + '{"type":"DELE'
+    await a.head(200, [("content-type", "application/json")])
+    for at in range(0, len(text), 7):
+        await a.data(text[at:at + 7].encode())
+        if at % 140 == 0:
+            await asyncio.sleep(0.001)
+    a.cut()
+
+
 PATHS = {"/" + f.__name__.replace("_", "-"): f for f in (
     hello, echo, status, redirect, pieces, big, torn, torn_chunk, hang, drip, freeze, held, release, early, endless_headers, long_header,
-    endless_early, silent, garbage, zipped, bomb, bad_gzip)}
+    endless_early, silent, garbage, zipped, bomb, bad_gzip, secret, listing, events)}
 
 
 async def answer(a, r):
