@@ -19,6 +19,8 @@ static const struct wp_family stale_answers = {
 /* The scheme of the first endpoint decides for all. */
 static bool uses_tls(const struct etcd *p)
 {
+    if (p->discovery != NULL)
+        return false; /* DNS says */
     return p->endpoints[0].scheme == WP_ETCD_SECURE ||
            (p->endpoints[0].scheme == WP_ETCD_EITHER && p->tls.given);
 }
@@ -29,6 +31,9 @@ void etcd_source(const struct etcd *p, struct wp_etcd_source *ret)
         .prefix = p->prefix,
         .endpoints = p->endpoints,
         .n_endpoints = p->n_endpoints,
+        .discovery = p->discovery,
+        .discovery_name = p->discovery_name,
+        .discovery_secure = p->discovery != NULL && p->tls.given,
         .tls = uses_tls(p),
         .user = p->user,
         .password = p->password,
@@ -37,7 +42,7 @@ void etcd_source(const struct etcd *p, struct wp_etcd_source *ret)
         .terms = p->terms,
         .max_octets = p->max_octets,
     };
-    if (ret->tls) {
+    if (ret->tls || p->discovery != NULL) {
         ret->ca_file = p->tls.ca;
         ret->cert_file = p->tls.cert;
         ret->key_file = p->tls.key;

@@ -14,6 +14,7 @@ struct etcd {
     const char *prefix; /* cleaned */
     struct wp_etcd_endpoint *endpoints;
     unsigned n_endpoints;
+    const char *discovery, *discovery_name; /* domain and service of SRV records, instead of endpoints */
     const char *user, *password;
     bool no_apex_fallback, keep_lapsed;
     bool health, none_when_all_unwell;

@@ -235,7 +235,10 @@ static char *identity_of(const struct wp_etcd_range_own *r)
         return NULL;
     fprintf(f, "prefix %s\nbase %s\nuser %s\ncertificate %s\n", src->prefix, r->base,
             src->user != NULL ? src->user : "", src->cert_file != NULL ? src->cert_file : "");
-    for (unsigned i = 0; i < src->n_endpoints; i++)
+    if (src->discovery != NULL)
+        fprintf(f, "discovery %s %s\n", src->discovery,
+                src->discovery_name != NULL ? src->discovery_name : "");
+    for (unsigned i = 0; i < (src->discovery != NULL ? 0 : src->n_endpoints); i++)
         fprintf(f, "endpoint %s\n", src->endpoints[i].text);
     if (fclose(f) != 0) {
         free(text);

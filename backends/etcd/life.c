@@ -30,30 +30,40 @@ static void doubt(struct wp_etcd_mirror *m, enum wp_etcd_doubt why)
         [WP_ETCD_SILENT] = "the member is silent: looking for another one",
         [WP_ETCD_LEADERLESS] = "the member has lost its leader: looking for another one",
         [WP_ETCD_SLOW] = "the member takes long to answer: trying the others, too",
+        [WP_ETCD_MOVED] = "DNS does not list the endpoint any more: looking for another one",
     };
 
-    if (m->life.doubt != WP_ETCD_SURE)
+    if (m->life.doubt != WP_ETCD_SURE && m->life.doubt != WP_ETCD_MOVED)
         return;
     m->life.doubt = why;
     m->life.doubted_ns = m->g->now();
     if (why == WP_ETCD_SLOW && m->src.n_endpoints == 1)
         return;
     wp_log(WP_WARNING, "etcd", "%s: %s", wp_etcd_endpoint_text(m), texts[why]);
-    if (why != WP_ETCD_SLOW) {
+    if (why == WP_ETCD_SILENT || why == WP_ETCD_LEADERLESS) {
         wp_etcd_stats_error(m, m->at, why == WP_ETCD_SILENT ? WP_GRPC_DEADLINE_EXCEEDED : WP_GRPC_UNAVAILABLE);
         wp_etcd_lose(m);
     }
     m->shunned = m->at;
-    m->next_at = m->at + 1;
+    m->next_at = m->src.discovery != NULL ? 0 : m->at + 1;
     wp_etcd_scout_begin(m);
+    if (why == WP_ETCD_SILENT)
+        wp_etcd_discover_soon(m);
+}
+
+void wp_etcd_life_moved(struct wp_etcd_mirror *m)
+{
+    doubt(m, WP_ETCD_MOVED);
 }
 
 void wp_etcd_life_heard(struct wp_etcd_mirror *m)
 {
-    if (WP_LIKELY(m->life.doubt == WP_ETCD_SURE))
+    if (WP_LIKELY(m->life.doubt == WP_ETCD_SURE) || m->life.doubt == WP_ETCD_MOVED)
         return;
     m->life.doubt = WP_ETCD_SURE;
     wp_etcd_scout_stop(m);
+    if (m->at == m->src.n_endpoints)
+        doubt(m, WP_ETCD_MOVED);
     if (m->steady_ns != 0)
         wp_etcd_in_step(m);
 }
@@ -87,16 +97,17 @@ static void look(struct wp_grpc_timer *t)
 {
     struct wp_etcd_mirror *m = mirror_of(t);
     uint64_t now = m->g->now(), due = m->life.heard_ns + wp_etcd_ms(ASK_MS) * 9 / 10;
+    bool is_sure = m->life.doubt == WP_ETCD_SURE || m->life.doubt == WP_ETCD_MOVED;
 
     if (m->steady_ns == 0) {
         doubt(m, WP_ETCD_SLOW);
         return;
     }
-    if (m->life.doubt == WP_ETCD_SURE && due > now) {
+    if (is_sure && due > now) {
         m->g->timer_set(t, due);
         return;
     }
-    if (m->life.doubt != WP_ETCD_SURE && now - m->life.doubted_ns > wp_etcd_ms(GONE_MS)) {
+    if (!is_sure && now - m->life.doubted_ns > wp_etcd_ms(GONE_MS)) {
         wp_etcd_fail(m, WP_GRPC_DEADLINE_EXCEEDED, "no sign of life", "status");
         return;
     }

@@ -34,7 +34,10 @@ static char *key_of(const struct wp_etcd_source *src)
                            src->tls ? "tls" : "",
                            src->state_dir,
                            src->keep_lapsed ? "keep" : "",
-                           health};
+                           health,
+                           src->discovery,
+                           src->discovery_name,
+                           src->discovery_secure ? "secure" : ""};
     size_t cap = 64, n = 0;
     char *key;
 
@@ -251,12 +254,14 @@ static const char *copy_word(struct wp_etcd_mirror *m, const char *word, bool *f
 
 static int copy_source(struct wp_etcd_mirror *m, const struct wp_etcd_source *src)
 {
-    struct wp_etcd_endpoint *e = wp_arena_array(&m->words, src->n_endpoints, sizeof(*e));
+    struct wp_etcd_endpoint *e = wp_arena_array(&m->words, src->n_endpoints + 1, sizeof(*e));
     bool failed = e == NULL;
 
-    m->trouble = wp_arena_array(&m->words, src->n_endpoints, sizeof(*m->trouble));
+    m->trouble = wp_arena_array(&m->words, src->n_endpoints + 1, sizeof(*m->trouble));
     failed |= m->trouble == NULL;
     m->src = *src;
+    m->src.discovery = copy_word(m, src->discovery, &failed);
+    m->src.discovery_name = copy_word(m, src->discovery_name, &failed);
     m->src.password = NULL; /* ours, or none: it is wiped */
     m->src.prefix = copy_word(m, src->prefix, &failed);
     m->src.ca_file = copy_word(m, src->ca_file, &failed);
@@ -271,6 +276,8 @@ static int copy_source(struct wp_etcd_mirror *m, const struct wp_etcd_source *sr
         e[i].target = copy_word(m, src->endpoints[i].target, &failed);
     }
     m->src.endpoints = e;
+    if (!failed && src->discovery != NULL)
+        return wp_etcd_discover_init(m);
     return failed ? -ENOMEM : 0;
 }
 
@@ -296,7 +303,9 @@ static struct wp_etcd_mirror *mirror_new(const struct wp_etcd_source *src, char 
     atomic_init(&m->lost_ns, 1); /* never in step yet */
     atomic_init(&m->max_octets, src->max_octets);
     if (copy_source(m, src) < 0 || wp_etcd_scout_init(m) < 0 ||
-        asprintf(&m->name, "%s%s", src->endpoints[0].text, src->prefix) < 0) {
+        asprintf(&m->name, "%s%s%s", src->discovery != NULL ? "srv:" : "",
+                 src->discovery != NULL ? src->discovery : src->endpoints[0].text,
+                 src->prefix) < 0) {
         m->name = NULL;
         mirror_free(m);
         return NULL;

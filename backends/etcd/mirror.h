@@ -19,6 +19,8 @@ struct wp_etcd_source {
     const char *prefix; /* cleaned: "/skydns", "" for none */
     const struct wp_etcd_endpoint *endpoints;
     unsigned n_endpoints;
+    const char *discovery, *discovery_name; /* domain: endpoints come from DNS; NULL: those above */
+    bool discovery_secure;                  /* only those with TLS */
     bool tls;
     const char *ca_file, *cert_file, *key_file; /* NULL: system roots, none, none */
     const char *user, *password;                /* both or none */

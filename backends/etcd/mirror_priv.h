@@ -17,6 +17,7 @@
 #include "waypost/plugin/metric.h"
 
 enum {
+    WP_ETCD_SPOT_MAX = 280, /* text of an endpoint that was found */
     WP_ETCD_PAGE_MS = 20000,
     WP_ETCD_ACK_MS = 5000,       /* for all watches to be created */
     WP_ETCD_PROGRESS_MS = 15000, /* a silent stream is asked for one of life (life.c asks the member), */
@@ -233,7 +234,8 @@ enum wp_etcd_doubt {
     WP_ETCD_SURE,
     WP_ETCD_SILENT,
     WP_ETCD_LEADERLESS,
-    WP_ETCD_SLOW, /* the session takes long to come about */
+    WP_ETCD_SLOW,  /* the session takes long to come about */
+    WP_ETCD_MOVED, /* DNS does not list it any more */
 };
 
 struct wp_etcd_life {
@@ -241,6 +243,24 @@ struct wp_etcd_life {
     struct wp_grpc_call *call;
     enum wp_etcd_doubt doubt;
     uint64_t doubted_ns, heard_ns; /* heard on the watch's connection */
+};
+
+struct wp_etcd_spot {
+    char text[WP_ETCD_SPOT_MAX], target[WP_ETCD_SPOT_MAX];
+    uint16_t priority;
+};
+
+/* Endpoints from DNS. */
+struct wp_etcd_discover {
+    struct wp_etcd_spot *places; /* what src.endpoints points into: one more than are listed */
+    struct wp_grpc_timer timer;
+    struct wp_etcd_lookup_job *job; /* NULL: none is under way */
+    uint64_t ended_ns, due_ns;
+    unsigned failures;
+    bool wanted; /* one is due because the session has failed, whether another follows or not */
+    char why[256];
+    struct wp_log_limit limit;
+    struct wp_series *done, *failed, *known;
 };
 
 struct wp_etcd_stats {
@@ -262,7 +282,7 @@ struct wp_tls_ctx;
 /* What `waypost status` tells of a mirror: copies, so that the asking thread needs no more than the
  * mirror's lock. */
 struct wp_etcd_facts {
-    unsigned at; /* endpoint */
+    char endpoint[WP_ETCD_SPOT_MAX]; /* the one at hand, "": none is known */
     bool connected, held;
     uint64_t cluster_id, member_id;
     int64_t revision;
@@ -300,6 +320,7 @@ struct wp_etcd_mirror {
     unsigned tried, in_a_row;    /* sessions that failed: in this round; before they were steady */
     struct wp_etcd_scout scout;
     struct wp_etcd_life life;
+    struct wp_etcd_discover discover;
     struct wp_backoff backoff;
     struct wp_grpc_timer retry, stale;
     bool retry_now;     /* the timer only breaks a recursion */
@@ -402,6 +423,15 @@ void wp_etcd_scout_done(struct wp_etcd_mirror *m);
 void wp_etcd_scout_begin(struct wp_etcd_mirror *m);
 void wp_etcd_scout_stop(struct wp_etcd_mirror *m);
 
+void wp_etcd_scout_resize(struct wp_etcd_mirror *m); /* the number of endpoints is another */
+
+/* --- discover.c ---------------------------------------------------------------------------- */
+int wp_etcd_discover_init(struct wp_etcd_mirror *m) WP_MUSTCHECK;
+void wp_etcd_discover_begin(struct wp_etcd_mirror *m);
+void wp_etcd_discover_soon(struct wp_etcd_mirror *m);  /* the session is over */
+void wp_etcd_discover_later(struct wp_etcd_mirror *m); /* in step */
+void wp_etcd_discover_stop(struct wp_etcd_mirror *m);
+
 /* --- life.c -------------------------------------------------------------------------------- */
 /* In step: keep asking. */
 void wp_etcd_life_watch(struct wp_etcd_mirror *m);
@@ -409,6 +439,7 @@ void wp_etcd_life_watch(struct wp_etcd_mirror *m);
 void wp_etcd_life_hurry(struct wp_etcd_mirror *m);
 /* The stream has spoken, or the member. */
 void wp_etcd_life_heard(struct wp_etcd_mirror *m);
+void wp_etcd_life_moved(struct wp_etcd_mirror *m);
 void wp_etcd_life_rest(struct wp_etcd_mirror *m);
 
 /* --- request.c ----------------------------------------------------------------------------- */

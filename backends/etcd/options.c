@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "backends/etcd/discover.h"
 #include "backends/etcd/etcd.h"
 #include "waypost/base/text.h"
 #include "waypost/plugin/log.h"
@@ -77,6 +78,31 @@ static int parse_endpoint(void *self, struct wp_setup *s, const struct wp_line *
     if (l->n_words < 2)
         return wp_setup_arg_error(s, l);
     return set_endpoints(self, s, l, l->words + 1, l->n_words - 1);
+}
+
+/* A host name as it may stand before and behind ours in the name of an SRV record. */
+static bool is_domain(const char *word)
+{
+    struct wp_name name;
+
+    return strlen(word) < WP_ETCD_HOST_MAX && wp_name_parse(word, &name) == 0 &&
+           strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+               strlen(word);
+}
+
+static int parse_discovery(void *self, struct wp_setup *s, const struct wp_line *l)
+{
+    struct etcd *p = self;
+
+    if (l->n_words < 2 || l->n_words > 3)
+        return wp_setup_arg_error(s, l);
+    for (unsigned i = 1; i < l->n_words; i++)
+        if (!is_domain(l->words[i]) || (i == 2 && strchr(l->words[i], '.') != NULL))
+            return wp_setup_error(s, l, "invalid discovery_srv value: \"%s\" is no %s", l->words[i],
+                                  i == 1 ? "domain" : "name of a service");
+    p->discovery = l->words[1];
+    p->discovery_name = l->n_words > 2 ? l->words[2] : NULL;
+    return 0;
 }
 
 static int parse_credentials(void *self, struct wp_setup *s, const struct wp_line *l)
@@ -284,6 +310,10 @@ const struct wp_option etcd_options[] = {
      .kind = WP_OPT_CALL,
      .parse = parse_endpoint,
      .help = "URLs of the cluster"},
+    {.name = "discovery_srv",
+     .kind = WP_OPT_CALL,
+     .parse = parse_discovery,
+     .help = "DOMAIN [NAME]: endpoints from its SRV records"},
     {.name = "credentials",
      .kind = WP_OPT_CALL,
      .parse = parse_credentials,
@@ -389,7 +419,9 @@ int etcd_check(void *self, struct wp_setup *s)
     p->bounds.max_s = p->max_s != 0 ? (uint32_t)p->max_s : LEASE_MAX_S;
     if (p->prefix == NULL)
         p->prefix = "/skydns";
-    if (p->endpoints == NULL) {
+    if (p->endpoints != NULL && p->discovery != NULL)
+        return wp_setup_error(s, NULL, "endpoint and discovery_srv exclude each other");
+    if (p->endpoints == NULL && p->discovery == NULL) {
         r = set_endpoints(p, s, NULL, here, 1);
         if (r < 0)
             return r;

@@ -70,6 +70,18 @@ static const struct wp_family reconnects = {
     .kind = WP_COUNTER,
     .labels = {"source", NULL},
 };
+static const struct wp_family lookups = {
+    .name = "waypost_etcd_discovery_lookups_total",
+    .help = "Look-ups of endpoints in DNS (discovery_srv), by result.",
+    .kind = WP_COUNTER,
+    .labels = {"source", "result", NULL},
+};
+static const struct wp_family places = {
+    .name = "waypost_etcd_discovered_endpoints",
+    .help = "Endpoints that are known from DNS (discovery_srv).",
+    .kind = WP_GAUGE,
+    .labels = {"source", NULL},
+};
 static const struct wp_family errors = {
     .name = "coredns_etcd_endpoint_errors_total",
     .help = "Failed calls, by endpoint and gRPC code.",
@@ -120,6 +132,11 @@ void wp_etcd_stats_init(struct wp_etcd_mirror *m)
     s->lease_queries = wp_metric_series(&lease_queries, one);
     s->puts = wp_metric_series(&events, (const char *const[]){m->name, "put"});
     s->deletes = wp_metric_series(&events, (const char *const[]){m->name, "delete"});
+    if (m->src.discovery != NULL) {
+        m->discover.done = wp_metric_series(&lookups, (const char *const[]){m->name, "ok"});
+        m->discover.failed = wp_metric_series(&lookups, (const char *const[]){m->name, "error"});
+        m->discover.known = wp_metric_series(&places, one);
+    }
     for (unsigned i = 0; i < WP_ETCD_LOAD_REASONS; i++)
         s->reloads[i] = wp_metric_series(&reloads, (const char *const[]){m->name, reasons[i]});
 }
@@ -131,6 +148,8 @@ void wp_etcd_stats_drop(struct wp_etcd_mirror *m)
         return;
     for (size_t i = 0; i < WP_COUNT(own); i++)
         wp_metric_drop(own[i], (const char *const[]){m->name});
+    if (m->src.discovery != NULL)
+        wp_metric_drop(&places, (const char *const[]){m->name});
     for (unsigned i = 0; i < m->n_servers; i++)
         wp_metric_drop(&synced, (const char *const[]){m->servers[i], m->name});
 }

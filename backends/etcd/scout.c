@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/etcd/discover.h"
 #include "backends/etcd/mirror_priv.h"
 
 enum {
     STEP_MS = 100,      /* from one endpoint's first attempt to the next one's, */
     STEPS_MS = 500,     /* all of them within this, */
+    WORSE_MS = 500,     /* an endpoint of lower priority: after this, or when the others have failed */
     SECOND_MS = 200,    /* and so long after the last: second choices count */
     AGAIN_MS = 500,     /* between the attempts at one endpoint, more or less a fifth */
     TLS_AGAIN_MS = 1000,
@@ -274,7 +276,7 @@ static void attempt(struct wp_etcd_feeler *f)
 int wp_etcd_scout_init(struct wp_etcd_mirror *m)
 {
     struct wp_etcd_scout *s = &m->scout;
-    unsigned n = m->src.n_endpoints;
+    unsigned n = m->src.discovery != NULL ? WP_ETCD_FOUND_MAX : m->src.n_endpoints;
 
     s->seats = calloc(n, sizeof(s->seats[0]));
     s->order = calloc(n, sizeof(s->order[0]));
@@ -282,7 +284,7 @@ int wp_etcd_scout_init(struct wp_etcd_mirror *m)
         wp_etcd_scout_done(m);
         return -ENOMEM;
     }
-    s->n = n;
+    s->n = m->src.n_endpoints;
     for (unsigned i = 0; i < n; i++) {
         struct wp_etcd_seat *seat = &s->seats[i];
         seat->m = m;
@@ -292,6 +294,11 @@ int wp_etcd_scout_init(struct wp_etcd_mirror *m)
     return 0;
 }
 
+void wp_etcd_scout_resize(struct wp_etcd_mirror *m)
+{
+    m->scout.n = m->src.n_endpoints;
+}
+
 void wp_etcd_scout_done(struct wp_etcd_mirror *m)
 {
     free(m->scout.seats);
@@ -299,13 +306,21 @@ void wp_etcd_scout_done(struct wp_etcd_mirror *m)
     m->scout = (struct wp_etcd_scout){0};
 }
 
+/* Of a lower priority: its turn comes when those before have had some time, or have failed. */
+static bool is_worse(const struct wp_etcd_mirror *m, unsigned before, unsigned at)
+{
+    const struct wp_etcd_spot *places = m->discover.places;
+
+    return places != NULL && places[at].priority > places[before].priority;
+}
+
 void wp_etcd_scout_begin(struct wp_etcd_mirror *m)
 {
     struct wp_etcd_scout *s = &m->scout;
-    unsigned step = STEPS_MS / s->n < STEP_MS ? STEPS_MS / s->n : STEP_MS;
-    uint64_t now = m->g->now();
+    unsigned step = STEPS_MS / (s->n + 1) < STEP_MS ? STEPS_MS / (s->n + 1) : STEP_MS;
+    uint64_t due = m->g->now();
 
-    if (s->running)
+    if (s->running || s->n == 0)
         return;
     s->running = true;
     s->settled = false;
@@ -316,10 +331,12 @@ void wp_etcd_scout_begin(struct wp_etcd_mirror *m)
         seat->grade = WP_ETCD_UNFIT;
         seat->dear = 0;
         seat->timer.fn = again;
-        m->g->timer_set(&seat->timer, now + wp_etcd_ms((uint64_t)i * step));
+        if (i > 0)
+            due += wp_etcd_ms(is_worse(m, s->order[i - 1], seat->at) ? WORSE_MS : step);
+        m->g->timer_set(&seat->timer, due);
     }
     s->settle.fn = settle;
-    m->g->timer_set(&s->settle, now + wp_etcd_ms((uint64_t)(s->n - 1) * step + SECOND_MS));
+    m->g->timer_set(&s->settle, due + wp_etcd_ms(SECOND_MS));
 }
 
 void wp_etcd_scout_stop(struct wp_etcd_mirror *m)

@@ -78,6 +78,7 @@ void wp_etcd_in_step(struct wp_etcd_mirror *m)
     wp_etcd_lease_poll(m);
     if (lost == 0)
         return;
+    wp_etcd_discover_later(m);
     wp_etcd_verify_later(m, m->was_synced);
     atomic_store(&m->lost_ns, 0);
     wp_etcd_keep_in_step(m, true);
@@ -193,7 +194,7 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
         m->in_a_row++;
     }
     m->shunned = m->at;
-    m->next_at = (m->at + 1) % m->src.n_endpoints;
+    m->next_at = m->src.discovery != NULL ? 0 : (m->at + 1) % m->src.n_endpoints;
     if (wp_etcd_is_final(status, what)) {
         (void)end_round(m, status); /* no other endpoint will say otherwise */
         wait = wp_etcd_ms(WP_ETCD_REFUSED_MS);
@@ -203,6 +204,7 @@ void wp_etcd_fail(struct wp_etcd_mirror *m, int status, const char *message, con
     if (wait > 0 || !was_doubted)
         wp_etcd_scout_stop(m); /* else it looks for another one already */
     come_back(m, wait);
+    wp_etcd_discover_soon(m);
     wp_etcd_facts_update(m);
 }
 
@@ -337,9 +339,11 @@ void wp_etcd_session_start(struct wp_etcd_mirror *m)
 {
     m->backoff = (struct wp_backoff){.first_ns = wp_etcd_ms(WP_ETCD_BACKOFF_FIRST_MS),
                                      .most_ns = wp_etcd_ms(WP_ETCD_BACKOFF_MOST_MS)};
-    m->next_at = (unsigned)(wp_etcd_random(m) % m->src.n_endpoints);
+    if (m->src.n_endpoints > 0)
+        m->next_at = (unsigned)(wp_etcd_random(m) % m->src.n_endpoints);
     m->shunned = UINT_MAX;
     atomic_store(&m->lost_ns, m->g->now());
+    wp_etcd_discover_begin(m);
 }
 
 void wp_etcd_session_stop(struct wp_etcd_mirror *m)
@@ -349,6 +353,7 @@ void wp_etcd_session_stop(struct wp_etcd_mirror *m)
     m->g->timer_cancel(&m->stale);
     wp_etcd_trouble_stop(m);
     wp_etcd_scout_stop(m);
+    wp_etcd_discover_stop(m);
     close_session(m);
     wp_etcd_lapse_stop(m);
 }

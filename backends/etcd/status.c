@@ -20,7 +20,8 @@ void wp_etcd_facts_update(struct wp_etcd_mirror *m)
         held |= r->held;
     }
     pthread_mutex_lock(&m->lock);
-    m->facts.at = m->at;
+    snprintf(m->facts.endpoint, sizeof(m->facts.endpoint), "%s",
+             m->src.n_endpoints > 0 ? m->src.endpoints[m->at].text : "");
     m->facts.connected = m->connected;
     m->facts.held = held;
     m->facts.cluster_id = m->cluster_id;
@@ -139,7 +140,7 @@ static void put_mirror(struct wp_etcd_mirror *m, uint64_t now_ns, struct wp_repo
     pthread_mutex_lock(&m->lock);
     f = m->facts;
     pthread_mutex_unlock(&m->lock);
-    wp_report_text(r, "endpoint", m->src.endpoints[f.at].text);
+    wp_report_text(r, "endpoint", f.endpoint[0] != '\0' ? f.endpoint : NULL);
     wp_report_bool(r, "connected", f.connected);
     wp_report_printf(r, "cluster_id", "%llx", (unsigned long long)f.cluster_id);
     wp_report_printf(r, "member_id", "%llx", (unsigned long long)f.member_id);

@@ -122,9 +122,9 @@ class Process:
 
 class Waypost(Process):
     """waypost with a Corefile. `{name}` in it is replaced by a port: {dns} {tls} {https} {grpc} {a} ...; `{dir}`
-    by the folder, where files={name: text} are written."""
+    by the folder, where files={name: text} are written. `before`: a command that executes the rest of its line."""
 
-    def __init__(self, corefile, files=None, args=(), binary=None, env=None, wait=True, ports=None):
+    def __init__(self, corefile, files=None, args=(), binary=None, env=None, wait=True, ports=None, before=()):
         self.home = tempfile.TemporaryDirectory(prefix="waypost-conf-")
         self.port = dict(ports or {})
         self.conf = os.path.join(self.home.name, "Corefile")
@@ -135,7 +135,7 @@ class Waypost(Process):
                 f.write(text if isinstance(text, bytes) else text.encode())
         self.write(corefile)
         env = {"STATE_DIRECTORY": NOWHERE, "WAYPOST_RUNTIME_DIR": self.home.name, **(env or {})}
-        super().__init__([binary or WAYPOST, "-conf", self.conf, *args], cwd=self.home.name, env=env)
+        super().__init__([*before, binary or WAYPOST, "-conf", self.conf, *args], cwd=self.home.name, env=env)
         if wait:
             self.wait_ready()
 

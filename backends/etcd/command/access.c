@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/etcd/discover.h"
 #include "backends/etcd/etcd.h"
+#include "waypost/base/random.h"
 
 enum { PREFIX_MAX = 1024, CREDENTIALS_MAX = 4096 };
 
@@ -105,6 +107,42 @@ static int read_endpoints(const struct etcd_access *a, struct etcd_place *to)
     }
     to->src.endpoints = e;
     to->src.n_endpoints = words.n;
+    return 0;
+}
+
+static uint64_t random_of(void *arg)
+{
+    (void)arg;
+    return wp_random();
+}
+
+/* Those that DNS lists now, as the mirror would find them. */
+static int find_endpoints(struct etcd_place *to)
+{
+    struct wp_etcd_source *src = &to->src;
+    struct wp_etcd_found *f = wp_arena_alloc(to->arena, sizeof(*f));
+    struct wp_etcd_endpoint *e;
+    char why[256];
+    const char *bad;
+
+    if (f == NULL)
+        return no_memory(to->who);
+    if (wp_etcd_discover(src->discovery, src->discovery_name, src->discovery_secure, f, why) < 0)
+        return etcd_say(to->who, "%s", why);
+    wp_etcd_found_order(f, random_of, NULL);
+    e = wp_arena_array(to->arena, f->n, sizeof(*e));
+    for (unsigned i = 0; i < f->n && e != NULL; i++) {
+        const char *text = wp_arena_printf(to->arena, "%s://%s:%u", f->secure ? "https" : "http",
+                                           f->one[i].host, f->one[i].port);
+        if (text == NULL || wp_etcd_endpoint_parse(text, to->arena, &e[i], &bad) < 0)
+            e = NULL;
+    }
+    if (e == NULL)
+        return no_memory(to->who);
+    src->endpoints = e;
+    src->n_endpoints = f->n;
+    src->tls = f->secure;
+    src->discovery = src->discovery_name = NULL;
     return 0;
 }
 
@@ -218,6 +256,8 @@ int etcd_access_open(const struct etcd_access *a, const struct wp_command_line *
         if (r == 0)
             r = read_tls(a, to);
     }
+    if (r == 0 && to->src.n_endpoints == 0)
+        r = find_endpoints(to);
     if (r == 0 && (block == NULL || a->credentials_file != NULL || to->src.user == NULL))
         r = read_credentials(a, to);
     return r == 0 ? read_path(a, to) : r;
