@@ -112,6 +112,8 @@ static void take_over(struct wp_etcd_mirror *m, const struct wp_etcd_found *f)
 
 static void job_free(struct wp_etcd_lookup_job *j)
 {
+    pthread_mutex_lock(&j->lock); /* whoever posted it has let go of it */
+    pthread_mutex_unlock(&j->lock);
     pthread_mutex_destroy(&j->lock);
     free(j);
 }

@@ -17,20 +17,20 @@ NUMBERS = itertools.count(1)  # a name that is put is new to the cluster
 FIRST_S = 1.0  # from the recovery to the first answer with what was put then
 
 
-def corefile(endpoints, extra=""):
+def corefile(endpoints, extra="", host="127.0.0.1"):
     return """.:{dns} {
-    prometheus 127.0.0.1:{metrics}
+    prometheus %s:{metrics}
     errors
     etcd way.test {
         endpoint %s
         %s
     }
 }
-""" % (endpoints, extra)
+""" % (host, endpoints, extra)
 
 
 def metric(w, name, default=None, **labels):
-    with urllib.request.urlopen(f"http://127.0.0.1:{w.port['metrics']}/metrics", timeout=5) as r:
+    with urllib.request.urlopen(f"http://{getattr(w, 'host', '127.0.0.1')}:{w.port['metrics']}/metrics", timeout=5) as r:
         return etcd_rows.metric(r.read().decode(), name, default, **labels)
 
 
@@ -42,16 +42,18 @@ def in_step(w):
 class World:
     """waypost before a cluster, and the asker: x.way.test is 192.0.2.1 whatever happens; fresh() puts something new."""
 
-    def __init__(self, c, endpoints=None, extra=""):
-        self.c = c
+    def __init__(self, c, endpoints=None, extra="", host="127.0.0.1", **kw):
+        self.c, self.host, self.extra = c, host, extra
         c.put(X, GOOD % 1)
-        self.w = Waypost(corefile(endpoints or c.urls, extra))
+        self.w = Waypost(corefile(endpoints or c.urls, extra, host), **kw)
+        self.w.host = host
         try:
+            wait_for(lambda: "CoreDNS-" in self.w.output())
             in_step(self.w)
         except BaseException:
             self.w.__exit__(None, None, None)
             raise
-        self.asker = Asker(self.w.port["dns"]).allow("x.way.test", ["192.0.2.1"])
+        self.asker = Asker(self.w.port["dns"], host).allow("x.way.test", ["192.0.2.1"])
 
     def __enter__(self):
         self.w.__enter__()
@@ -66,13 +68,14 @@ class World:
                 print(self.w.output()[-3000:])
             self.w.__exit__(*exc)
 
-    def reload(self, endpoints):
+    def reload(self, endpoints, wait=True):
         """Other endpoints, in step with them."""
         before = self.w.output().count("Reloading complete")
-        self.w.write(corefile(endpoints))
+        self.w.write(corefile(endpoints, self.extra, self.host))
         self.w.kill(signal.SIGUSR1)
-        wait_for(lambda: self.w.output().count("Reloading complete") > before)
-        in_step(self.w)
+        if wait:
+            wait_for(lambda: self.w.output().count("Reloading complete") > before)
+            in_step(self.w)
 
     def connected(self):
         return connected(self.w, self.c.members)

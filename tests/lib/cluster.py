@@ -149,8 +149,9 @@ def connected(w, members):
                 for line in list(f)[1:]:
                     p = line.split()
                     if p[3] == "01" and p[9] in inodes:
-                        ports.add(p[2])
-        hits = [m for m in members if any(int(p.split(":")[1], 16) == m.client_port for p in ports)]
+                        address, port = p[2].split(":")
+                        ports.add((socket.inet_ntoa(bytes.fromhex(address)[::-1][:4]), int(port, 16)))
+        hits = [m for m in members if (m.host, m.client_port) in ports]
         return hits[0] if len(hits) == 1 else None
     return wait_for(find)
 

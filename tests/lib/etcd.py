@@ -189,10 +189,12 @@ def enable_auth(c, root_password):
 
 
 class Member:
-    """One etcd on free ports; its data outlives stops until close()."""
+    """One etcd on free ports; its data outlives stops until close(). `before`: a command that executes the rest
+    of its line."""
 
-    def __init__(self, name="m1", binary=None, args=(), tls=None):
+    def __init__(self, name="m1", binary=None, args=(), tls=None, host="127.0.0.1", before=()):
         self.name, self.binary, self.args, self.tls = name, binary or BINARY, list(args), tls
+        self.host, self.before = host, before
         self.client_port, self.peer_port = free_port(), free_port()
         self.data = tempfile.mkdtemp(prefix="waypost-etcd-")
         self.process = None
@@ -205,11 +207,11 @@ class Member:
 
     @property
     def url(self):
-        return f"{self.scheme}://127.0.0.1:{self.client_port}"
+        return f"{self.scheme}://{self.host}:{self.client_port}"
 
     @property
     def peer_url(self):
-        return f"http://127.0.0.1:{self.peer_port}"
+        return f"http://{self.host}:{self.peer_port}"
 
     def start(self, cluster=None, wait=True):
         self.cluster = cluster or self.cluster or f"{self.name}={self.peer_url}"
@@ -219,7 +221,7 @@ class Member:
             if self.tls.get("client_ca"):
                 tls += ["--client-cert-auth", "--trusted-ca-file", self.tls["client_ca"]]
         self.process = Process([
-            self.binary, "--name", self.name, "--data-dir", self.data,
+            *self.before, self.binary, "--name", self.name, "--data-dir", self.data,
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
             "--listen-peer-urls", self.peer_url, "--initial-advertise-peer-urls", self.peer_url,
             "--initial-cluster", self.cluster, "--initial-cluster-token", "waypost-test", "--unsafe-no-fsync",
@@ -237,7 +239,7 @@ class Member:
             def read(k):
                 return open(self.tls[k], "rb").read() if self.tls.get(k) else None
             credentials = grpc.ssl_channel_credentials(read("ca"), read("client_key"), read("client_cert"))
-        self.client = Client(f"127.0.0.1:{self.client_port}", credentials, token, (self.tls or {}).get("server_name"))
+        self.client = Client(f"{self.host}:{self.client_port}", credentials, token, (self.tls or {}).get("server_name"))
         return self.client
 
     def wait_ready(self):
