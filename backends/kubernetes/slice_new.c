@@ -59,32 +59,33 @@ static void look(const struct wp_kube_object *o, struct wp_kube_slice *s)
     }
 }
 
+/* The texts at `member` of each endpoint; *to, unless it is NULL, moves past their offsets. */
+static void write_texts(const struct wp_kube_object *o, uint32_t n, size_t member, uint32_t **to,
+                        struct pool *p)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wp_kube_text *t =
+            (const struct wp_kube_text *)((const char *)&o->endpoints[i] + member);
+        uint32_t at = pool_add(p, *t);
+        if (*to != NULL)
+            *(*to)++ = at;
+    }
+}
+
 static void write_endpoints(const struct wp_kube_object *o, const struct wp_kube_slice *s,
-                            uint32_t *offset, struct pool *p)
+                            uint32_t *to, struct pool *p)
 {
     uint8_t *addr;
 
     if (s->addr_len == 0)
-        for (size_t i = 0; i < s->n; i++, offset += offset != NULL) {
-            uint32_t at = pool_add(p, o->endpoints[i].addr);
-            if (offset != NULL)
-                *offset = at;
-        }
+        write_texts(o, s->n, offsetof(struct wp_kube_endpoint, addr), &to, p);
     if (s->has_names)
-        for (size_t i = 0; i < s->n; i++, offset += offset != NULL) {
-            uint32_t at = pool_add(p, o->endpoints[i].name);
-            if (offset != NULL)
-                *offset = at;
-        }
+        write_texts(o, s->n, offsetof(struct wp_kube_endpoint, name), &to, p);
     if (s->has_zones)
-        for (size_t i = 0; i < s->n; i++, offset += offset != NULL) {
-            uint32_t at = pool_add(p, o->endpoints[i].zone);
-            if (offset != NULL)
-                *offset = at;
-        }
-    addr = (uint8_t *)offset;
-    if (addr == NULL || s->addr_len == 0)
+        write_texts(o, s->n, offsetof(struct wp_kube_endpoint, zone), &to, p);
+    if (to == NULL || s->addr_len == 0)
         return;
+    addr = (uint8_t *)to;
     for (size_t i = 0; i < s->n; i++, addr += s->addr_len)
         (void)wp_kube_addr_from_text(o->endpoints[i].addr.at, o->endpoints[i].addr.len, addr);
 }

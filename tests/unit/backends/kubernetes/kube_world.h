@@ -54,7 +54,8 @@ static inline int kube_put(struct kube_world *w, enum wp_kube_collection c, cons
 }
 
 /* JSON with ' for ". */
-static inline const char *kube_json(char *buf, size_t cap, const char *format, va_list args)
+static inline __attribute__((format(printf, 3, 0))) const char *
+kube_json(char *buf, size_t cap, const char *format, va_list args)
 {
     CHECK(vsnprintf(buf, cap, format, args) < (int)cap);
     for (char *c = buf; *c != '\0'; c++)
