@@ -93,7 +93,7 @@ def test_short_command_is_not_held_up(store):
 def test_bad(store, what):
     """Judged by what the backend reads with."""
     c = store.client
-    bad = [("/skydns/test/bad//e", '{"host":"192.0.2.1"}', "key", 17, "no domain name"),
+    bad = [("/skydns/test/bad//e", '{"host":"192.0.2.1"}', "key", 17, "an empty label"),
            ("/skydns/test/bad/Up", '{"host":"192.0.2.1"}', "key", 17, "upper-case"),
            ("/skydns/test/bad/half", '{"host":"192.0.2.1"', "value", 19, "expected"),
            ("/skydns/test/bad/none", '{"port":1}', "value", 0, "neither host nor text"),
