@@ -1,5 +1,5 @@
-/* Who wants which target probed, and when that is done. The table of targets and the news of groups are
- * behind one lock; all else belongs to the admin thread. */
+/* Who wants which target probed, and when that is done. The table of targets and the news of groups
+ * are behind one lock; all else belongs to the admin thread. */
 #include "backends/common/health_probe.h"
 
 #include <errno.h>
@@ -59,7 +59,8 @@ void wp_probe_spec_of(const struct wp_probe *p, struct wp_probe_spec *ret)
     *ret = p->target->spec;
 }
 
-/* --- verdicts ---------------------------------------------------------------------------------- */
+/* --- verdicts ----------------------------------------------------------------------------------
+ */
 
 /* By the lock. */
 static void add_news(struct wp_probe *p)
@@ -117,9 +118,9 @@ static void judge(struct wp_probe_target *t, enum wp_probe_result r)
         return;
     t->failed = r == WP_PROBE_OK ? 0 : t->failed + 1;
     pthread_mutex_lock(&lock);
-    verdict = r == WP_PROBE_OK                   ? WP_PROBE_UP
+    verdict = r == WP_PROBE_OK              ? WP_PROBE_UP
               : t->failed >= t->terms.fails ? WP_PROBE_DOWN
-                                                 : t->verdict;
+                                            : t->verdict;
     if (r != WP_PROBE_OK)
         t->why = r;
     if (verdict != t->verdict) {
@@ -194,8 +195,8 @@ static void on_time(struct wp_timer *timer)
         pump(t->loop);
 }
 
-/* Never later than the interval after the last one began, so that a verdict takes no longer than the
- * terms say; a little earlier, so that what began together does not stay so. */
+/* Never later than the interval after the last one began, so that a verdict takes no longer than
+ * the terms say; a little earlier, so that what began together does not stay so. */
 static void probe_later(struct wp_probe_target *t, bool is_first)
 {
     uint64_t interval = terms_of(t).interval_ns, clock = wp_loop_clock(t->loop);
@@ -254,13 +255,15 @@ void wp_probe_settle(struct wp_loop *loop)
     wp_loop_call(loop, nothing, NULL);
 }
 
-/* --- who ---------------------------------------------------------------------------------------- */
+/* --- who ----------------------------------------------------------------------------------------
+ */
 
 static uint64_t hash_of(const struct wp_probe_spec *s)
 {
     uint64_t h = wp_hash_bytes(s->to.ip, sizeof(s->to.ip));
 
-    h = wp_hash_mix(h, (uint64_t)s->to.port << 16 | (uint64_t)s->to.family << 8 | (uint64_t)s->kind);
+    h = wp_hash_mix(h,
+                    (uint64_t)s->to.port << 16 | (uint64_t)s->to.family << 8 | (uint64_t)s->kind);
     return s->path_len > 0 ? wp_hash_mix(h, wp_hash_bytes(s->path, s->path_len)) : h;
 }
 
@@ -360,24 +363,27 @@ static void shorten(struct wp_probe_terms *t, const struct wp_probe_terms *by)
 }
 
 /* By the lock. */
-static struct wp_probe *join(struct wp_probe_group *g, const struct wp_probe_spec *s)
+static int join(struct wp_probe_group *g, const struct wp_probe_spec *s, struct wp_probe **ret)
 {
     uint64_t hash = hash_of(s);
     struct wp_probe_target *t = find(s, hash);
     struct wp_probe *p = t != NULL ? use_of(t, g) : NULL;
 
+    *ret = p;
     if (p != NULL) {
         p->refs++;
-        return p;
+        return 0;
     }
+    if (t == NULL && table.n >= WP_PROBE_TARGETS_MAX)
+        return WP_ELIMIT;
     p = calloc(1, g->size);
     if (p == NULL)
-        return NULL;
+        return -ENOMEM;
     if (t == NULL)
         t = target_new(g, s, hash);
     if (t == NULL) {
         free(p);
-        return NULL;
+        return -ENOMEM;
     }
     shorten(&t->terms, &g->terms);
     p->group = g;
@@ -387,15 +393,18 @@ static struct wp_probe *join(struct wp_probe_group *g, const struct wp_probe_spe
     p->why = t->why;
     p->next = t->uses;
     t->uses = p;
-    return p;
+    *ret = p;
+    return 0;
 }
 
 int wp_probe_join(struct wp_probe_group *g, const struct wp_probe_spec *s, struct wp_probe **ret)
 {
+    int r;
+
     pthread_mutex_lock(&lock);
-    *ret = join(g, s);
+    r = join(g, s, ret);
     pthread_mutex_unlock(&lock);
-    return *ret == NULL ? -ENOMEM : 0;
+    return r;
 }
 
 void wp_probe_leave(struct wp_probe *p)

@@ -1,10 +1,10 @@
-/* Are endpoints well? Each distinct target (address, port, what is asked) is probed again and again on
- * the admin loop, once for all who care: a group is one of them (a mirror, with one thread of its
- * own), and holds one probe of each target that its data names.
+/* Are endpoints well? Each distinct target (address, port, what is asked) is probed again and again
+ * on the admin loop, once for all who care: a group is one of them (a mirror, with one thread of
+ * its own), and holds one probe of each target that its data names.
  *
- * Bounded: so many connections at a time and so many begun each second, whatever the data says; beyond
- * that targets are probed less often. What a target sends is read as far as its status, redirects
- * are not followed, names are not resolved. */
+ * Bounded: so many connections at a time and so many begun each second, whatever the data says;
+ * beyond that targets are probed less often. What a target sends is read as far as its status,
+ * redirects are not followed, names are not resolved. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,8 +13,9 @@
 #include "waypost/plugin/loop.h"
 
 enum {
-    WP_PROBE_FLYING_MAX = 256,     /* connections at a time */
-    WP_PROBE_BEGUN_PER_10MS = 10,  /* probes */
+    WP_PROBE_FLYING_MAX = 256,    /* connections at a time */
+    WP_PROBE_BEGUN_PER_10MS = 10, /* probes */
+    WP_PROBE_TARGETS_MAX = 65536,
     WP_PROBE_PATH_MAX = 255,
     WP_PROBE_TEXT_MAX = WP_ADDR_TEXT_MAX + WP_PROBE_PATH_MAX + 16,
 };
@@ -30,8 +31,8 @@ struct wp_probe_spec {
 /* "tcp://192.0.2.1:80", "http://[2001:db8::1]:80/healthz". */
 const char *wp_probe_spec_text(const struct wp_probe_spec *s, char buf[WP_PROBE_TEXT_MAX]);
 
-/* How often; after how many failures in a row a target counts as down. One success makes it well. Who
- * shares a target gets the shortest times that anybody wants. */
+/* How often; after how many failures in a row a target counts as down. One success makes it well.
+ * Who shares a target gets the shortest times that anybody wants. */
 struct wp_probe_terms {
     uint64_t interval_ns, timeout_ns;
     unsigned fails;
@@ -58,10 +59,10 @@ struct wp_probe_group;
 struct wp_probe {
     struct wp_probe_group *group;
     struct wp_probe_target *target;
-    uint32_t refs;                 /* the owner's */
-    enum wp_probe_verdict verdict; /* as last taken; the owner's */
-    enum wp_probe_result why;      /* of the last failure */
-    struct wp_probe *next;         /* of the target */
+    uint32_t refs;                      /* the owner's */
+    enum wp_probe_verdict verdict;      /* as last taken; the owner's */
+    enum wp_probe_result why;           /* of the last failure */
+    struct wp_probe *next;              /* of the target */
     struct wp_probe *next_news, **news; /* news NULL: there are none of it */
 };
 
@@ -70,15 +71,15 @@ struct wp_probe_group {
     struct wp_loop *loop; /* the admin loop */
     struct wp_probe_terms terms;
     size_t size;
-    /* There are news: once until wp_probe_take has said that there are no more; never after the last
-     * probe was left. Admin thread, by a lock: it may post, no more. */
+    /* There are news: once until wp_probe_take has said that there are no more; never after the
+     * last probe was left. Admin thread, by a lock: it may post, no more. */
     void (*wake)(struct wp_probe_group *g);
     struct wp_probe *news, **last_news; /* by the lock */
     bool woken;
 };
 
-/* The owner's thread. A reference to the group's probe of the target: the verdict is known at once if
- * another group has asked for it before. -ENOMEM. */
+/* The owner's thread. A reference to the group's probe of the target: the verdict is known at once
+ * if another group has asked for it before. -ENOMEM; WP_ELIMIT: there are too many targets. */
 int wp_probe_join(struct wp_probe_group *g, const struct wp_probe_spec *s,
                   struct wp_probe **ret) WP_MUSTCHECK;
 void wp_probe_leave(struct wp_probe *p);

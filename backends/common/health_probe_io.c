@@ -150,7 +150,8 @@ void wp_probe_start(struct wp_probe_target *t, uint64_t timeout_ns)
     t->sent = t->got = 0;
     t->io.fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     t->io.fn = on_io;
-    if (t->io.fd < 0 || (connect(t->io.fd, (struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS))
+    if (t->io.fd < 0 ||
+        (connect(t->io.fd, (struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS))
         r = errno;
     if (r == 0)
         r = -wp_io_add(t->loop, &t->io, WP_IO_WRITE);

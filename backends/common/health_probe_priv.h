@@ -5,10 +5,10 @@
 enum { WP_PROBE_STATUS_LEN = 12 }; /* "HTTP/1.1 200" */
 
 struct wp_probe_target {
-    struct wp_probe_spec spec; /* path: behind the struct */
-    struct wp_probe_terms terms;          /* by lock */
-    struct wp_probe *uses;                /* by lock */
-    struct wp_probe_target *next;         /* of the hash bucket; by lock */
+    struct wp_probe_spec spec;    /* path: behind the struct */
+    struct wp_probe_terms terms;  /* by lock */
+    struct wp_probe *uses;        /* by lock */
+    struct wp_probe_target *next; /* of the hash bucket; by lock */
     uint64_t hash;
     enum wp_probe_verdict verdict; /* by lock */
     enum wp_probe_result why;

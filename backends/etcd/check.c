@@ -203,8 +203,13 @@ int wp_etcd_check_get(struct wp_etcd_mirror *m, const Etcd__KeyValue *kv,
     if (r <= 0)
         return r == -ENOMEM ? r : 0;
     r = wp_probe_join(&m->checks.group, &spec, &p);
+    if (r == WP_ELIMIT && wp_log_allow(&m->checks.limit, LINES, LINES_S))
+        wp_log(WP_WARNING, "etcd",
+               "%s: more than %d targets of health checks: key %.*s is not checked", m->name,
+               WP_PROBE_TARGETS_MAX, kv->key.len > 512 ? 512 : (int)kv->key.len,
+               (const char *)kv->key.data);
     if (r < 0)
-        return r;
+        return r == WP_ELIMIT ? 0 : r;
     *ret = (struct wp_etcd_check *)(void *)p;
     if (p->refs == 1) { /* new; a verdict may be known */
         (*ret)->counted = p->verdict;

@@ -10,7 +10,7 @@
 
 enum {
     TICK_MS = 100,
-    QUIET_TICKS = 5,  /* that many without a word: etcd is away */
+    QUIET_TICKS = 5, /* that many without a word: etcd is away */
     BEFORE_MS = QUIET_TICKS * TICK_MS,
     RENEWED_MS = 3000, /* etcd was in step so long beyond the end: the lease was renewed */
     BUSY_MS = 200,
@@ -41,8 +41,8 @@ static void tell(struct wp_grpc_timer *t)
                "%s: %zu keys are not answered any more: their lease has ended and etcd is away",
                m->name, l->lapse.n_gone);
     if (l->lapse.n_back > 0)
-        wp_log(WP_INFO, "etcd", "%s: %zu keys are answered again: their lease was renewed",
-               m->name, l->lapse.n_back);
+        wp_log(WP_INFO, "etcd", "%s: %zu keys are answered again: their lease was renewed", m->name,
+               l->lapse.n_back);
     l->lapse.n_gone = l->lapse.n_back = 0;
 }
 
@@ -159,7 +159,8 @@ static void on_tick(struct wp_grpc_timer *t)
         }
     }
     wait(m, now);
-    if (p->ticking && p->quiet != 1) /* at first, then unless there was a word since the last tick */
+    if (p->ticking &&
+        p->quiet != 1) /* at first, then unless there was a word since the last tick */
         wp_etcd_lease_probe(m);
 }
 

@@ -1,5 +1,5 @@
-/* Records out of sight and back, all of a lease or of a check at once: in a batch of their own, which
- * must not mix with what else is under way in the tree. */
+/* Records out of sight and back, all of a lease or of a check at once: in a batch of their own,
+ * which must not mix with what else is under way in the tree. */
 #include <errno.h>
 #include <string.h>
 
