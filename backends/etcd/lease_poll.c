@@ -2,7 +2,8 @@
 #include "backends/etcd/mirror_priv.h"
 
 enum {
-    ASK_EVERY_US = 2000, /* 500 a second */
+    ASK_EVERY_US = 2000, /* 500 a second, */
+    ASK_LATE_US = 10000, /* made up for when the timer is late */
     REFUSED_S = 30,
     RENEWING_MS = 250,
     AGAIN_MIN_S = 1,
@@ -155,7 +156,9 @@ void wp_etcd_lease_poll(struct wp_etcd_mirror *m)
         return;
     while ((q = free_question(l)) != NULL && (lease = next_due(m, now, &wake)) != NULL) {
         ask(m, q, lease);
-        l->next_ask_ns = now + ASK_EVERY_US * 1000u;
+        if (l->next_ask_ns + ASK_LATE_US * 1000u < now)
+            l->next_ask_ns = now - ASK_LATE_US * 1000u;
+        l->next_ask_ns += ASK_EVERY_US * 1000u;
     }
     if (wp_etcd_lease_first(m, WP_ETCD_QUEUE_ASK) == NULL || q == NULL)
         return; /* the next answer comes back here */
