@@ -95,7 +95,7 @@ def test_bad(store, what):
     c = store.client
     bad = [("/skydns/test/bad//e", '{"host":"192.0.2.1"}', "key", 17, "an empty label"),
            ("/skydns/test/bad/Up", '{"host":"192.0.2.1"}', "key", 17, "upper-case"),
-           ("/skydns/test/bad/half", '{"host":"192.0.2.1"', "value", 19, "expected"),
+           ("/skydns/test/bad/half", '{"host":"192.0.2.1"', "value", 19, "the text ends too early"),
            ("/skydns/test/bad/none", '{"port":1}', "value", 0, "neither host nor text"),
            ("/skydns/test/bad/port", '{"host":"192.0.2.1","port":"80"}', "value", 20, "port must be an integer")]
     for key, value, *_ in bad:
