@@ -2,83 +2,24 @@
 #include <string.h>
 
 #include "backends/common/json_text.h"
+#include "backends/common/utf8.h"
 
 enum { REPLACEMENT = 0xfffd, LONG_S = 0x17f, KELVIN = 0x212a };
 
-/* Octets of the UTF-8 sequence at p, 0 if it is none (RFC 3629 s4). */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-    uint8_t low = 0x80, high = 0xbf;
-    size_t n;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (n > left)
-        return 0;
-    if (p[0] == 0xe0)
-        low = 0xa0;
-    else if (p[0] == 0xed)
-        high = 0x9f;
-    else if (p[0] == 0xf0)
-        low = 0x90;
-    else if (p[0] == 0xf4)
-        high = 0x8f;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if (p[i] < 0x80 || p[i] > 0xbf)
-            return 0;
-    return n;
-}
-
 static size_t put_rune(uint32_t c, char *out)
 {
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
-
-/* The code unit of a "\uXXXX" at p, or -1. */
-static int unit_at(const char *p, size_t left)
-{
-    int v = 0;
-
-    if (left < 6 || p[0] != '\\' || p[1] != 'u')
-        return -1;
-    for (int i = 2; i < 6; i++)
-        v = v * 16 + (p[i] <= '9' ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
-    return v;
+    return wp_utf8_put(c, (uint8_t *)out);
 }
 
 static size_t read_unit(const char *p, size_t left, char *out, size_t *ret_n)
 {
-    int unit = unit_at(p, left), next;
+    int unit = wp_utf8_escaped_unit(p, left), next;
 
     if (unit < 0xd800 || unit > 0xdfff) {
         *ret_n = put_rune((uint32_t)unit, out);
         return 6;
     }
-    next = unit < 0xdc00 ? unit_at(p + 6, left - 6) : -1;
+    next = unit < 0xdc00 ? wp_utf8_escaped_unit(p + 6, left - 6) : -1;
     if (next >= 0xdc00 && next <= 0xdfff) {
         *ret_n = put_rune(0x10000u + ((uint32_t)(unit & 0x3ff) << 10 | (next & 0x3ff)), out);
         return 12;
@@ -102,7 +43,7 @@ static size_t read_char(const char *p, size_t left, char *out, size_t *ret_n)
         *ret_n = 1;
         return 2;
     }
-    n = utf8_len((const uint8_t *)p, left);
+    n = wp_utf8_len((const uint8_t *)p, left);
     if (n == 0) {
         *ret_n = put_rune(REPLACEMENT, out);
         return 1;
