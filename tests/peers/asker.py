@@ -10,7 +10,7 @@ import time
 import wire
 
 WINDOW = 48
-SILENCE_S = 1  # CoreDNS; we are never silent, and may take longer
+SILENCE_S = (1, 3)  # CoreDNS, the first and the second time; we are never silent, and may take longer
 EDE = 15
 TYPE = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "AAAA": 28, "LOC": 29, "SRV": 33,
         "NAPTR": 35, "DNAME": 39, "OPT": 41, "DS": 43, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "TLSA": 52, "SVCB": 64, "HTTPS": 65,
@@ -25,6 +25,7 @@ class Question:
     def __init__(self, labels, qtype, tcp=False, size=None, do=False, flags=0x0100, qclass=1):
         self.labels, self.qtype, self.tcp, self.size, self.do = labels, qtype, tcp, size, do
         self.flags, self.qclass = flags, qclass
+        self.mute = False  # a peer is expected to be silent
 
     @property
     def key(self):
@@ -33,6 +34,7 @@ class Question:
     def but(self, **changes):
         """The same question, asked another way."""
         q = Question(*self.key)
+        q.mute = self.mute
         for k, v in changes.items():
             setattr(q, k, v)
         return q
@@ -215,11 +217,12 @@ def _ask_tcp(port, batch, out, silence):
         s.close()
 
 
-def ask_all(port, questions, peer=False):
-    """Their replies; None where nothing came. What a `peer` is silent about is asked once more."""
-    out, silence = [None] * len(questions), SILENCE_S if peer else 10
+def ask_all(port, questions, peer=False, hopeful=False):
+    """Their replies; None where nothing came. What a `peer` is silent about is asked once more,
+    unless that is no surprise."""
+    out = [None] * len(questions)
 
-    def run(indices):
+    def run(indices, silence):
         udp = [(i, questions[i]) for i in indices if not questions[i].tcp]
         tcp = [(i, questions[i]) for i in indices if questions[i].tcp]
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -227,9 +230,9 @@ def ask_all(port, questions, peer=False):
             jobs += [pool.submit(_ask_tcp, port, tcp[i::6], out, silence) for i in range(6) if tcp[i::6]]
             for j in jobs:
                 j.result()
-    run(range(len(questions)))
+    run(range(len(questions)), SILENCE_S[0] if peer else 10)
     if peer:
-        run([i for i, r in enumerate(out) if r is None])
+        run([i for i, r in enumerate(out) if r is None and (hopeful or not questions[i].mute)], SILENCE_S[1])
     return out
 
 

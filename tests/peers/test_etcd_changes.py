@@ -95,6 +95,10 @@ def settled(client, port, n):
 
 
 
+def only_ttls(a, b):
+    return bool(differences(a, b, 2)) and not differences(a, b, 1 << 33)
+
+
 def test_each_change_is_answered(both, capsys):
     client, ours, theirs, _ = both
     r, keys, asked, bad = random.Random(7), {}, 0, []
@@ -104,8 +108,10 @@ def test_each_change_is_answered(both, capsys):
         those = list(questions(r, paths))
         a, b = ask_together((ours, those, False), (theirs, those, True))
         asked += len(those)
+        if any(only_ttls(x, y) for x, y in zip(a, b)):  # what is left of a new lease is asked for in a moment
+            wait_for(lambda: not any(only_ttls(x, y) for x, y in zip(*ask_together((ours, those, False), (theirs, those, True)))))
         for q, x, y in zip(those, a, b):
-            if differences(x, y, 2):
+            if differences(x, y, 2) and not only_ttls(x, y):
                 bad.append(f"change {n}: {q}\n    waypost {x and x.text()}\n    coredns {y and y.text()}")
     with capsys.disabled():
         print(f"\netcd: {CHANGES} changes, {asked} questions")
