@@ -138,5 +138,32 @@ static void test_verified(void)
     test_with("verified", verified);
 }
 
-RUN_TESTS(TEST(test_start), TEST(test_changes), TEST(test_listed_again), TEST(test_restored),
+/* Leases that end while etcd is away, and come back. */
+static void test_lapse(void)
+{
+    bool met = true;
+
+    for (long n = 0; met; n++) {
+        struct wp_etcd_range *r = NULL;
+        world_begin();
+        fill(0, 9, 1);
+        world.lease_granted = 5;
+        world.lease_ends = world.now + wp_etcd_ms(5000);
+        CHECK(world_follow(&r) == 0);
+        world_run(100);
+        failmalloc_after(n);
+        world.down = true;
+        world_run(8000);
+        world.lease_ends = world.now + wp_etcd_ms(1000000);
+        world.down = false;
+        world_run(100);
+        met = failmalloc_stop();
+        world_run(30000); /* what was refused is tried again after half a minute */
+        settle(r, n);
+        CHECK(wp_etcd_tree_outs(r->tree, WP_ETCD_OUT_LAPSED) == 0);
+        quit(r);
+    }
+}
+
+RUN_TESTS(TEST(test_lapse), TEST(test_start), TEST(test_changes), TEST(test_listed_again), TEST(test_restored),
           TEST(test_verified))
