@@ -1,11 +1,17 @@
 """waypost list, deregister, etcd bad: what operators do in etcd."""
 import json
+import os
+import subprocess
+import sys
 import time
 
 import etcd
 import pytest
 from registrar import QUICK, Registrar, keys, lease_of, run
-from server import wait_for
+from server import TOP, WAYPOST, wait_for
+
+sys.path.insert(0, os.path.join(TOP, "tests/fake"))
+from proxy import Proxy  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +74,18 @@ def test_list_of_many_leases(store):
         store.client.call("Lease/LeaseRevoke", etcd.field(1, lease))
 
 
-@pytest.mark.timing
-def test_list_of_many_leases_in_time(store):
-    leased_services(store, "/quick/x", 5000)
-    t0 = time.monotonic()
-    code, out, err = run(store, "list", "--path", "/quick", "--json")
-    took = time.monotonic() - t0
-    assert code == 0 and out.count("lease_remaining_s") == 5000 and took < 2, took
-    store.client.delete_prefix("/quick/")
+def test_leases_are_not_asked_for_one_by_one(store):
+    """To a member that is far, that would take the way there and back for each."""
+    leases, way_s = leased_services(store, "/far/x", 400), 0.02
+    with Proxy(store.client_port) as far:
+        far.delay = way_s
+        t0 = time.monotonic()
+        p = subprocess.run([WAYPOST, "list", "--path", "/far", "--json", "--endpoint", f"http://127.0.0.1:{far.port}"],
+                           text=True, capture_output=True, timeout=60)
+        took = time.monotonic() - t0
+    assert p.returncode == 0 and p.stdout.count("lease_remaining_s") == 400
+    assert took < len(leases) * 2 * way_s / 2
+    store.client.delete_prefix("/far/")
 
 
 @pytest.mark.timing
@@ -85,7 +95,7 @@ def test_short_command_is_not_held_up(store):
         t0 = time.monotonic()
         with Registrar(store, "short.dev", command=["true"]) as r:
             assert r.wait() == 0
-        assert time.monotonic() - t0 < 0.5
+        assert time.monotonic() - t0 < 0.9
     wait_for(lambda: keys(store, "short.dev") == {})
 
 

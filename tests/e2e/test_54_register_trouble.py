@@ -69,7 +69,7 @@ def test_told_to_end_while_it_connects_in_time():
                     except TimeoutError:
                         pass
                 t0 = time.monotonic()
-                assert r.stop() == 0 and time.monotonic() - t0 < 1
+                assert r.stop() == 0 and time.monotonic() - t0 < 2
 
 
 def test_command_that_goes_into_the_background(store, tmp_path):
