@@ -66,10 +66,10 @@ static void put(struct wp_kube_table *t, size_t i, uint64_t hash, uint64_t value
 int wp_kube_index_reserve(struct wp_kube_index *x, size_t n)
 {
     struct wp_kube_table *t = atomic_load_explicit(&x->table, memory_order_relaxed), *bigger;
-    size_t slots = t->mask + 1;
+    size_t slots = SLOTS_MIN;
 
     /* At most 7 of 10 slots are not free. What is gone counts: it makes searches long. */
-    if ((x->used + x->gone + n) * 10 <= slots * 7)
+    if ((x->used + x->gone + n) * 10 <= (t->mask + 1) * 7)
         return 0;
     while ((x->used + n) * 20 > slots * 11) /* a while until the next time */
         slots *= 2;

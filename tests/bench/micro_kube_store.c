@@ -209,22 +209,27 @@ static void updates(void)
            (decode + apply) / UPDATES * 1e5);
 }
 
-static void relist(void)
+/* A listing of everything: as it is, with other versions of the same, or with other addresses. */
+static void relist(const char *what, unsigned version, unsigned shift)
 {
     static char text[1 << 20];
     double start = now_s(), before = heap_mb(), peak = 0;
     size_t removed;
 
-    wp_kube_store_list_begin(store, WP_KUBE_SERVICES);
-    for (unsigned i = 0; i < n_services; i++) {
-        put(WP_KUBE_SERVICES, text, service_json(text, i));
-        if (i % 64 == 0 && heap_mb() > peak)
+    wp_kube_store_list_begin(store, WP_KUBE_SLICES);
+    for (unsigned i = 0; i < n_endpoints / PER_SLICE; i++) {
+        put(WP_KUBE_SLICES, text,
+            slice_json(text, i, i % n_services, i * PER_SLICE + shift, PER_SLICE, version + i));
+        if (i % 64 == 0)
+            wp_kube_store_reap(store);
+        if (heap_mb() > peak)
             peak = heap_mb();
     }
-    if (wp_kube_store_list_end(store, WP_KUBE_SERVICES, 1, &removed) < 0 || removed != 0)
+    if (wp_kube_store_list_end(store, WP_KUBE_SLICES, 1, &removed) < 0 || removed != 0)
         abort();
-    printf("services listed again: %.2f s, heap %.1f MB before, %.1f MB at most\n", now_s() - start,
-           before, peak);
+    wp_kube_store_reap(store);
+    printf("slices listed again, %s: %.2f s, heap %.1f MB before, %.1f MB at most, %.1f MB after\n",
+           what, now_s() - start, before, peak, heap_mb());
 }
 
 int main(int argc, char **argv)
@@ -246,7 +251,10 @@ int main(int argc, char **argv)
            (double)wp_kube_store_octets(store) / 1e6, wp_kube_store_endpoints(store));
     lookups();
     updates();
-    relist();
+    relist("other addresses", 2000000, 0);
+    relist("the same", 2000000, 0);
+    relist("other versions", 6000000, 0);
+    relist("other addresses", 7000000, 1);
     fill("pods", n_pods, first_pod, WP_KUBE_PODS);
     printf("heap %.1f MB, by the store's figures %.1f MB\n", heap_mb() - empty,
            (double)wp_kube_store_octets(store) / 1e6);
