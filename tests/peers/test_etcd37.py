@@ -9,7 +9,7 @@ from server import TOP
 
 sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
 for module in ("test_31_etcd_answers", "test_32_etcd_options", "test_33_etcd_faults", "test_34_etcd_tls", "test_34_etcd_users",
-               "test_35_etcd_trouble", "test_50_register", "test_51_registered"):
+               "test_35_etcd_trouble", "test_36_etcd_cluster", "test_50_register", "test_51_registered"):
     pytest.register_assert_rewrite(module)
 from test_31_etcd_answers import test_outside_all_zones_is_the_next_directive, test_questions_make_no_calls, world  # noqa: E402, F401
 from test_31_etcd_answers import test_row as test_answer  # noqa: E402, F401
@@ -25,6 +25,9 @@ from test_34_etcd_users import forgetful, test_authentication_goes_and_comes, te
 from test_35_etcd_trouble import (  # noqa: E402, F401
     test_circle_of_aliases_across_zones, test_leader_changes, test_learner_is_passed_over, test_no_space,
     test_nothing_is_ever_written, test_one_key_becomes_malformed, test_upstream_of_aliases_is_down)
+from test_36_etcd_cluster import (  # noqa: E402, F401
+    test_connected_member_is_killed, test_leader_is_killed, test_member_says_nothing, test_no_quorum,
+    test_rolling_restart, three, whole)
 from test_50_register import (  # noqa: E402, F401
     own_store, store, test_etcd_is_wiped, test_etcd_restarts, test_kill_9, test_lease_is_lost, test_value_and_lease)
 from test_51_registered import test_bad, test_deregister, test_list, test_list_of_many_leases  # noqa: E402, F401
