@@ -3,7 +3,7 @@ is never its looks: our answer must be the one that CoreDNS gives when what the 
 import copy
 import re
 
-from asker import differences
+from asker import NAME_AT, differences
 
 ROWS = ("D-udp-cap", "D-opt-small", "D-owner-case", "D-etcd-malformed", "D-etcd-key", "D-etcd-service", "D-etcd-prefix",
         "D-cache-unkept", "D-cache-ttl", "D-txt-cut")
@@ -85,8 +85,8 @@ def is_hostless(ours, good, kinds):
 
 def is_ttl_too_large(ours, there, kinds):
     """*cache* takes a TTL beyond 31 bits as the longest there is, or as none (RFC 2181 s8)."""
-    ttls = [re.search(rb'"(?i:ttl)" *: *(\d+)', v) for _, v, _ in kinds]
-    return not differences(ours, there, 1 << 32, fold=True) - {"opt"} and any(t and int(t[1]) >= 1 << 31 for t in ttls) and \
+    large = any(1 << 31 <= int(n) < 1 << 32 for _, v, _ in kinds for n in re.findall(rb"\d+", v))
+    return large and not differences(ours, there, 1 << 32, fold=True) - {"opt"} and \
         all(r[3] <= 5 for s in ours.sections for r in s)
 
 
@@ -111,6 +111,16 @@ def is_cut_later(ours, there, q):
 
 
 def cut_rows(ours, there, q):
-    """Why. It takes the length of a text with escapes for the length of its octets; and owners take more room when they are spelled apart."""
+    """Why. It takes the length of a text or name with escapes for the length of its octets; and owners take more room when they are spelled
+    apart."""
     other = any(r[0] != o[0] for s, t in zip(ours.sections, there.sections) for r, o in zip(s, t))
-    return ("D-owner-case",) if other else ("D-txt-cut",) if q.qtype == "TXT" else None
+    escaped = q.qtype == "TXT" or any(re.search(rb"[^a-z0-9_*-]", label) for r in ours.sections[0] for label in labels(r))
+    return ("D-owner-case",) if other else ("D-txt-cut",) if escaped else None
+
+
+def labels(record):
+    """Of the name in its data."""
+    rest = record[4][NAME_AT[record[1]]:] if record[1] in NAME_AT else b""
+    while rest and rest[0]:
+        yield rest[1:1 + rest[0]]
+        rest = rest[1 + rest[0]:]
