@@ -1,8 +1,8 @@
-/* load TRANSPORT -p PORT [-P PID] [-l SECONDS] [-c CONNECTIONS] [-q DEPTH] [-n NAMES] [-r RATE] [-1]
- * Asks 127.0.0.1 for hNNNNNNN.bench.test A over udp, tcp, dot, doh, get (DoH by GET) or grpc
+/* load TRANSPORT -p PORT [-P PID] [-l SECONDS] [-c CONNECTIONS] [-q DEPTH] [-n NAMES] [-r RATE]
+ * [-1] Asks 127.0.0.1 for hNNNNNNN.bench.test A over udp, tcp, dot, doh, get (DoH by GET) or grpc
  * (without TLS), and prints one line of JSON: answers per second and, with PID, the CPU time that
- * the server spent for each. -1: a connection for each question. -r: so many questions a second (UDP),
- * and how long replies took. SIGINT ends it early. tests/bench/run is what people call. */
+ * the server spent for each. -1: a connection for each question. -r: so many questions a second
+ * (UDP), and how long replies took. SIGINT ends it early. tests/bench/run is what people call. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>

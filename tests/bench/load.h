@@ -1,5 +1,6 @@
 /* A load of DNS questions for one server: what all transports share. Closed loop: a fixed number of
- * questions is in flight, so the server sets the pace, unless a rate is given. One thread, no allocation in the UDP loop.
+ * questions is in flight, so the server sets the pace, unless a rate is given. One thread, no
+ * allocation in the UDP loop.
  */
 #pragma once
 #include <stdbool.h>
@@ -19,7 +20,7 @@ struct load {
     double rate;           /* questions per second, of UDP; 0: as many as the server takes */
     uint64_t right, wrong, lost;
     uint64_t asked, pace_ns; /* with a rate: since then, 0: it begins */
-    uint32_t *waits;       /* with a rate: microseconds to each reply, LOAD_WAITS_MAX at most */
+    uint32_t *waits;         /* with a rate: microseconds to each reply, LOAD_WAITS_MAX at most */
     size_t n_waits;
 };
 enum { LOAD_WAITS_MAX = 1 << 24 };

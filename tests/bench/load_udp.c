@@ -15,8 +15,8 @@ enum {
     SEGMENTS = 60,
     REPLY_MAX = 1500,
     WAIT_MS = 20,
-    PATIENCE = 10, /* waits, then it is lost */
-    PACE_US = 50,  /* with a rate: between looks, */
+    PATIENCE = 10,     /* waits, then it is lost */
+    PACE_US = 50,      /* with a rate: between looks, */
     LATE_US = 2000000, /* and a question is lost after this */
 };
 
@@ -28,7 +28,7 @@ static struct {
     uint64_t asked_ns[65536]; /* with a rate */
 } socks[LOAD_CONNS_MAX];
 static struct pollfd polled[LOAD_CONNS_MAX];
-static unsigned silent; /* waits in a row without a reply */
+static unsigned silent;  /* waits in a row without a reply */
 static uint64_t turn_ns; /* with a rate: this turn's */
 
 void load_udp_open(struct load *l)

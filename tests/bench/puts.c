@@ -1,9 +1,9 @@
-/* puts -e ETCD_PORT -p DNS_PORT [-r PUTS_PER_SECOND] [-l SECONDS] [-n NAMES] [-s SAMPLES_PER_SECOND]
- * Puts new addresses of names hNNNNNNN.bench.test into the etcd at 127.0.0.1, one key a call, at a
- * given pace, and asks the DNS server there for some of the names, over and over, until it gives
- * what was put. Prints one line of JSON: puts per second that were acknowledged, and the
- * milliseconds from a put, and from its acknowledgement, to the first reply with the new address.
- * tests/bench/etcd is what people call. */
+/* puts -e ETCD_PORT -p DNS_PORT [-r PUTS_PER_SECOND] [-l SECONDS] [-n NAMES] [-s
+ * SAMPLES_PER_SECOND] Puts new addresses of names hNNNNNNN.bench.test into the etcd at 127.0.0.1,
+ * one key a call, at a given pace, and asks the DNS server there for some of the names, over and
+ * over, until it gives what was put. Prints one line of JSON: puts per second that were
+ * acknowledged, and the milliseconds from a put, and from its acknowledgement, to the first reply
+ * with the new address. tests/bench/etcd is what people call. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 enum {
-    IN_FLIGHT = 1024,    /* puts; etcd limits streams of a connection itself */
-    WATCHED = 4096,      /* names that are asked for */
+    IN_FLIGHT = 1024, /* puts; etcd limits streams of a connection itself */
+    WATCHED = 4096,   /* names that are asked for */
     SAMPLES_MAX = 1 << 20,
     BODY_MAX = 128,
     QUESTION = 37,
@@ -369,11 +369,12 @@ int main(int argc, char **argv)
     took = ((double)now_ns() - took) / 1e9;
     qsort(from_put, n_samples, sizeof(from_put[0]), by_size);
     qsort(from_ack, n_samples, sizeof(from_ack[0]), by_size);
-    printf("{\"puts_per_s\": %.0f, \"failed\": %lu, \"samples\": %u, \"lost\": %lu, \"skipped\": %lu, "
-           "\"seconds\": %.1f, \"put_p50\": %.3f, \"put_p99\": %.3f, \"put_max\": %.3f, "
-           "\"ack_p50\": %.3f, \"ack_p99\": %.3f, \"ack_p999\": %.3f, \"ack_max\": %.3f}\n",
-           (double)n_acked / seconds, (unsigned long)n_failed, n_samples, (unsigned long)n_given_up,
-           (unsigned long)n_skipped, took, at(from_put, 0.5), at(from_put, 0.99), at(from_put, 1),
-           at(from_ack, 0.5), at(from_ack, 0.99), at(from_ack, 0.999), at(from_ack, 1));
+    printf(
+        "{\"puts_per_s\": %.0f, \"failed\": %lu, \"samples\": %u, \"lost\": %lu, \"skipped\": %lu, "
+        "\"seconds\": %.1f, \"put_p50\": %.3f, \"put_p99\": %.3f, \"put_max\": %.3f, "
+        "\"ack_p50\": %.3f, \"ack_p99\": %.3f, \"ack_p999\": %.3f, \"ack_max\": %.3f}\n",
+        (double)n_acked / seconds, (unsigned long)n_failed, n_samples, (unsigned long)n_given_up,
+        (unsigned long)n_skipped, took, at(from_put, 0.5), at(from_put, 0.99), at(from_put, 1),
+        at(from_ack, 0.5), at(from_ack, 0.99), at(from_ack, 0.999), at(from_ack, 1));
     return n_samples != 0 && n_given_up == 0 ? 0 : 1;
 }
