@@ -76,6 +76,11 @@ int wp_etcd_answer(struct wp_etcd_answer *a, const struct wp_etcd_target *t, uin
         if (wp_name_equal(t->name->wire, a->view->zone->name))
             return wp_etcd_answer_ns(a);
         break;
+    case WP_TYPE_SVCB:
+    case WP_TYPE_HTTPS:
+        if (a->view->svcb)
+            return wp_etcd_answer_svcb(a, t, qtype);
+        break;
     default:
         break;
     }

@@ -47,6 +47,7 @@ struct wp_etcd_view {
     const struct wp_etcd_zone *zone;
     struct wp_etcd_lease_bounds bounds;
     bool no_apex_fallback;
+    bool svcb; /* SVCB and HTTPS are answered */
     bool with_unwell; /* the records are not well, and told all the same */
     uint64_t now_ns;
     uint32_t serial; /* Unix time */

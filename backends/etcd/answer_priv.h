@@ -66,6 +66,9 @@ int wp_etcd_add_external(struct wp_etcd_answer *a, const uint8_t *name, uint16_t
                          enum wp_section section, bool no_cname) WP_MUSTCHECK;
 
 int wp_etcd_answer_srv(struct wp_etcd_answer *a, const struct wp_etcd_target *t) WP_MUSTCHECK;
+/* SVCB or HTTPS, `qtype` says which. */
+int wp_etcd_answer_svcb(struct wp_etcd_answer *a, const struct wp_etcd_target *t,
+                        uint16_t qtype) WP_MUSTCHECK;
 int wp_etcd_answer_mx(struct wp_etcd_answer *a, const struct wp_etcd_target *t) WP_MUSTCHECK;
 int wp_etcd_answer_ns(struct wp_etcd_answer *a) WP_MUSTCHECK;
 /* _LABEL._tcp.REST and _LABEL._udp.REST, after the literal look-up was a name error; leaves that

@@ -16,7 +16,7 @@ struct etcd {
     unsigned n_endpoints;
     const char *discovery, *discovery_name; /* domain and service of SRV records, instead of endpoints */
     const char *user, *password;
-    bool no_apex_fallback, keep_lapsed;
+    bool no_apex_fallback, keep_lapsed, svcb;
     bool health, none_when_all_unwell;
     struct wp_probe_terms terms; /* of health checks */
     struct wp_client_tls tls;

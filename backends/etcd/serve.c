@@ -267,6 +267,7 @@ int etcd_serve(void *self, struct wp_query *q)
         .zone = &p->zone[i],
         .bounds = p->bounds,
         .no_apex_fallback = p->no_apex_fallback,
+        .svcb = p->svcb,
         .now_ns = wp_loop_now(q->loop),
         .serial = (uint32_t)wp_loop_unix_time(q->loop),
     };

@@ -339,6 +339,7 @@ static void ask(struct asked *asked, const struct set *set, const struct wp_qnam
     wp_arena_init(&asked->arena, 0);
     asked->view = (struct wp_etcd_view){.snap = wp_etcd_tree_snap(set->tree),
                                         .zone = zone_of(q),
+                                        .svcb = strcmp(options, "svcb") == 0,
                                         .now_ns = NOW_NS,
                                         .serial = SERIAL};
     bounds_of(options, &asked->view.bounds);
@@ -427,10 +428,149 @@ static void test_unanswered(void **state)
     wp_arena_done(&asked.arena);
 }
 
+/* --- SVCB and HTTPS --------------------------------------------------------------------------- */
+
+static const struct {
+    const char *key, *json;
+} svcb_keys[] = {
+    {"/test/way/w/a", "{\"host\":\"10.0.1.100\",\"port\":8080}"},
+    {"/test/way/w/b", "{\"host\":\"10.0.1.101\",\"port\":8080,\"ttl\":60}"},
+    {"/test/way/w/c", "{\"host\":\"2001:db8::1\",\"port\":8080}"},
+    {"/test/way/w/d", "{\"host\":\"10.0.1.100\",\"port\":8080}"},
+    {"/test/way/w/e", "{\"host\":\"ext.partner.example\",\"port\":8080}"},
+    {"/test/way/w/f", "{\"host\":\"ext.partner.example\",\"port\":8080}"},
+    {"/test/way/w/g", "{\"host\":\"10.0.1.102\",\"port\":8080,\"priority\":1}"},
+    {"/test/way/w/h", "{\"text\":\"no endpoint\"}"},
+    {"/test/way/w/i", "{\"host\":7}"},
+    {"/test/way/mix/a", "{\"host\":\"10.0.2.1\",\"port\":80}"},
+    {"/test/way/mix/b", "{\"host\":\"10.0.2.2\"}"},
+    {"/test/way/mix/c", "{\"host\":\"10.0.2.3\",\"port\":-1}"},
+    {"/test/way/mix/d", "{\"host\":\"al.partner.example\"}"},
+    {"/test/way/mix/e", "{\"host\":\"10.0.2.4\",\"port\":80,\"targetstrip\":1}"},
+    {"/test/way/zero/a", "{\"host\":\"10.0.3.1\",\"priority\":65536}"},
+    {"/test/way/top/a", "{\"host\":\"10.0.3.2\",\"port\":65535,\"priority\":65535}"},
+    {"/test/way/none/a", "{\"host\":\"10.0.4.1\",\"port\":-1}"},
+    {"/test/way/bad/a", "{\"host\":7}"},
+    {"/test/way/nameless/a", "{\"host\":\"10.0.5.1\",\"port\":1}"},
+    {"/test/way/nameless//b", "{\"host\":\"10.0.5.2\",\"port\":1}"},
+    {"/test/way/grp/a", "{\"host\":\"10.0.6.1\",\"port\":1,\"group\":\"g\"}"},
+    {"/test/way/grp/b/c", "{\"host\":\"10.0.6.2\",\"port\":1,\"group\":\"h\"}"},
+    {"/test/za/dns/apex/a", "{\"host\":\"10.0.7.1\",\"port\":443}"},
+    {"/test/za/x", "{\"host\":\"10.0.7.2\",\"port\":1}"},
+};
+static const struct {
+    const char *name, *answer; /* "TTL RDATA", separated by | */
+    enum wp_etcd_outcome outcome;
+} svcb_rows[] = {
+    {"w.way.test.",
+     "60 10 . port=8080 ipv4hint=10.0.1.100,10.0.1.101 ipv6hint=2001:db8::1 | "
+     "300 10 ext.partner.example. port=8080 | 300 1 . port=8080 ipv4hint=10.0.1.102",
+     WP_ETCD_FOUND},
+    {"a.w.way.test.", "300 10 . port=8080 ipv4hint=10.0.1.100", WP_ETCD_FOUND},
+    {"e.w.way.test.", "300 10 ext.partner.example. port=8080", WP_ETCD_FOUND},
+    {"g.*.way.test.", "300 1 . port=8080 ipv4hint=10.0.1.102", WP_ETCD_FOUND},
+    {"h.w.way.test.", "", WP_ETCD_FOUND},
+    {"mix.way.test.",
+     "300 10 a.mix.way.test. port=80 ipv4hint=10.0.2.1 | 300 10 b.mix.way.test. ipv4hint=10.0.2.2 | "
+     "300 10 al.partner.example. | 300 10 mix.way.test. port=80 ipv4hint=10.0.2.4",
+     WP_ETCD_FOUND},
+    {"zero.way.test.", "300 1 . ipv4hint=10.0.3.1", WP_ETCD_FOUND},
+    {"top.way.test.", "300 65535 . port=65535 ipv4hint=10.0.3.2", WP_ETCD_FOUND},
+    {"none.way.test.", "", WP_ETCD_FOUND},
+    {"bad.way.test.", "", WP_ETCD_FAILED},
+    {"gone.way.test.", "", WP_ETCD_NO_NAME},
+    {"nameless.way.test.", "300 10 . port=1 ipv4hint=10.0.5.1", WP_ETCD_FOUND},
+    {"grp.way.test.", "300 10 . port=1 ipv4hint=10.0.6.1", WP_ETCD_FOUND},
+    {"za.test.", "300 10 . port=443 ipv4hint=10.0.7.1", WP_ETCD_FOUND},
+    {"many.way.test.",
+     "300 10 . port=9 ipv4hint=10.1.0.0,10.1.0.1,10.1.0.2,10.1.0.3,10.1.0.4,10.1.0.5,10.1.0.6,"
+     "10.1.0.7,10.1.0.8,10.1.0.9,10.1.0.10,10.1.0.11,10.1.0.12,10.1.0.13,10.1.0.14,10.1.0.15",
+     WP_ETCD_FOUND},
+};
+
+static struct set *svcb_set(void)
+{
+    struct set *set = find_set("SVCB");
+    struct wp_etcd_batch_size size;
+    char key[64], json[96];
+
+    for (size_t i = 0; i < COUNT(svcb_keys); i++)
+        load_key(set, svcb_keys[i].key, "", svcb_keys[i].json, strlen(svcb_keys[i].json));
+    for (int i = 0; i < 17; i++) {
+        snprintf(key, sizeof(key), "/test/way/many/%02d", i);
+        snprintf(json, sizeof(json), "{\"host\":\"10.1.0.%d\",\"port\":9}", i);
+        load_key(set, key, "", json, strlen(json));
+    }
+    /* each its own record: more than a message holds */
+    for (int i = 0; i < 4000; i++) {
+        snprintf(key, sizeof(key), "/test/way/full/%04d", i);
+        snprintf(json, sizeof(json), "{\"host\":\"10.1.0.1\",\"port\":%d}", i + 1);
+        load_key(set, key, "", json, strlen(json));
+    }
+    wp_etcd_tree_publish(set->tree, true, &size);
+    return set;
+}
+
+static void ask_text(struct asked *asked, const struct set *set, const char *name, uint16_t type,
+                     const char *options, char *out)
+{
+    struct wp_name wire;
+    struct wp_qname q;
+
+    CHECK_AT(name, wp_name_parse(name, &wire) == 0 && wp_qname_set(&q, wire.wire, wire.len) > 0);
+    ask(asked, set, &q, type, options);
+    *out = '\0';
+    for (uint32_t i = 0; i < asked->a.n; i++) {
+        const struct wp_etcd_item *item = &asked->a.items[i];
+        CHECK_AT(name, item->type == type && item->section == WP_ANSWER && item->owner == NULL);
+        out += sprintf(out, "%s%u ", i > 0 ? " | " : "", item->ttl);
+        CHECK_AT(name, wp_rdata_text(type, item->rdata, item->rdlen, out, 512) == 0);
+        for (const char *from = out; *from != '\0'; from++)
+            if (*from != '"') /* rows are easier to read without */
+                *out++ = *from;
+        *out = '\0';
+    }
+}
+
+static void test_svcb(void **state)
+{
+    static const uint8_t wire[] = {0,  10, 0, 0,  3, 0, 2, 0x1f, 0x90, 0,    4, 0, 8, 10, 0,
+                                   1,  100, 10, 0, 1, 101, 0, 6, 0, 16, 0x20, 1, 0x0d, 0xb8, 0,
+                                   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    static char text[1 << 20];
+    const struct set *set = svcb_set();
+    struct asked asked;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(svcb_rows); i++)
+        for (uint16_t type = WP_TYPE_SVCB; type <= WP_TYPE_HTTPS; type++) {
+            const char *name = svcb_rows[i].name;
+            ask_text(&asked, set, name, type, "svcb", text);
+            if (strcmp(text, svcb_rows[i].answer) != 0)
+                print_error("[%s] got %s\n", name, text);
+            CHECK_AT(name, strcmp(text, svcb_rows[i].answer) == 0);
+            CHECK_AT(name, asked.a.outcome == svcb_rows[i].outcome && !asked.a.truncated);
+            wp_arena_done(&asked.arena);
+            /* not asked for: only whether there is such a name */
+            ask_text(&asked, set, name, type, "", text);
+            CHECK_AT(name, asked.a.n == 0 && asked.a.outcome == svcb_rows[i].outcome);
+            wp_arena_done(&asked.arena);
+        }
+    ask_text(&asked, set, "w.way.test.", WP_TYPE_HTTPS, "svcb", text);
+    CHECK(asked.a.items[0].rdlen == sizeof(wire) &&
+          memcmp(asked.a.items[0].rdata, wire, sizeof(wire)) == 0);
+    wp_arena_done(&asked.arena);
+    ask_text(&asked, set, "full.way.test.", WP_TYPE_HTTPS, "svcb", text);
+    CHECK(asked.a.truncated && asked.a.octets > WP_ETCD_OCTETS_MAX &&
+          asked.a.octets < WP_ETCD_OCTETS_MAX + 512);
+    wp_arena_done(&asked.arena);
+}
+
 /* Memory may end anywhere: an error, never half an answer. */
 static void test_no_memory(void **state)
 {
-    static const uint16_t types[] = {WP_TYPE_A, WP_TYPE_SRV, WP_TYPE_TXT, WP_TYPE_MX};
+    static const uint16_t types[] = {WP_TYPE_A, WP_TYPE_SRV, WP_TYPE_TXT, WP_TYPE_MX,
+                                     WP_TYPE_HTTPS};
     struct wp_etcd_target t;
     struct wp_name name;
     struct wp_qname q;
@@ -444,7 +584,8 @@ static void test_no_memory(void **state)
                 struct asked asked;
                 int r;
                 asked.view = (struct wp_etcd_view){.snap = wp_etcd_tree_snap(sets[s].tree),
-                                                   .zone = &zones[0]};
+                                                   .zone = &zones[0],
+                                                   .svcb = true};
                 asked.a = (struct wp_etcd_answer){
                     .arena = &asked.arena, .view = &asked.view, .depends = depends};
                 wp_arena_init(&asked.arena, max);
@@ -464,6 +605,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_unanswered),
+        cmocka_unit_test(test_svcb),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
