@@ -84,6 +84,21 @@ static void stop_engine(struct wp_engine_post *post)
     grpc_completion_queue_shutdown(engine.cq);
 }
 
+/* abseil, built without NDEBUG as Debian does, looks for deadlocks: each lock that C core takes
+ * while it holds another becomes an edge of a graph. The graph never shrinks, and as channels come
+ * and go it grows without end, in pages of its own that no tool for the heap shows. The function is
+ * of C++, under a name that tells abseil's version: another abseil is left as it is. */
+enum { DEADLOCKS_IGNORE = 0 }; /* absl::OnDeadlockCycle::kIgnore */
+extern void deadlocks_set(int mode)
+    __asm__("_ZN4absl7debian329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE")
+        __attribute__((weak));
+
+static void ignore_deadlocks(void)
+{
+    if (deadlocks_set != NULL)
+        deadlocks_set(DEADLOCKS_IGNORE);
+}
+
 /* C core starts threads of its own: none of them may take the program's signals. Names are for the
  * host's resolver (getaddrinfo): the other one, c-ares, leaks a name for each channel. */
 static int start_engine(void)
@@ -94,6 +109,7 @@ static int start_engine(void)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     setenv("GRPC_DNS_RESOLVER", "native", 0);
+    ignore_deadlocks();
     grpc_init();
     engine.cq = grpc_completion_queue_create_for_next(NULL);
     engine.nowhere = grpc_lame_client_channel_create("nowhere", GRPC_STATUS_UNAVAILABLE, "");
