@@ -13,6 +13,7 @@
 #include "waypost/base/grace.h"
 #include "waypost/plugin/log.h"
 #include "waypost/server/admin.h"
+#include "waypost/server/router.h"
 #include "waypost/server/worker.h"
 
 enum { WORKERS_MAX = 64, QUERIES_PER_WORKER = 10000 };
@@ -234,11 +235,13 @@ struct apply {
     int failed;                    /* of the first open() that failed */
 };
 
-/* A listener on its way out. */
+/* A listener on its way out. Its connections may still ask: they hold its generation, whose routes
+ * and limits apply to them. */
 struct leaving {
     struct wp_task task;
     struct wp_socket socket;
     struct wp_process *p;
+    struct wp_gen *gen;
 };
 
 static void close_leaving(struct wp_task *task)
@@ -247,6 +250,7 @@ static void close_leaving(struct wp_task *task)
     struct wp_process *p = l->p;
 
     l->socket.ops->close(l->socket.listener);
+    wp_gen_release(l->gen, l->socket.worker);
     free(l);
     if (atomic_fetch_sub(&p->draining, 1) == 1)
         wake_main(p);
@@ -260,7 +264,7 @@ static void on_drained(void *arg)
     wp_loop_defer(l->p->loops[l->socket.worker], &l->task);
 }
 
-static void leave(struct wp_process *p, const struct wp_socket *s)
+static void leave(struct wp_process *p, const struct wp_socket *s, struct wp_gen *gen)
 {
     struct leaving *l = s->ops->drain != NULL ? calloc(1, sizeof(*l)) : NULL;
 
@@ -268,7 +272,8 @@ static void leave(struct wp_process *p, const struct wp_socket *s)
         s->ops->close(s->listener);
         return;
     }
-    *l = (struct leaving){.socket = *s, .p = p};
+    *l = (struct leaving){.socket = *s, .p = p, .gen = gen};
+    wp_gen_hold(gen, s->worker);
     atomic_fetch_add(&p->draining, 1);
     s->ops->drain(s->listener, on_drained, l);
 }
@@ -296,7 +301,7 @@ static void apply_on_worker(void *arg, struct wp_loop *loop)
     }
     for (struct wp_socket *s = a->left; s != NULL; s = s->next) {
         if (s->worker == a->worker && s->listener != NULL)
-            leave(a->p, s);
+            leave(a->p, s, a->old);
     }
     w->gen = a->gen;
     if (a->old != NULL)
@@ -350,7 +355,7 @@ static void drain_on_worker(void *arg, struct wp_loop *loop)
     (void)loop;
     for (struct wp_socket *s = a->left; s != NULL; s = s->next) {
         if (s->worker == a->worker && s->listener != NULL && s->ops->drain != NULL) {
-            leave(a->p, s);
+            leave(a->p, s, a->p->gen);
             s->listener = NULL;
         }
     }

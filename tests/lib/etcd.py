@@ -255,6 +255,17 @@ class Member:
 
     def signal(self, sig):
         self.process.kill(sig)
+        if sig == signal.SIGSTOP:
+            wait_for(self.is_stopped)
+
+    def is_stopped(self):
+        """Every thread: the signal takes its time."""
+        tasks = f"/proc/{self.process.pid}/task"
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/stat") as f:
+                if f.read().rsplit(")", 1)[1].split()[0] not in "Tt":
+                    return False
+        return True
 
     def kill(self):
         """As power loss."""

@@ -237,6 +237,32 @@ def test_storm_of_connections_reloads_and_end(tmp_path, row):
         assert code == 0 and "Sanitizer" not in text, text[-4000:]
 
 
+@pytest.mark.parametrize("transport", ["dot", "doh"])
+def test_connection_outlives_its_listener(tmp_path, transport):
+    """A listener leaves while connections are in the middle of their handshakes. What they ask afterwards meets the
+    configuration that they came under, or their end."""
+    import signal
+    with gateway.gateway(tmp_path) as w:
+        held = [socket.create_connection(("127.0.0.1", gateway.port(w, transport)), 5) for _ in range(8)]
+        with open(w.conf, "w") as f:
+            f.write("other.test:%d {\n whoami\n}\n" % w.port["dns"])
+        w.kill(signal.SIGUSR1)
+        wait_for(lambda: "Reloading complete" in w.output())
+        assert wire.udp(w.port["dns"], wire.query("other.test"), timeout=3) is not None
+        for s in held:
+            try:
+                with clients.context().wrap_socket(s, server_hostname="localhost") as t:
+                    t.settimeout(2)
+                    t.sendall(wire.framed(WWW) if transport == "dot" else
+                              b"POST /dns-query HTTP/1.1\r\nHost: a\r\nContent-Type: application/dns-message\r\n"
+                              b"Content-Length: %d\r\n\r\n%s" % (len(WWW), WWW))
+                    t.recv(4096)
+            except OSError:
+                pass  # it was told to go: nothing of it is left either
+        w.kill(signal.SIGTERM)
+        assert w.wait(20) == 0 and "Sanitizer" not in w.output(), w.output()[-4000:]
+
+
 @pytest.mark.parametrize("how", ["end", "reload"])
 @pytest.mark.parametrize("option", ["serve_stale 1h immediate", "serve_stale 1h verify 100ms", "prefetch 1 1m 90%"])
 def test_refresh_outlives_its_configuration(option, how):
