@@ -9,7 +9,7 @@ from server import WAYPOST, Waypost, free_port, wait_for
 from test_35_etcd_state import A, AWAY, ask, corefile, files, host, live, metric
 
 FAKE = os.path.join(os.path.dirname(os.path.abspath(WAYPOST)), "fake/disk.so")
-preload = pytest.mark.skipif(not os.path.exists(FAKE), reason="a program with sanitizers takes no preloaded library")
+preload = pytest.mark.timing  # a program with sanitizers takes no preloaded library
 SERVED = (0, {host(1): 30}, [AWAY])
 LIVE = (0, {host(1): 300}, [])
 NOTHING = (2, {}, [14])
