@@ -1,5 +1,6 @@
 /* Counts heap allocations of the program it is preloaded into: COUNT_MALLOC names a file of 8
- * octets that always holds the number so far. */
+ * octets that always holds the number so far. COUNT_MALLOC_THREAD: only those of threads whose
+ * names begin so. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -7,7 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t n);
@@ -17,6 +20,16 @@ extern void *__libc_memalign(size_t align, size_t n);
 
 static _Atomic uint64_t none;
 static _Atomic uint64_t *count = &none;
+static const char *thread; /* NULL: all */
+
+static void add(void)
+{
+    char name[16] = "";
+
+    if (thread != NULL && (prctl(PR_GET_NAME, name) < 0 || strncmp(name, thread, strlen(thread)) != 0))
+        return;
+    atomic_fetch_add(count, 1);
+}
 
 __attribute__((constructor)) static void open_count(void)
 {
@@ -29,28 +42,29 @@ __attribute__((constructor)) static void open_count(void)
         if (p != MAP_FAILED)
             count = p;
     }
+    thread = getenv("COUNT_MALLOC_THREAD");
 }
 
 void *malloc(size_t n)
 {
-    atomic_fetch_add(count, 1);
+    add();
     return __libc_malloc(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
-    atomic_fetch_add(count, 1);
+    add();
     return __libc_calloc(n, size);
 }
 
 void *realloc(void *p, size_t n)
 {
-    atomic_fetch_add(count, 1);
+    add();
     return __libc_realloc(p, n);
 }
 
 void *aligned_alloc(size_t align, size_t n)
 {
-    atomic_fetch_add(count, 1);
+    add();
     return __libc_memalign(align, n);
 }
