@@ -17,7 +17,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 ROWS = os.path.join(TOP, "tests/rows")
 ID = r"(?:[A-Z]{1,2}\d{2,3}[a-z]?|\d{3}-\d{1,3}|X[1-3])"
 # A literal that begins with ids: "U09", "U13 1 octet", "S36/S37 require", "H26-case"
-TYPES = {"L32", "L64", "X25"}  # record types that look like ids
+TYPES = {"L32", "L64", "X25", "255-255", "256-1", "FD00"}  # record types and names made from addresses that look like ids
 LITERAL = re.compile(rf'"({ID}(?:/{ID})*)(?=["\s_-])')
 
 
