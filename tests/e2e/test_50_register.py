@@ -21,20 +21,8 @@ import etcd_rows
 import pki
 import pytest
 import wire
-from registrar import QUICK, Registrar, children, keys, lease_of, run
+from registrar import QUICK, Registrar, children, keys, lease_of, own_store, run, store  # noqa: F401
 from server import WAYPOST, Process, Waypost, free_port, wait_for
-
-@pytest.fixture(scope="module")
-def store():
-    with etcd.Member(args=QUICK) as m:
-        yield m
-
-
-@pytest.fixture
-def own_store():
-    with etcd.Member(args=QUICK) as m:
-        yield m
-
 
 # --- the record ----------------------------------------------------------------------------------
 

@@ -11,20 +11,8 @@ import time
 
 import etcd
 import pytest
-from registrar import QUICK, keys, lease_of, run
+from registrar import keys, lease_of, own_store, run, store  # noqa: F401
 from server import TOP, WAYPOST, Process, free_port, wait_for
-
-
-@pytest.fixture(scope="module")
-def store():
-    with etcd.Member(args=QUICK) as m:
-        yield m
-
-
-@pytest.fixture
-def own_store():
-    with etcd.Member(args=QUICK) as m:
-        yield m
 
 
 class Agent(Process):

@@ -9,22 +9,10 @@ import time
 import etcd
 import pytest
 import wall
-from registrar import QUICK, Registrar, keys, lease_of
+from registrar import QUICK, Registrar, keys, lease_of, own_store, store  # noqa: F401
 from server import WAYPOST, Process, free_port, wait_for
 
 NOSPACE = 1
-
-
-@pytest.fixture(scope="module")
-def store():
-    with etcd.Member(args=QUICK) as m:
-        yield m
-
-
-@pytest.fixture
-def own_store():
-    with etcd.Member(args=QUICK) as m:
-        yield m
 
 
 def agent(*options, env=None):

@@ -4,10 +4,25 @@ import os
 import subprocess
 
 import etcd
+import pytest
 from server import WAYPOST, Process, wait_for
 
 QUICK = ["--heartbeat-interval", "10", "--election-timeout", "100"]  # leases may be of one second then
 SLEEP = ["sleep", "1000"]
+
+
+@pytest.fixture(scope="module")
+def store():
+    """One for all tests of a file."""
+    with etcd.Member(args=QUICK) as m:
+        yield m
+
+
+@pytest.fixture
+def own_store():
+    """For a test that does something to it."""
+    with etcd.Member(args=QUICK) as m:
+        yield m
 
 
 def run(m, *args, env=None):
