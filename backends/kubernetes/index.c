@@ -86,6 +86,7 @@ int wp_kube_index_reserve(struct wp_kube_index *x, size_t n)
         put(bigger, to, hash, value);
     }
     x->gone = 0;
+    x->tables++;
     count(x, slots);
     atomic_store_explicit(&x->table, bigger, memory_order_release);
     wp_grace_retire(&t->grace, table_free);

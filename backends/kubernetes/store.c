@@ -314,6 +314,21 @@ int wp_kube_store_remove(struct wp_kube_store *s, const struct wp_kube_object *o
     return remove_value(s, o->collection, wp_kube_value(p), false, now_s);
 }
 
+/* Where the objects of a collection are, among others. */
+const struct wp_kube_index *wp_kube_home(const struct wp_kube_store *s, enum wp_kube_collection c)
+{
+    const struct wp_kube_index *home[WP_KUBE_COLLECTIONS] = {
+        [WP_KUBE_SERVICES] = &s->places,
+        [WP_KUBE_SLICES] = &s->members[WP_KUBE_LOCAL],
+        [WP_KUBE_IMPORTS] = &s->places,
+        [WP_KUBE_IMPORT_SLICES] = &s->members[WP_KUBE_CLUSTERSET],
+        [WP_KUBE_NAMESPACES] = &s->namespaces,
+        [WP_KUBE_PODS] = &s->pods,
+    };
+
+    return home[c];
+}
+
 /* --- listings -------------------------------------------------------------------------------- */
 
 void wp_kube_store_list_begin(struct wp_kube_store *s, enum wp_kube_collection c)
@@ -329,15 +344,7 @@ void wp_kube_store_list_begin(struct wp_kube_store *s, enum wp_kube_collection c
 int wp_kube_store_list_end(struct wp_kube_store *s, enum wp_kube_collection c, uint32_t now_s,
                            size_t *ret_removed)
 {
-    const struct wp_kube_index *home[WP_KUBE_COLLECTIONS] = {
-        [WP_KUBE_SERVICES] = &s->places,
-        [WP_KUBE_SLICES] = &s->members[WP_KUBE_LOCAL],
-        [WP_KUBE_IMPORTS] = &s->places,
-        [WP_KUBE_IMPORT_SLICES] = &s->members[WP_KUBE_CLUSTERSET],
-        [WP_KUBE_NAMESPACES] = &s->namespaces,
-        [WP_KUBE_PODS] = &s->pods,
-    };
-    const struct wp_kube_table *t = wp_kube_index_table(home[c]); /* removing makes no new one */
+    const struct wp_kube_table *t = wp_kube_index_table(wp_kube_home(s, c)); /* removing makes no new one */
     size_t at = 0, removed = 0;
     uint64_t value;
 

@@ -77,6 +77,7 @@ static inline uint64_t wp_kube_key(uint64_t source, enum wp_kube_key kind, uint6
 }
 
 /* store.c */
+const struct wp_kube_index *wp_kube_home(const struct wp_kube_store *s, enum wp_kube_collection c);
 uint64_t wp_kube_object_hash(struct wp_kube_text ns, struct wp_kube_text name);
 uint64_t wp_kube_version(struct wp_kube_text resource_version); /* 0: equal to none */
 /* Room for what one change leaves behind; then wp_kube_bury cannot fail. */
@@ -108,6 +109,7 @@ int wp_kube_service_remove(struct wp_kube_store *s, struct wp_kube_place *p, enu
                            uint32_t now_s) WP_MUSTCHECK;
 
 /* store_slice.c */
+const struct wp_kube_slice *wp_kube_member_slice(const struct wp_kube_member *m);
 struct wp_kube_member *wp_kube_member_find(const struct wp_kube_store *s, enum wp_kube_view v,
                                            struct wp_kube_text ns, struct wp_kube_text name);
 int wp_kube_slice_put(struct wp_kube_store *s, const struct wp_kube_object *o,

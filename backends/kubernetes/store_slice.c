@@ -15,6 +15,11 @@ static struct wp_kube_slice *slice_of(const struct wp_kube_member *m)
                                             memory_order_relaxed);
 }
 
+const struct wp_kube_slice *wp_kube_member_slice(const struct wp_kube_member *m)
+{
+    return slice_of(m);
+}
+
 struct wp_kube_member *wp_kube_member_find(const struct wp_kube_store *s, enum wp_kube_view v,
                                            struct wp_kube_text ns, struct wp_kube_text name)
 {
