@@ -1,38 +1,11 @@
 #include "backends/kubernetes/decode.h"
 
-#include <stdio.h>
 #include "backends/kubernetes/decode_priv.h"
-
-const char *wp_kube_collection_name(enum wp_kube_collection c)
-{
-    static const char *const names[] = {
-        "services", "endpointslices", "namespaces", "pods", "serviceimports", "endpointslices",
-    };
-
-    return names[c];
-}
-
-/* What may stand as one label of a domain name. Anything else that a server lets through could
- * only make names that nobody can ask for. */
-static bool is_label(struct wp_kube_text t)
-{
-    if (t.len == 0 || t.len > WP_KUBE_LABEL_MAX)
-        return false;
-    for (size_t i = 0; i < t.len; i++) {
-        char c = t.at[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_'))
-            return false;
-    }
-    return true;
-}
 
 /* The value of a label of a slice: the name that it belongs to, or none. */
 static struct wp_kube_text read_owner(struct wp_kube_decoder *d)
 {
-    struct wp_kube_text t = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
-
-    return is_label(t) ? t : (struct wp_kube_text){"", 0};
+    return wp_kube_owner(wp_kube_read_text(d, WP_KUBE_TEXT_MAX));
 }
 
 static void read_labels(struct wp_kube_decoder *d)
@@ -137,37 +110,6 @@ static void read_object(struct wp_kube_decoder *d, bool whole)
     wp_json_pull_end(&d->json);
 }
 
-/* A bookmark has no name, an object has one that can be filed. */
-static void check_names(struct wp_kube_decoder *d)
-{
-    const struct wp_kube_object *o = d->object;
-    bool is_namespace = o->collection == WP_KUBE_NAMESPACES;
-    bool label =
-        is_namespace || o->collection == WP_KUBE_SERVICES || o->collection == WP_KUBE_IMPORTS;
-
-    if (o->name.len == 0 && o->ns.len == 0)
-        return;
-    if (d->json.error == 0)
-        d->json.field = "metadata.name";
-    if (o->name.len == 0)
-        wp_json_pull_refuse(&d->json, "empty");
-    else if (label && !is_label(o->name))
-        wp_json_pull_refuse(&d->json, "not a DNS label");
-    else if (!is_namespace && !is_label(o->ns)) {
-        d->json.field = "metadata.namespace";
-        wp_json_pull_refuse(&d->json, "not a DNS label");
-    }
-}
-
-static void empty_object(struct wp_kube_object *o, enum wp_kube_collection collection)
-{
-    const struct wp_kube_text none = {"", 0};
-
-    *o = (struct wp_kube_object){.collection = collection};
-    o->ns = o->name = o->resource_version = o->external_name = none;
-    o->service = o->import = o->cluster = o->trigger_time = none;
-}
-
 /* Which object it was, if the text lets us know that much. */
 static void describe(struct wp_kube_decoder *d, const char *text, size_t len,
                      struct wp_kube_decode_error *ret)
@@ -175,26 +117,13 @@ static void describe(struct wp_kube_decoder *d, const char *text, size_t len,
     struct wp_json_pull failed = d->json;
     struct wp_kube_object *o = d->object;
     enum wp_kube_collection c = o->collection;
-    size_t n;
 
     if (o->name.len == 0 && !failed.syntax) {
-        empty_object(o, c);
+        wp_kube_object_init(o, c);
         wp_json_pull_init(&d->json, text, len, failed.arena);
         read_object(d, false);
     }
-    n = (size_t)snprintf(ret->text, sizeof(ret->text), "%s ", wp_kube_collection_name(c));
-    if (o->ns.len + o->name.len == 0)
-        ret->text[n++] = '?';
-    for (size_t i = 0; i < o->ns.len + 1 + o->name.len && i < 300; i++) {
-        char ch = i < o->ns.len    ? o->ns.at[i]
-                  : i == o->ns.len ? '/'
-                                   : o->name.at[i - o->ns.len - 1];
-        if (i == 0 && o->ns.len == 0)
-            continue; /* a namespace has none */
-        ret->text[n++] = ch > ' ' && ch < 0x7f ? ch : '?';
-    }
-    snprintf(ret->text + n, sizeof(ret->text) - n, ": %s: %s",
-             failed.syntax ? "JSON" : failed.field, failed.what);
+    wp_kube_describe(o, failed.syntax ? "JSON" : failed.field, failed.what, ret);
 }
 
 int wp_kube_decode(const struct wp_kube_decode_config *c, enum wp_kube_collection collection,
@@ -204,20 +133,17 @@ int wp_kube_decode(const struct wp_kube_decode_config *c, enum wp_kube_collectio
     struct wp_kube_object o;
     struct wp_kube_decoder d = {.config = c, .object = &o};
 
-    empty_object(&o, collection);
+    wp_kube_object_init(&o, collection);
     wp_json_pull_init(&d.json, text, len, arena);
     d.json.field = "object";
     read_object(&d, true);
-    check_names(&d);
+    wp_kube_fault(&d, wp_kube_object_settle(&o));
     if (d.json.error != 0) {
         int r = d.json.error;
         if (r == WP_EMALFORMED)
             describe(&d, text, len, ret_error);
         return r;
     }
-    if (o.collection == WP_KUBE_SERVICES || o.collection == WP_KUBE_SLICES ||
-        o.collection == WP_KUBE_IMPORT_SLICES)
-        wp_kube_no_ports(&d);
     *ret = o;
     return 0;
 }

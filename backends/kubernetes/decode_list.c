@@ -21,19 +21,22 @@ struct wp_kube_text wp_kube_read_text(struct wp_kube_decoder *d, size_t max)
 
 void *wp_kube_list_add(struct wp_kube_decoder *d, struct wp_kube_list *l)
 {
-    if (l->n == l->cap) {
-        size_t cap = l->cap == 0 ? 8 : 2 * l->cap;
-        void *items = wp_arena_array(d->json.arena, cap, l->size);
-        if (items == NULL) {
-            wp_json_pull_nomem(&d->json);
-            return NULL;
-        }
-        if (l->n > 0)
-            memcpy(items, l->items, l->n * l->size);
-        l->items = items;
-        l->cap = cap;
-    }
-    return (char *)l->items + l->n++ * l->size;
+    void *item = wp_kube_list_grow(l, d->json.arena);
+
+    if (item == NULL)
+        wp_json_pull_nomem(&d->json);
+    return item;
+}
+
+void wp_kube_fault(struct wp_kube_decoder *d, struct wp_kube_fault f)
+{
+    if (f.nomem)
+        wp_json_pull_nomem(&d->json);
+    if (f.what == NULL)
+        return;
+    if (d->json.error == 0)
+        d->json.field = f.field;
+    wp_json_pull_refuse(&d->json, f.what);
 }
 
 void wp_kube_read_texts(struct wp_kube_decoder *d, struct wp_kube_list *l)
@@ -74,14 +77,4 @@ void wp_kube_read_ports(struct wp_kube_decoder *d, int32_t absent)
     }
     d->object->ports = l.items;
     d->object->n_ports = l.n;
-}
-
-void wp_kube_no_ports(struct wp_kube_decoder *d)
-{
-    static const struct wp_kube_port none = {WP_KUBE_NO_PORT, {"", 0}, {"", 0}};
-
-    if (d->object->n_ports == 0) {
-        d->object->ports = &none;
-        d->object->n_ports = 1;
-    }
 }

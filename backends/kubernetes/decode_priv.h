@@ -1,13 +1,7 @@
 /* What the readers of the kinds share. */
 #pragma once
 #include "backends/common/json_pull.h"
-#include "backends/kubernetes/decode.h"
-
-/* A list that grows in the arena. */
-struct wp_kube_list {
-    void *items;
-    size_t n, cap, size; /* size: of one item */
-};
+#include "backends/kubernetes/rules.h"
 
 struct wp_kube_decoder {
     struct wp_json_pull json;
@@ -26,8 +20,8 @@ void *wp_kube_list_add(struct wp_kube_decoder *d, struct wp_kube_list *l);
 void wp_kube_read_texts(struct wp_kube_decoder *d, struct wp_kube_list *l);
 /* `ports` of any kind; `absent`: number of a port that has none. */
 void wp_kube_read_ports(struct wp_kube_decoder *d, int32_t absent);
-/* An empty list of ports becomes one that is no port. */
-void wp_kube_no_ports(struct wp_kube_decoder *d);
+/* Takes the fault over, if there is one. */
+void wp_kube_fault(struct wp_kube_decoder *d, struct wp_kube_fault f);
 
 /* The members of the object beside metadata: true when it was read. */
 bool wp_kube_read_service(struct wp_kube_decoder *d, struct wp_json_slice key);

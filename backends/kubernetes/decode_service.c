@@ -1,33 +1,5 @@
 #include "backends/kubernetes/decode_priv.h"
 
-static const char none_text[] = "None"; /* the address of a headless service */
-
-/* clusterIPs may be empty where clusterIP is set: objects of very old servers. */
-struct cluster_ips {
-    struct wp_kube_list list;
-    struct wp_kube_text one;
-    bool external;
-};
-
-static void settle_kind(struct wp_kube_decoder *d, struct cluster_ips *ips)
-{
-    struct wp_kube_object *o = d->object;
-    struct wp_kube_text *item;
-    size_t kept = 0;
-
-    if (ips->list.n == 0 && ips->one.len > 0 && (item = wp_kube_list_add(d, &ips->list)) != NULL)
-        *item = ips->one;
-    item = ips->list.items;
-    o->kind = ips->external                                            ? WP_KUBE_EXTERNAL_NAME
-              : ips->list.n > 0 && wp_kube_text_is(item[0], none_text) ? WP_KUBE_HEADLESS
-                                                                       : WP_KUBE_CLUSTER_IP;
-    for (size_t i = 0; i < ips->list.n; i++)
-        if (!wp_kube_text_is(item[i], none_text))
-            item[kept++] = item[i];
-    o->ips = item;
-    o->n_ips = kept;
-}
-
 /* externals: addresses of `spec` come before those of `status`, whatever the order of members. */
 static void add_externals(struct wp_kube_decoder *d, struct wp_kube_list *spec,
                           struct wp_kube_list *status)
@@ -43,18 +15,20 @@ static void add_externals(struct wp_kube_decoder *d, struct wp_kube_list *spec,
 
 static void read_spec(struct wp_kube_decoder *d)
 {
-    struct cluster_ips ips = {.list = {.size = sizeof(struct wp_kube_text)}, .one = {"", 0}};
+    struct wp_kube_list ips = {.size = sizeof(struct wp_kube_text)};
+    struct wp_kube_text one = {"", 0};
+    bool external_name = false;
     struct wp_kube_list externals = {.size = sizeof(struct wp_kube_text)};
     struct wp_kube_list status = {.items = d->object->externals, .n = d->object->n_externals};
     struct wp_json_slice key;
 
     for (wp_json_pull_enter(&d->json, '{'); wp_json_pull_member(&d->json, &key);) {
         if (wp_kube_member_is(d, key, "clusterIPs", "spec.clusterIPs"))
-            wp_kube_read_texts(d, &ips.list);
+            wp_kube_read_texts(d, &ips);
         else if (wp_kube_member_is(d, key, "clusterIP", "spec.clusterIP"))
-            ips.one = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
+            one = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
         else if (wp_kube_member_is(d, key, "type", "spec.type"))
-            ips.external = wp_kube_text_is(wp_kube_read_text(d, SIZE_MAX), "ExternalName");
+            external_name = wp_kube_text_is(wp_kube_read_text(d, SIZE_MAX), "ExternalName");
         else if (wp_kube_member_is(d, key, "externalName", "spec.externalName"))
             d->object->external_name = wp_kube_read_text(d, WP_KUBE_TEXT_MAX);
         else if (wp_kube_member_is(d, key, "externalIPs", "spec.externalIPs"))
@@ -64,7 +38,7 @@ static void read_spec(struct wp_kube_decoder *d)
         else
             wp_json_pull_skip(&d->json);
     }
-    settle_kind(d, &ips);
+    wp_kube_fault(d, wp_kube_service_settle(d->object, &ips, one, external_name, d->json.arena));
     add_externals(d, &externals, &status);
 }
 
