@@ -1,0 +1,80 @@
+"""Clusters for tests: the API server of tests/fake with the objects of tests/scenario/kubernetes, and a waypost that
+watches it. A test that only asks may share one (fixtures of module scope made from these); one that changes objects or
+breaks things makes its own:
+
+    with kube.cluster() as api, kube.gateway(api, "pods verified") as w:
+        api.delete("Service", "shop", "web")
+        wait_for(lambda: kube.ask(w, "web.shop.svc.cluster.local").rcode() == 3)
+"""
+import os
+import sys
+
+import dns.rdatatype
+import pytest
+import wire
+from server import TOP, Waypost
+
+sys.path.insert(0, os.path.join(TOP, "tests/fake"))
+import kube_faults as faults  # noqa: E402,F401
+from kube_api import KubeApi, read_objects  # noqa: E402
+
+DIR = os.path.join(TOP, "tests/scenario/kubernetes")
+
+COREFILE = """.:{dns} {
+    errors
+    prometheus 127.0.0.1:{metrics}
+    ready 127.0.0.1:{ready}
+    kubernetes %s {
+        endpoint %s
+        %s
+    }
+    %s
+}
+"""
+
+
+def scenario(*names):
+    """Objects of cluster, external, multicluster, zonal; of `cluster` when none is named."""
+    return list(read_objects(*(os.path.join(DIR, n + ".jsonl") for n in names or ("cluster",))))
+
+
+def cluster(*names, **options):
+    """An API server with these scenarios; options as of KubeApi."""
+    return KubeApi(scenario(*names), **options)
+
+
+def corefile(api, options="", zones="cluster.local", more=""):
+    """`options` stand inside kubernetes { }, `more` behind it."""
+    return COREFILE % (zones, api.url if isinstance(api, KubeApi) else api, options, more)
+
+
+def gateway(api, options="", zones="cluster.local", more="", **args):
+    """A waypost over the API server; args as of Waypost."""
+    return Waypost(corefile(api, options, zones, more), **args)
+
+
+def ask(w, name, qtype="A", **args):
+    """The reply over UDP, as dnspython reads it; None when nothing came."""
+    octets = wire.udp(w if isinstance(w, int) else w.port["dns"], wire.query(name, qtype), **args)
+    return octets and wire.parse(octets)
+
+
+def answers(w, name, qtype="A"):
+    """The data of the answer's records of that type, sorted."""
+    m = ask(w, name, qtype)
+    want = dns.rdatatype.from_text(qtype)
+    return sorted(r.to_text() for s in m.answer if s.rdtype == want for r in s) if m else None
+
+
+@pytest.fixture
+def kube_api():
+    """An API server of one test's own, with the cluster of the scenario."""
+    with cluster() as api:
+        yield api
+
+
+@pytest.fixture
+def kube(kube_api):
+    """(API server, waypost over it) of one test's own."""
+    with gateway(kube_api) as w:
+        yield kube_api, w
