@@ -1,91 +1,21 @@
 #include "backends/kubernetes/kubeconfig.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <yaml.h>
+
+#include "backends/common/yaml_tree.h"
 #include "waypost/base/arena.h"
 #include "waypost/base/text.h"
 
-enum { DEPTH_MAX = 64, EVENTS_MAX = 100000, ANCHORS_MAX = 256 };
-
-/* libyaml makes a tree in which an alias is the node itself, so what is small stays small, and only
- * named members are visited: neither depth nor references to references cost anything. */
 struct reader {
-    yaml_document_t doc;
+    struct wp_yaml yaml;
     const char *path;
-    struct wp_arena *arena;
-    char *why;
 };
 
-static int refuse(struct reader *r, const yaml_node_t *at, const char *word, const char *what)
-{
-    snprintf(r->why, WP_KUBE_WHY, "error loading config file \"%.300s\": line %zu: %.80s%s%s",
-             r->path, at->start_mark.line + 1, word, word[0] != '\0' ? ": " : "", what);
-    return WP_ECONFIG;
-}
-
-static const char *scalar(const yaml_node_t *n)
-{
-    return n != NULL && n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
-}
-
-static bool is_null(const yaml_node_t *n)
-{
-    static const char *const words[] = {"", "~", "null", "Null", "NULL"};
-
-    if (n == NULL)
-        return true;
-    if (n->type != YAML_SCALAR_NODE || n->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
-        return false;
-    for (size_t i = 0; i < WP_COUNT(words); i++)
-        if (strcmp(words[i], scalar(n)) == 0)
-            return true;
-    return false;
-}
-
-/* *ret: the value of a mapping's member, the last of that name; NULL: none, or null. map may be
- * NULL. */
-static int member(struct reader *r, const yaml_node_t *map, const char *name,
-                  const yaml_node_t **ret)
-{
-    *ret = NULL;
-    if (is_null(map))
-        return 0;
-    if (map->type != YAML_MAPPING_NODE)
-        return refuse(r, map, name, "stands in something that is not a mapping");
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
-        const char *word = scalar(key);
-        if (word == NULL)
-            continue;
-        if (strcmp(word, "<<") == 0)
-            return refuse(r, key, word, "merged mappings are not supported");
-        if (strcmp(word, name) == 0)
-            *ret = yaml_document_get_node(&r->doc, p->value);
-    }
-    if (is_null(*ret))
-        *ret = NULL;
-    return 0;
-}
-
-/* *ret: NULL when there is none or it is empty. */
 static int text(struct reader *r, const yaml_node_t *map, const char *name, const char **ret)
 {
-    const yaml_node_t *n;
-    int e = member(r, map, name, &n);
-
-    *ret = NULL;
-    if (e < 0 || n == NULL)
-        return e;
-    if (n->type != YAML_SCALAR_NODE)
-        return refuse(r, n, name, "is not a text");
-    if (memchr(n->data.scalar.value, '\0', n->data.scalar.length) != NULL)
-        return refuse(r, n, name, "holds a NUL");
-    if (n->data.scalar.length == 0)
-        return 0;
-    *ret = wp_arena_strndup(r->arena, scalar(n), n->data.scalar.length);
-    return *ret != NULL ? 0 : -ENOMEM;
+    return wp_yaml_text(&r->yaml, map, name, ret);
 }
 
 static int truth(struct reader *r, const yaml_node_t *map, const char *name, bool *ret)
@@ -93,19 +23,19 @@ static int truth(struct reader *r, const yaml_node_t *map, const char *name, boo
     static const char *const yes[] = {"true", "yes", "on", "y"}, *const no[] = {"false", "no",
                                                                                 "off", "n"};
     const yaml_node_t *n;
-    int e = member(r, map, name, &n);
+    int e = wp_yaml_member(&r->yaml, map, name, &n);
 
     if (e < 0 || n == NULL)
         return e;
-    for (size_t i = 0; scalar(n) != NULL && i < WP_COUNT(yes); i++) {
-        bool is = wp_text_ieq(scalar(n), yes[i]);
+    for (size_t i = 0; wp_yaml_scalar(n) != NULL && i < WP_COUNT(yes); i++) {
+        bool is = wp_text_ieq(wp_yaml_scalar(n), yes[i]);
         if (n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-            (is || wp_text_ieq(scalar(n), no[i]))) {
+            (is || wp_text_ieq(wp_yaml_scalar(n), no[i]))) {
             *ret = is;
             return 0;
         }
     }
-    return refuse(r, n, name, "is neither true nor false");
+    return wp_yaml_refuse(&r->yaml, n, name, "is neither true nor false");
 }
 
 static int path(struct reader *r, const yaml_node_t *map, const char *name, const char **ret)
@@ -115,7 +45,7 @@ static int path(struct reader *r, const yaml_node_t *map, const char *name, cons
 
     if (e < 0 || *ret == NULL || **ret == '/' || slash == NULL)
         return e;
-    *ret = wp_arena_printf(r->arena, "%.*s/%s", (int)(slash - r->path), r->path, *ret);
+    *ret = wp_arena_printf(r->yaml.arena, "%.*s/%s", (int)(slash - r->path), r->path, *ret);
     return *ret != NULL ? 0 : -ENOMEM;
 }
 
@@ -150,15 +80,15 @@ static int data(struct reader *r, const yaml_node_t *map, const char *name, cons
 
     if (e < 0 || word == NULL)
         return e;
-    copy = wp_arena_strdup(r->arena, word);
+    copy = wp_arena_strdup(r->yaml.arena, word);
     if (copy == NULL)
         return -ENOMEM;
     if (decode(copy, &len) && strlen(copy) == len) {
         *ret = copy;
         return 0;
     }
-    e = member(r, map, name, &n);
-    return e < 0 ? e : refuse(r, n, name, "illegal base64 data");
+    e = wp_yaml_member(&r->yaml, map, name, &n);
+    return e < 0 ? e : wp_yaml_refuse(&r->yaml, n, name, "illegal base64 data");
 }
 
 /* --- lists --------------------------------------------------------------------------------- */
@@ -169,28 +99,28 @@ static int named(struct reader *r, const char *kind, const char *inner, const ch
                  const yaml_node_t **ret)
 {
     const yaml_node_t *list, *found = NULL;
-    int e = member(r, yaml_document_get_root_node(&r->doc), kind, &list);
+    int e = wp_yaml_member(&r->yaml, wp_yaml_root(&r->yaml), kind, &list);
 
     *ret = NULL;
     if (e < 0 || list == NULL)
         return e;
     if (list->type != YAML_SEQUENCE_NODE)
-        return refuse(r, list, kind, "is not a list");
+        return wp_yaml_refuse(&r->yaml, list, kind, "is not a list");
     for (const yaml_node_item_t *i = list->data.sequence.items.start;
          i < list->data.sequence.items.top; i++) {
-        const yaml_node_t *element = yaml_document_get_node(&r->doc, *i), *word;
-        e = member(r, element, "name", &word);
+        const yaml_node_t *element = wp_yaml_node(&r->yaml, *i), *word;
+        e = wp_yaml_member(&r->yaml, element, "name", &word);
         if (e < 0)
             return e;
-        if (scalar(word) == NULL || strcmp(scalar(word), name) != 0)
+        if (wp_yaml_scalar(word) == NULL || strcmp(wp_yaml_scalar(word), name) != 0)
             continue;
         if (found != NULL)
-            return refuse(r, word, name, "duplicate name");
+            return wp_yaml_refuse(&r->yaml, word, name, "duplicate name");
         found = element;
     }
     if (found == NULL)
         return 0;
-    e = member(r, found, inner, ret);
+    e = wp_yaml_member(&r->yaml, found, inner, ret);
     if (e == 0 && *ret == NULL)
         *ret = found; /* it is there, and holds nothing */
     return e;
@@ -199,37 +129,37 @@ static int named(struct reader *r, const char *kind, const char *inner, const ch
 /* *ret: NULL when it is no text. */
 static int item_text(struct reader *r, int node, const char **ret)
 {
-    const yaml_node_t *n = yaml_document_get_node(&r->doc, node);
-    const char *s = scalar(n);
+    const yaml_node_t *n = wp_yaml_node(&r->yaml, node);
+    const char *s = wp_yaml_scalar(n);
 
     *ret = NULL;
     if (s == NULL || strlen(s) != n->data.scalar.length)
         return 0;
-    *ret = wp_arena_strdup(r->arena, s);
+    *ret = wp_arena_strdup(r->yaml.arena, s);
     return *ret != NULL ? 0 : -ENOMEM;
 }
 
 static int read_groups(struct reader *r, const yaml_node_t *user, struct wp_kubeconfig *k)
 {
     const yaml_node_t *list;
-    int e = member(r, user, "as-groups", &list);
+    int e = wp_yaml_member(&r->yaml, user, "as-groups", &list);
 
     if (e < 0 || list == NULL)
         return e;
     if (list->type != YAML_SEQUENCE_NODE)
-        return refuse(r, list, "as-groups", "is not a list");
-    k->groups = wp_arena_array(r->arena, WP_KUBECONFIG_LIST_MAX, sizeof(*k->groups));
+        return wp_yaml_refuse(&r->yaml, list, "as-groups", "is not a list");
+    k->groups = wp_arena_array(r->yaml.arena, WP_KUBECONFIG_LIST_MAX, sizeof(*k->groups));
     if (k->groups == NULL)
         return -ENOMEM;
     for (const yaml_node_item_t *i = list->data.sequence.items.start;
          i < list->data.sequence.items.top; i++) {
         if (k->n_groups == WP_KUBECONFIG_LIST_MAX)
-            return refuse(r, list, "as-groups", "too many");
+            return wp_yaml_refuse(&r->yaml, list, "as-groups", "too many");
         e = item_text(r, *i, &k->groups[k->n_groups]);
         if (e < 0)
             return e;
         if (k->groups[k->n_groups++] == NULL)
-            return refuse(r, list, "as-groups", "is not a list of texts");
+            return wp_yaml_refuse(&r->yaml, list, "as-groups", "is not a list of texts");
     }
     return 0;
 }
@@ -240,17 +170,18 @@ static int read_values(struct reader *r, const yaml_node_t *list, const char *na
     int e;
 
     if (list->type != YAML_SEQUENCE_NODE)
-        return refuse(r, list, "as-user-extra", "is not a mapping of lists");
+        return wp_yaml_refuse(&r->yaml, list, "as-user-extra", "is not a mapping of lists");
     for (const yaml_node_item_t *i = list->data.sequence.items.start;
          i < list->data.sequence.items.top; i++) {
         if (k->n_extra == WP_KUBECONFIG_LIST_MAX)
-            return refuse(r, list, "as-user-extra", "too many");
+            return wp_yaml_refuse(&r->yaml, list, "as-user-extra", "too many");
         k->extra[k->n_extra].name = name;
         e = item_text(r, *i, &k->extra[k->n_extra].value);
         if (e < 0)
             return e;
         if (k->extra[k->n_extra++].value == NULL)
-            return refuse(r, list, "as-user-extra", "is not a mapping of lists of texts");
+            return wp_yaml_refuse(&r->yaml, list, "as-user-extra",
+                                  "is not a mapping of lists of texts");
     }
     return 0;
 }
@@ -258,13 +189,13 @@ static int read_values(struct reader *r, const yaml_node_t *list, const char *na
 static int read_extra(struct reader *r, const yaml_node_t *user, struct wp_kubeconfig *k)
 {
     const yaml_node_t *map;
-    int e = member(r, user, "as-user-extra", &map);
+    int e = wp_yaml_member(&r->yaml, user, "as-user-extra", &map);
 
     if (e < 0 || map == NULL)
         return e;
     if (map->type != YAML_MAPPING_NODE)
-        return refuse(r, map, "as-user-extra", "is not a mapping of lists");
-    k->extra = wp_arena_array(r->arena, WP_KUBECONFIG_LIST_MAX, sizeof(*k->extra));
+        return wp_yaml_refuse(&r->yaml, map, "as-user-extra", "is not a mapping of lists");
+    k->extra = wp_arena_array(r->yaml.arena, WP_KUBECONFIG_LIST_MAX, sizeof(*k->extra));
     if (k->extra == NULL)
         return -ENOMEM;
     for (const yaml_node_pair_t *p = map->data.mapping.pairs.start;
@@ -274,8 +205,8 @@ static int read_extra(struct reader *r, const yaml_node_t *user, struct wp_kubec
         if (e < 0)
             return e;
         if (name == NULL)
-            return refuse(r, map, "as-user-extra", "a key that is no text");
-        e = read_values(r, yaml_document_get_node(&r->doc, p->value), name, k);
+            return wp_yaml_refuse(&r->yaml, map, "as-user-extra", "a key that is no text");
+        e = read_values(r, wp_yaml_node(&r->yaml, p->value), name, k);
     }
     return e;
 }
@@ -307,12 +238,12 @@ static int refuse_helpers(struct reader *r, const yaml_node_t *user)
 
     for (size_t i = 0; i < WP_COUNT(names); i++) {
         const yaml_node_t *n;
-        int e = member(r, user, names[i], &n);
+        int e = wp_yaml_member(&r->yaml, user, names[i], &n);
         if (e < 0)
             return e;
         if (n != NULL)
-            return refuse(r, n, names[i],
-                          "not supported: use token, tokenFile or a client certificate");
+            return wp_yaml_refuse(&r->yaml, n, names[i],
+                                  "not supported: use token, tokenFile or a client certificate");
     }
     return 0;
 }
@@ -356,7 +287,7 @@ static int check_kind(struct reader *r, const yaml_node_t *root)
     if ((kind == NULL || strcmp(kind, "Config") == 0) &&
         (version == NULL || strcmp(version, "v1") == 0))
         return 0;
-    snprintf(r->why, WP_KUBE_WHY,
+    snprintf(r->yaml.why, WP_KUBE_WHY,
              "error loading config file \"%.300s\": no kind \"%.60s\" is registered for version "
              "\"%.60s\"",
              r->path, kind != NULL ? kind : "Config", version != NULL ? version : "v1");
@@ -365,7 +296,7 @@ static int check_kind(struct reader *r, const yaml_node_t *root)
 
 static int nothing_chosen(struct reader *r)
 {
-    snprintf(r->why, WP_KUBE_WHY,
+    snprintf(r->yaml.why, WP_KUBE_WHY,
              "invalid configuration: no configuration has been provided, try setting "
              "KUBERNETES_MASTER environment variable");
     return WP_ENOTFOUND;
@@ -374,7 +305,7 @@ static int nothing_chosen(struct reader *r)
 /* *ret: the context's mapping. */
 static int find_context(struct reader *r, const char *context, const yaml_node_t **ret)
 {
-    const yaml_node_t *root = yaml_document_get_root_node(&r->doc);
+    const yaml_node_t *root = wp_yaml_root(&r->yaml);
     const char *current;
     int e = check_kind(r, root);
 
@@ -390,9 +321,9 @@ static int find_context(struct reader *r, const char *context, const yaml_node_t
     if (e < 0 || *ret != NULL)
         return e;
     if (context != NULL)
-        snprintf(r->why, WP_KUBE_WHY, "context \"%.200s\" does not exist", context);
+        snprintf(r->yaml.why, WP_KUBE_WHY, "context \"%.200s\" does not exist", context);
     else
-        snprintf(r->why, WP_KUBE_WHY,
+        snprintf(r->yaml.why, WP_KUBE_WHY,
                  "invalid configuration: [context was not found for specified context: %.200s, "
                  "cluster has no server defined]",
                  current);
@@ -414,8 +345,8 @@ static int read_tree(struct reader *r, const char *context, struct wp_kubeconfig
     if (e < 0)
         return e;
     if (cluster == NULL)
-        return refuse(r, at, k->cluster_name,
-                      name != NULL ? "no such cluster" : "no cluster is named");
+        return wp_yaml_refuse(&r->yaml, at, k->cluster_name,
+                              name != NULL ? "no such cluster" : "no cluster is named");
     e = read_cluster(r, cluster, k);
     if (e == 0)
         e = text(r, at, "user", &name);
@@ -426,92 +357,27 @@ static int read_tree(struct reader *r, const char *context, struct wp_kubeconfig
     return e < 0 || user == NULL ? e : read_user(r, user, k); /* without a user: nobody */
 }
 
-static int not_yaml(struct reader *r, const yaml_parser_t *parser)
-{
-    bool reading = parser->error == YAML_READER_ERROR;
-
-    if (parser->error == YAML_MEMORY_ERROR)
-        return -ENOMEM;
-    snprintf(r->why, WP_KUBE_WHY, "error loading config file \"%.300s\": yaml: line %zu: %.120s",
-             r->path, (reading ? parser->mark.line : parser->problem_mark.line) + 1,
-             parser->problem != NULL ? parser->problem : "not YAML");
-    return WP_ECONFIG;
-}
-
-static bool has_anchor(const yaml_event_t *e)
-{
-    return (e->type == YAML_SCALAR_EVENT && e->data.scalar.anchor != NULL) ||
-           (e->type == YAML_SEQUENCE_START_EVENT && e->data.sequence_start.anchor != NULL) ||
-           (e->type == YAML_MAPPING_START_EVENT && e->data.mapping_start.anchor != NULL);
-}
-
-/* libyaml takes time that grows with the square of the depth, and of the number of anchors, so
- * these are looked at first, event by event. */
-static int check_depth(struct reader *r, yaml_parser_t *parser)
-{
-    unsigned depth = 0, n = 0, anchors = 0;
-
-    for (bool done = false; !done;) {
-        yaml_event_t e;
-        if (!yaml_parser_parse(parser, &e))
-            return not_yaml(r, parser);
-        if (e.type == YAML_SEQUENCE_START_EVENT || e.type == YAML_MAPPING_START_EVENT)
-            depth++;
-        else if (e.type == YAML_SEQUENCE_END_EVENT || e.type == YAML_MAPPING_END_EVENT)
-            depth--;
-        anchors += has_anchor(&e);
-        done = e.type == YAML_DOCUMENT_END_EVENT || e.type == YAML_STREAM_END_EVENT;
-        yaml_event_delete(&e);
-        if (depth > DEPTH_MAX || ++n > EVENTS_MAX || anchors > ANCHORS_MAX) {
-            snprintf(r->why, WP_KUBE_WHY,
-                     "error loading config file \"%.300s\": yaml: line %zu: too %s", r->path,
-                     parser->mark.line + 1, depth > DEPTH_MAX ? "deep" : "much");
-            return WP_ECONFIG;
-        }
-    }
-    return 0;
-}
-
-static int load(struct reader *r, yaml_parser_t *parser)
-{
-    return yaml_parser_load(parser, &r->doc) ? 0 : not_yaml(r, parser);
-}
-
-/* Runs fn over the text from its beginning. */
-static int with_parser(struct reader *r, const char *octets, size_t len,
-                       int (*fn)(struct reader *r, yaml_parser_t *parser))
-{
-    yaml_parser_t parser;
-    int e;
-
-    if (!yaml_parser_initialize(&parser))
-        return -ENOMEM;
-    yaml_parser_set_input_string(&parser, (const unsigned char *)octets, len);
-    e = fn(r, &parser);
-    yaml_parser_delete(&parser);
-    return e;
-}
-
 int wp_kubeconfig_parse(const char *octets, size_t len, const char *file, const char *context,
                         struct wp_arena *a, char why[WP_KUBE_WHY], struct wp_kubeconfig *ret)
 {
-    struct reader r = {.path = file, .arena = a, .why = why};
+    char before[400];
+    struct reader r = {.yaml = {.before = before, .why = why, .arena = a}, .path = file};
     struct wp_kubeconfig k = {0};
     int e;
 
+    static_assert((int)WP_KUBE_WHY == (int)WP_YAML_WHY, "one text, two names");
+    snprintf(before, sizeof(before), "error loading config file \"%.300s\": ", file);
     snprintf(why, WP_KUBE_WHY, "out of memory");
     if (len > WP_KUBECONFIG_MAX) {
         snprintf(why, WP_KUBE_WHY, "error loading config file \"%.300s\": larger than %d octets",
                  file, WP_KUBECONFIG_MAX);
         return WP_ECONFIG;
     }
-    e = with_parser(&r, octets, len, check_depth);
-    if (e == 0)
-        e = with_parser(&r, octets, len, load);
+    e = wp_yaml_open(&r.yaml, octets, len);
     if (e < 0)
         return e;
     e = read_tree(&r, context, &k); /* an empty file has no root, and so no member either */
-    yaml_document_delete(&r.doc);
+    wp_yaml_close(&r.yaml);
     if (e == 0)
         *ret = k;
     return e;

@@ -38,7 +38,7 @@ LIBRARIES = {
     "jansson.h": r"backends/common/json\w*\.[ch]|backends/\w+/\w+\.c",
     "http_parser.h": r"server/listeners/http1_head\.[ch]|server/admin/http_priv\.h",
     "zlib.h": r"(server/admin/answer|backends/common/state_write)\.c",
-    "yaml.h": r"(server/plugins/prometheus/web_file|backends/kubernetes/kubeconfig)\.c",
+    "yaml.h": r"server/plugins/prometheus/web_file\.c|backends/common/yaml_tree\.[ch]",
     "crypt.h": r"server/plugins/prometheus/\w+\.c",
     "curl/": r"backends/common/http_client\w*\.[ch]",
 }
