@@ -161,6 +161,22 @@ static const struct wp_directive *find_directive(const char *name)
     return d->name != NULL ? d : NULL;
 }
 
+/* What CoreDNS once had and old Corefiles still have: what to do about it. */
+static const char *old_directive(const char *name)
+{
+    static const struct {
+        const char *name, *what;
+    } rows[] = {
+        {"proxy", ": CoreDNS has dropped it (1.5.0); write 'forward' in its place"},
+        {"federation", ": CoreDNS has dropped it (1.7.0), as Kubernetes did; take it out"},
+    };
+
+    for (size_t i = 0; i < WP_COUNT(rows); i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].what;
+    return "";
+}
+
 /* One directive; false: the block has ended. */
 static bool read_directive(struct parser *p)
 {
@@ -175,7 +191,8 @@ static bool read_directive(struct parser *p)
     line.words = &name;
     d = p->stop ? NULL : find_directive(name);
     if (d == NULL && !p->stop)
-        conf_error(p, &p->cur, WP_CONF_PARSE, name, "Unknown directive '%s'", name);
+        conf_error(p, &p->cur, WP_CONF_PARSE, name, "Unknown directive '%s'%s", name,
+                   old_directive(name));
     else if (d != NULL && d->plugin == NULL)
         conf_error(p, &p->cur, WP_CONF_PARSE, name,
                    "directive '%s' of CoreDNS is not in this build of waypost", name);
