@@ -65,6 +65,57 @@ def answers(w, name, qtype="A"):
     want = dns.rdatatype.from_text(qtype)
     return sorted(r.to_text() for s in m.answer if s.rdtype == want for r in s) if m else None
 
+# --- objects ---------------------------------------------------------------------------------------
+
+def meta(namespace, name, labels=None, **more):
+    out = {"name": name, **({"namespace": namespace} if namespace else {}), **({"labels": labels} if labels else {})}
+    return {**out, **more}
+
+
+def namespace(name, labels=None):
+    return {"kind": "Namespace", "apiVersion": "v1", "metadata": meta("", name, labels)}
+
+
+def ports(*texts):
+    """"http/TCP/80", "/TCP/8000" (no name)."""
+    return [{**({"name": n} if n else {}), "protocol": t, "port": int(p)} for n, t, p in (x.split("/") for x in texts)]
+
+
+def service(ns, name, ips=("None",), *, port=("http/TCP/80",), labels=None, **spec):
+    """ips: cluster IPs, None for no such field; `spec`: more fields, or others' values (type, externalName, externalIPs)."""
+    body = {"ports": ports(*port), "type": "ClusterIP", **({"clusterIP": ips[0], "clusterIPs": list(ips)} if ips else {}), **spec}
+    return {"kind": "Service", "apiVersion": "v1", "metadata": meta(ns, name, labels), "spec": body}
+
+
+def external_name(ns, name, target):
+    return service(ns, name, None, type="ExternalName", externalName=target)
+
+
+def endpoint(address, ready=True, **more):
+    """more: hostname, zone, targetRef, nodeName."""
+    return {"addresses": [address], "conditions": {"ready": ready, "serving": ready, "terminating": False}, **more}
+
+
+def endpoint_slice(ns, of, endpoints, *, port=("http/TCP/80",), name=None, labels=None, **more):
+    """A slice of the service `of`; endpoints: addresses, or what endpoint() makes."""
+    endpoints = [endpoint(e) if isinstance(e, str) else e for e in endpoints]
+    kind = "IPv6" if endpoints and ":" in endpoints[0]["addresses"][0] else "IPv4"
+    labels = {"kubernetes.io/service-name": of, **(labels or {})}
+    return {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": meta(ns, name or f"{of}-1", labels), "addressType": kind,
+            "endpoints": endpoints, "ports": ports(*port), **more}
+
+
+def pod(ns, name, *ips, labels=None, phase="Running", **more):
+    status = {"phase": phase, **({"podIP": ips[0], "podIPs": [{"ip": i} for i in ips]} if ips else {})}
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": meta(ns, name, labels, **more), "spec": {}, "status": status}
+
+
+def service_import(ns, name, ips=(), *, port=("http/TCP/80",), type="ClusterSetIP", **more):
+    return {"kind": "ServiceImport", "apiVersion": "multicluster.x-k8s.io/v1alpha1", "metadata": meta(ns, name),
+            "spec": {"type": type, "ips": list(ips), "ports": ports(*port)}, **more}
+
+
+# --- fixtures --------------------------------------------------------------------------------------
 
 @pytest.fixture
 def kube_api():

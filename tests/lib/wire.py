@@ -84,6 +84,11 @@ def parse(octets):
     return dns.message.from_wire(octets)
 
 
+def parse_apart(octets):
+    """Every record apart, in the order of the wire: else dnspython joins equal owners and types."""
+    return dns.message.from_wire(octets, one_rr_per_rrset=True)
+
+
 def rcode(octets):
     return octets[3] & 15
 
