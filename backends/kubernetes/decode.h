@@ -14,7 +14,8 @@ struct wp_kube_decode_error {
 };
 
 /* The object lives as long as the arena and the text. WP_EMALFORMED with *ret_error: the object
- * as a whole is refused, as Go's typed reader refuses it; -ENOMEM. */
+ * as a whole is refused, as Go's typed reader refuses it; ret has then its collection, and its
+ * namespace, name and resourceVersion as far as they could be read. -ENOMEM. */
 int wp_kube_decode(const struct wp_kube_decode_config *c, enum wp_kube_collection collection,
                    const char *text, size_t len, struct wp_arena *arena, struct wp_kube_object *ret,
                    struct wp_kube_decode_error *ret_error) WP_MUSTCHECK;

@@ -331,6 +331,42 @@ const struct wp_kube_index *wp_kube_home(const struct wp_kube_store *s, enum wp_
 
 /* --- listings -------------------------------------------------------------------------------- */
 
+int wp_kube_store_touch(struct wp_kube_store *s, const struct wp_kube_object *o)
+{
+    bool clusterset = o->collection == WP_KUBE_IMPORTS || o->collection == WP_KUBE_IMPORT_SLICES;
+    enum wp_kube_view v = clusterset ? WP_KUBE_CLUSTERSET : WP_KUBE_LOCAL;
+    uint64_t version = wp_kube_version(o->resource_version), known = 0;
+    uint32_t listing = s->listing[o->collection];
+
+    if (o->collection == WP_KUBE_SERVICES || o->collection == WP_KUBE_IMPORTS) {
+        struct wp_kube_place *p =
+            wp_kube_place_of(s, wp_kube_object_hash(o->ns, o->name), o->ns, o->name);
+        if (p != NULL && p->kind[v] != WP_KUBE_NONE) {
+            p->mark[v] = listing;
+            known = p->version[v];
+        }
+    } else if (o->collection == WP_KUBE_NAMESPACES) {
+        struct wp_kube_namespace *ns = wp_kube_namespace_find(s, o->name);
+        if (ns != NULL && atomic_load_explicit(&ns->present, memory_order_relaxed)) {
+            ns->mark = listing;
+            known = ns->version;
+        }
+    } else if (o->collection == WP_KUBE_PODS) {
+        struct wp_kube_pod *pod = wp_kube_pod_find(s, o->ns, o->name);
+        if (pod != NULL) {
+            pod->mark = (uint16_t)listing;
+            known = pod->version;
+        }
+    } else {
+        struct wp_kube_member *m = wp_kube_member_find(s, v, o->ns, o->name);
+        if (m != NULL) {
+            m->mark = listing;
+            known = m->version;
+        }
+    }
+    return version != 0 && version == known;
+}
+
 void wp_kube_store_list_begin(struct wp_kube_store *s, enum wp_kube_collection c)
 {
     if (c != WP_KUBE_PODS || s->listing[c] < UINT16_MAX) {

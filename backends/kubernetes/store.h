@@ -43,6 +43,10 @@ int wp_kube_store_put(struct wp_kube_store *s, const struct wp_kube_object *o,
 int wp_kube_store_remove(struct wp_kube_store *s, const struct wp_kube_object *o,
                          uint32_t now_s) WP_MUSTCHECK;
 
+/* An item of a listing that is not put: it counts as listed if it is there. 1: it is there with the
+ * same resourceVersion, and putting it would change nothing; else 0. */
+int wp_kube_store_touch(struct wp_kube_store *s, const struct wp_kube_object *o);
+
 /* A full listing of one collection: begin, put each object, then end, which removes what was not
  * put since, and counts it. -ENOMEM from end: part of it may be gone already, call it again. A
  * listing that breaks off needs no call: the next begin starts afresh, and nothing is removed. */
