@@ -203,6 +203,7 @@ void wp_conn_end(struct wp_stream_conn *s)
     wp_io_del(&s->io);
     close(s->io.fd);
     wp_link_remove(&s->touched);
+    wp_link_remove(&s->more);
     wp_link_remove(&s->all);
     wp_guard_disconnect(&s->slot);
     s->c.listener = NULL;
@@ -357,6 +358,7 @@ int wp_conn_new(struct wp_stream *l, int fd, const struct wp_addr *peer, struct 
     wp_link_init(&s->all);
     wp_link_init(&s->touched);
     wp_link_init(&s->half_open);
+    wp_link_init(&s->more);
     if (l->wildcard) {
         struct sockaddr_storage ss;
         socklen_t len = sizeof(ss);

@@ -23,6 +23,9 @@ struct wp_conn_proto {
     void (*eof)(struct wp_conn *c);
     /* The output queue went below its low mark after wp_conn_is_congested said true. */
     void (*writable)(struct wp_conn *c);
+    /* wp_conn_more asked for it: make a good deal of output, at most a message. True: there is more to
+     * make. May be NULL. */
+    bool (*more)(struct wp_conn *c);
     /* The read or idle deadline set by wp_conn_deadline has passed. */
     void (*timeout)(struct wp_conn *c);
     /* Shutdown or reload without this listener: tell the client, close when nothing is open. */
@@ -71,6 +74,11 @@ int wp_conn_write(struct wp_conn *c, const void *data, size_t len); /* room + co
 bool wp_conn_is_congested(const struct wp_conn *c);
 void wp_conn_pause(struct wp_conn *c);  /* no more input() until resume; reading stops */
 void wp_conn_resume(struct wp_conn *c); /* also gives what is buffered again, next turn */
+
+/* There is output to make that is large and that nobody waits for (zone transfers): more() is called
+ * when most of what is queued has gone, in turns with other connections that want the same, and for
+ * no more than about a millisecond of each turn. To be called again from writable(). */
+void wp_conn_more(struct wp_conn *c);
 
 /* No input() before len octets are together (a message of known length comes in pieces). Holds
  * until the next input(). */

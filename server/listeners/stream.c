@@ -27,6 +27,7 @@ static int pool_join(struct wp_worker *w, struct wp_stream *l)
         wp_link_init(&p->listeners);
         wp_link_init(&p->touched);
         wp_link_init(&p->half_open);
+        wp_conn_more_init(p);
         w->stream = p;
     }
     wp_link_append(&p->listeners, &l->in_pool);
@@ -42,6 +43,7 @@ static void pool_leave(struct wp_worker *w, struct wp_stream *l)
         return;
     wp_task_cancel(w->loop, &p->task);
     wp_task_cancel(w->loop, &p->next_turn);
+    wp_conn_more_done(p);
     wp_stream_pool_free_chunks(p);
     w->stream = NULL;
     free(p);

@@ -1,5 +1,5 @@
 /* Inside the stream layer: stream.c (listener, accept), conn.c (life of a connection), conn_in.c
- * (from the socket up to the protocol), conn_out.c (back down), conn_tls.c. */
+ * (from the socket up to the protocol), conn_out.c (back down), conn_more.c (large output), conn_tls.c. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +18,8 @@ enum {
     WP_STREAM_CHUNKS = 16,          /* such buffers for each worker */
     WP_STREAM_HIGH = 64 * 1024,     /* unsent octets: the peer does not read */
     WP_STREAM_LOW = 16 * 1024,
+    WP_STREAM_MORE_BATCH = 8,       /* calls of more() in a row, and for how long, so that answers are */
+    WP_STREAM_MORE_NS = 700 * 1000, /* not kept waiting by zone transfers */
     WP_STREAM_LINGER_MS = 2000,      /* after our FIN: wait for the peer's */
     WP_STREAM_LINGER_DRAIN_MS = 200, /* the same at a shutdown, which must end soon */
     WP_STREAM_LINGER_MAX = 1 << 20,  /* octets thrown away meanwhile */
@@ -75,6 +77,10 @@ struct wp_stream_pool {
     struct wp_link half_open; /* handshakes that wait for the peer, oldest first */
     unsigned n_half_open;
     struct wp_link touched; /* connections to settle then */
+    struct wp_link more;    /* connections with large output to make */
+    struct wp_task more_task;   /* at the end of this turn */
+    struct wp_timer more_timer; /* what was left for another one */
+    uint64_t more_at_ns;        /* the turn that had its part */
     struct wp_out_chunk *free;
     unsigned n_chunks;
     uint8_t wire[WP_STREAM_READ];                       /* ciphertext */
@@ -97,6 +103,7 @@ struct wp_stream_conn {
     struct wp_link all;            /* of the listener, longest inactive first */
     struct wp_link touched;        /* of the pool */
     struct wp_link half_open;      /* of the pool */
+    struct wp_link more;           /* of the pool */
     uint64_t due_ns, write_due_ns; /* 0: none */
     struct wp_tls_conn *tls;
     struct wp_guard_slot slot;
@@ -171,6 +178,10 @@ void wp_conn_flush(struct wp_stream_conn *s); /* chunk and queue to the socket *
 size_t wp_conn_unsent(const struct wp_stream_conn *s);
 void wp_conn_out_done(struct wp_stream_conn *s); /* forget what is queued */
 void wp_stream_pool_free_chunks(struct wp_stream_pool *p);
+
+/* conn_more.c */
+void wp_conn_more_init(struct wp_stream_pool *p);
+void wp_conn_more_done(struct wp_stream_pool *p);
 
 /* conn_tls.c */
 /* May another handshake take its step in this turn? Otherwise its input stays in the kernel. */

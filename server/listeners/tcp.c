@@ -84,7 +84,7 @@ static void set_deadline(struct wp_conn *c, struct wp_dns_stream *d, size_t used
         return;
     if (d->full || d->finishing) {
         d->partial = false;
-        wp_conn_deadline(c, 0);
+        wp_conn_deadline(c, d->take_due_ns);
     } else if (left > 0) {
         if ((used > 0 || !d->partial) && d->any)
             wp_conn_deadline(c, now_of(c) + limits->read_ns);
@@ -92,7 +92,7 @@ static void set_deadline(struct wp_conn *c, struct wp_dns_stream *d, size_t used
     } else {
         d->partial = false;
         if (d->outstanding > 0)
-            wp_conn_deadline(c, 0);
+            wp_conn_deadline(c, d->take_due_ns);
         else
             wp_dns_is_idle(c, d);
     }
@@ -167,7 +167,7 @@ static void dns_eof(struct wp_conn *c)
 
     d->finishing = true;
     d->partial = false;
-    wp_conn_deadline(c, 0);
+    wp_conn_deadline(c, d->take_due_ns);
     wp_dns_close_when_done(c, d);
 }
 
@@ -175,10 +175,27 @@ static void dns_writable(struct wp_conn *c)
 {
     struct wp_dns_stream *d = c->state;
 
+    if (WP_UNLIKELY(d->sending != NULL))
+        wp_conn_more(c);
     if (!d->full || d->finishing || d->outstanding >= wp_conn_group(c)->limits.pipeline)
         return;
     d->full = false;
     wp_conn_resume(c);
+}
+
+/* While a zone transfer waits for the client; when it has waited for too long nothing else helps.
+ */
+static bool takes_its_time(struct wp_conn *c, struct wp_dns_stream *d)
+{
+    if (d->sending == NULL)
+        return false;
+    if (now_of(c) < d->take_due_ns) {
+        wp_conn_deadline(c, d->take_due_ns);
+        return true;
+    }
+    wp_guard_refused(wp_conn_group(c), c->worker->index, WP_LIMIT_WRITE_TIME);
+    wp_conn_abort(c);
+    return true;
 }
 
 static void dns_timeout(struct wp_conn *c)
@@ -190,13 +207,17 @@ static void dns_timeout(struct wp_conn *c)
         wp_conn_resume(c);
         return;
     }
+    if (!d->partial && takes_its_time(c, d))
+        return;
     if (stays_idle(c, d))
         return;
     wp_guard_refused(wp_conn_group(c), c->worker->index,
                      d->any && !d->partial ? WP_LIMIT_IDLE_TIME : WP_LIMIT_READ_TIME);
     /* what was asked before an unfinished message is still answered */
     d->finishing = true;
+    d->partial = false;
     wp_conn_pause(c);
+    wp_conn_deadline(c, d->take_due_ns);
     wp_dns_close_when_done(c, d);
 }
 
@@ -226,6 +247,7 @@ const struct wp_conn_proto wp_dns_tcp = {
     .input = dns_input,
     .eof = dns_eof,
     .writable = dns_writable,
+    .more = wp_dns_send_more,
     .timeout = dns_timeout,
     .drain = dns_drain,
     .stop = dns_stop,
@@ -236,6 +258,7 @@ const struct wp_conn_proto wp_dns_dot = {
     .input = dns_input,
     .eof = dns_eof,
     .writable = dns_writable,
+    .more = wp_dns_send_more,
     .timeout = dns_timeout,
     .drain = dns_drain,
     .stop = dns_stop,

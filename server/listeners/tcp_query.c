@@ -37,6 +37,17 @@ static void send_reply(struct wp_conn *c, const struct wp_query *q)
     wp_conn_commit(c, PREFIX + q->out_len);
 }
 
+/* The finished reply that was made at `room`, or wherever it had to go. */
+static void take_up(struct wp_conn *c, const struct wp_query *q, uint8_t *room)
+{
+    if (q->out_len > 0 && q->out == room + PREFIX) {
+        wp_put16(room, q->out_len);
+        wp_conn_commit(c, PREFIX + q->out_len);
+    } else {
+        send_reply(c, q);
+    }
+}
+
 static void unlink_waiting(struct wp_dns_waiting *w)
 {
     *w->prev = w->next;
@@ -65,6 +76,10 @@ static void after_answer(struct wp_conn *c, struct wp_dns_stream *d)
     }
     if (d->outstanding == 0 && !d->partial && !d->starved)
         wp_dns_is_idle(c, d);
+    else if (WP_UNLIKELY(d->take_due_ns != 0) && d->sending == NULL && !d->partial && !d->starved)
+        wp_conn_deadline(c, 0); /* others still wait, for us */
+    if (d->sending == NULL)
+        d->take_due_ns = 0;
     wp_dns_close_when_done(c, d);
 }
 
@@ -76,7 +91,9 @@ static void finish_waiting(struct wp_dns_waiting *w)
 
     if (d != NULL) {
         unlink_waiting(w);
-        if (!c->closed) {
+        if (WP_UNLIKELY(q->sent && q->more != NULL)) {
+            wp_conn_abort(c); /* what was begun cannot be ended otherwise */
+        } else if (!c->closed) {
             send_reply(c, q);
             after_answer(c, d);
         }
@@ -106,6 +123,18 @@ static void on_done_alone(struct wp_query *q)
     wp_query_put(q);
 }
 
+static void begin_sending(struct wp_conn *c, struct wp_dns_stream *d, struct wp_dns_waiting *w)
+{
+    struct wp_dns_waiting **at = &d->sending;
+
+    while (*at != NULL)
+        at = &(*at)->next;
+    link_waiting(at, w);
+    if (d->take_due_ns == 0)
+        d->take_due_ns = wp_loop_now(c->worker->loop) + WP_DNS_TAKE_NS;
+    wp_conn_more(c);
+}
+
 /* It waits: the list finds it when the connection goes away. */
 static int keep_waiting(struct wp_conn *c, struct wp_dns_stream *d, struct wp_query *q)
 {
@@ -118,9 +147,12 @@ static int keep_waiting(struct wp_conn *c, struct wp_dns_stream *d, struct wp_qu
     }
     *w = (struct wp_dns_waiting){.conn = c, .d = d, .q = q};
     q->owner = w;
-    link_waiting(&d->waiting, w);
     d->outstanding++;
     wp_conn_ref(c);
+    if (WP_UNLIKELY(q->more != NULL))
+        begin_sending(c, d, w);
+    else
+        link_waiting(&d->waiting, w);
     return 0;
 }
 
@@ -128,6 +160,7 @@ static void describe(struct wp_conn *c, struct wp_query *q)
 {
     q->transport = c->encrypted ? WP_DOT : WP_TCP;
     wp_conn_describe(c, q);
+    q->many = true;
     q->done = on_done;
 }
 
@@ -169,14 +202,41 @@ int wp_dns_ask(struct wp_conn *c, struct wp_dns_stream *d, struct wp_query **at,
         *at = NULL;
         return keep_waiting(c, d, q);
     }
-    if (q->out_len > 0 && q->out == room + PREFIX) {
-        wp_put16(room, q->out_len);
-        wp_conn_commit(c, PREFIX + q->out_len);
-    } else {
-        send_reply(c, q);
-    }
+    take_up(c, q, room);
     wp_query_reset(q);
     return 0;
+}
+
+bool wp_dns_send_more(struct wp_conn *c)
+{
+    struct wp_dns_stream *d = c->state;
+    struct wp_query *q;
+    uint8_t *room;
+    int step;
+
+    if (d->sending == NULL)
+        return false;
+    q = d->sending->q;
+    room = wp_conn_room(c, PREFIX + REPLY_MAX);
+    if (room == NULL) {
+        wp_guard_refused(wp_conn_group(c), c->worker->index, WP_LIMIT_MEMORY);
+        wp_conn_abort(c);
+        return false;
+    }
+    q->reply.buf = room + PREFIX;
+    q->reply.cap = REPLY_MAX;
+    step = wp_query_more(q);
+    if (step < 0) {
+        wp_conn_abort(c);
+        return false;
+    }
+    take_up(c, q, room);
+    d->take_due_ns = wp_loop_now(c->worker->loop) + WP_DNS_TAKE_NS;
+    if (!d->partial && !d->starved)
+        wp_conn_deadline(c, d->take_due_ns);
+    if (step == WP_STEP_DONE)
+        wp_query_resume(q, step); /* on_done */
+    return !c->closed && d->sending != NULL;
 }
 
 void wp_dns_finish_late(struct wp_dns_stream *d)
@@ -189,12 +249,14 @@ void wp_dns_drain_waiting(struct wp_dns_stream *d)
 {
     for (struct wp_dns_waiting *w = d->waiting; w != NULL; w = w->next)
         w->q->draining = true;
+    for (struct wp_dns_waiting *w = d->sending; w != NULL; w = w->next)
+        w->q->draining = true;
 }
 
 void wp_dns_cancel_all(struct wp_dns_stream *d)
 {
-    while (d->waiting != NULL) {
-        struct wp_dns_waiting *w = d->waiting;
+    while (d->waiting != NULL || d->sending != NULL) {
+        struct wp_dns_waiting *w = d->waiting != NULL ? d->waiting : d->sending;
 
         unlink_waiting(w);
         w->d = NULL;

@@ -80,7 +80,8 @@ void wp_query_reset(struct wp_query *q)
     q->tls_peer = NULL;
     q->proxy_tlv = NULL;
     q->proxy_tlv_len = 0;
-    q->encrypted = q->draining = false;
+    q->encrypted = q->draining = q->many = q->sent = false;
+    q->more = NULL;
     q->block = NULL;
     q->zone = NULL;
     q->at = q->depth = 0;

@@ -252,7 +252,10 @@ static void tell_who_asked(struct wp_query *q)
     } else if (q->done == NULL) { /* spawned, nobody listens */
         wp_query_release(q);
     } else {
-        wp_query_finish(q);
+        if (WP_UNLIKELY(q->sent)) /* the reply has gone, message by message */
+            q->out_len = 0;
+        else
+            wp_query_finish(q);
         q->done(q);
     }
 }

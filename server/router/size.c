@@ -114,6 +114,8 @@ uint32_t wp_reply_size(struct wp_query *q)
 {
     struct wp_reply *r = &q->reply;
 
+    if (WP_UNLIKELY(q->sent))
+        return q->sent_size;
     if (r->dropped)
         return 0;
     if (!r->begun)

@@ -4,11 +4,12 @@
  *   struct asker a;
  *   asker_init(&a, ".");                      // the block's zone
  *   asker_add(&a, &wp_plugin_whoami, self);   // chain, in this order
- *   text = ask(&a, "www.example.org A do");   // words after the type: do rd cd tcp v6 notify
+ *   text = ask(&a, "www.example.org A do");   // words after the type: do rd cd tcp many v6 notify
  *   asker_done(&a);
  *
  * "NOERROR aa\nanswer www.example.org. 300 A 192.0.2.1\n..." in message order, OPT left out;
- * "dropped\n" when nothing is sent. The text lives until the next question. */
+ * "dropped\n" when nothing is sent. The text lives until the next question. "many": a connection that
+ * takes replies of several messages, which stand one after the other. */
 #pragma once
 #include <stdlib.h>
 #include "check.h"
@@ -37,6 +38,7 @@ struct asker {
     bool done;
     char *text;
     size_t len;
+    unsigned n_messages, n_calls, most; /* of replies of several: how many, calls for them, octets */
 };
 
 static inline void asker_init(struct asker *a, const char *zone)
@@ -101,7 +103,8 @@ static inline size_t asker_message(const char *question, uint8_t *out, struct wp
         flags |= strcmp(word, "rd") == 0 ? WP_FLAG_RD : 0;
         flags |= strcmp(word, "cd") == 0 ? WP_FLAG_CD : 0;
         flags |= strcmp(word, "notify") == 0 ? WP_OPCODE_NOTIFY << 11 : 0;
-        q->stream |= strcmp(word, "tcp") == 0;
+        q->many |= strcmp(word, "many") == 0;
+        q->stream |= q->many || strcmp(word, "tcp") == 0;
         if (strcmp(word, "v6") == 0)
             CHECK(wp_addr_parse("[2001:db8::7]:5353", 0, &q->client) == 0);
     }
@@ -149,41 +152,13 @@ static inline void asker_put_records(struct asker *a, struct wp_rd *rd, const ch
     }
 }
 
-/* The question goes its way; asker_text() is the reply. */
-static inline void asker_run(struct asker *a, const char *question)
-{
-    if (a->q != NULL)
-        wp_query_put(a->q);
-    a->q = wp_query_get(&a->worker);
-    CHECK(a->q != NULL);
-    CHECK(wp_addr_parse("192.0.2.7:5353", 0, &a->q->client) == 0);
-    a->q->transport = WP_UDP;
-    a->q->stream = false;
-    a->q->wire = wp_query_in(a->q);
-    a->q->wire_len = (uint32_t)asker_message(question, wp_query_in(a->q), a->q);
-    a->q->route = a->group.route;
-    a->q->done = asker_on_done;
-    a->q->owner = a;
-    a->done = false;
-    if (wp_query_run(a->q) == WP_STEP_WAIT) {
-        for (int turns = 0; turns < 1000 && !a->done; turns++)
-            wp_loop_turn(a->loop, 10);
-        CHECK_AT(question, a->done);
-    }
-}
-
-static inline const char *asker_text(struct asker *a, const char *question)
+/* The message that is finished, behind the text so far. */
+static inline void asker_put_message(struct asker *a, const char *question)
 {
     char word[16], head[64];
     struct wp_rd rd;
     unsigned flags;
 
-    a->len = 0;
-    a->text[0] = '\0';
-    if (a->q->out_len == 0) {
-        asker_put(a, "dropped\n");
-        return a->text;
-    }
     CHECK_AT(question, a->q->out_len >= 12);
     rd = wp_rd_from(a->q->out, a->q->out_len);
     flags = wp_be16(a->q->out + 2);
@@ -200,6 +175,68 @@ static inline const char *asker_text(struct asker *a, const char *question)
     asker_put_records(a, &rd, "authority", wp_be16(a->q->out + 8));
     asker_put_records(a, &rd, "additional", wp_be16(a->q->out + 10));
     CHECK_AT(question, !rd.bad && rd.pos == rd.end);
+}
+
+/* All the messages of a reply; how many stands in a->n_messages. */
+static inline int asker_take_all(struct asker *a, const char *question)
+{
+    static uint8_t buf[WP_MSG_MAX + WP_REPLY_SPARE];
+    int step = WP_STEP_NEXT;
+
+    for (a->n_calls = 0; step == WP_STEP_NEXT; a->n_calls++) {
+        a->q->reply.buf = buf;
+        a->q->reply.cap = sizeof(buf);
+        step = wp_query_more(a->q);
+        if (step >= 0 && a->q->out_len > 0) {
+            a->n_messages++;
+            a->most = a->q->out_len > a->most ? a->q->out_len : a->most;
+            asker_put_message(a, question);
+        }
+    }
+    if (step < 0)
+        wp_query_cancel(a->q);
+    else
+        wp_query_resume(a->q, step);
+    return step;
+}
+
+/* The question goes its way; asker_text() is the reply. */
+static inline void asker_run(struct asker *a, const char *question)
+{
+    if (a->q != NULL)
+        wp_query_put(a->q);
+    a->q = wp_query_get(&a->worker);
+    CHECK(a->q != NULL);
+    CHECK(wp_addr_parse("192.0.2.7:5353", 0, &a->q->client) == 0);
+    a->q->transport = WP_UDP;
+    a->q->stream = false;
+    a->q->wire = wp_query_in(a->q);
+    a->q->wire_len = (uint32_t)asker_message(question, wp_query_in(a->q), a->q);
+    a->q->route = a->group.route;
+    a->q->done = asker_on_done;
+    a->q->owner = a;
+    a->done = false;
+    a->len = a->n_messages = a->most = 0;
+    a->text[0] = '\0';
+    if (wp_query_run(a->q) == WP_STEP_WAIT) {
+        if (a->q->more != NULL)
+            asker_take_all(a, question);
+        for (int turns = 0; turns < 1000 && !a->done; turns++)
+            wp_loop_turn(a->loop, 10);
+        CHECK_AT(question, a->done);
+    }
+}
+
+static inline const char *asker_text(struct asker *a, const char *question)
+{
+    if (a->n_messages > 0)
+        return a->text;
+    a->len = 0;
+    a->text[0] = '\0';
+    if (a->q->out_len == 0)
+        asker_put(a, "dropped\n");
+    else
+        asker_put_message(a, question);
     return a->text;
 }
 

@@ -75,6 +75,7 @@ struct wp_query {
     bool stream;                 /* not bound by UDP sizes */
     bool encrypted;              /* TLS or QUIC below: padding may be asked for */
     bool draining;               /* the connection is to end: keepalive 0 */
+    bool many;                   /* a reply of several messages can be sent: see `more` */
     struct wp_addr client;       /* after PROXY; what ACLs and logs see */
     struct wp_addr local;        /* the address asked */
     struct wp_addr peer;         /* the socket's peer: the proxy, when there is one */
@@ -126,6 +127,17 @@ struct wp_query {
     struct wp_meta *meta;        /* metadata labels, newest first, or NULL */
     uint64_t elapsed_ns;         /* of wp_query_elapsed; 0: not read yet */
     struct wp_explain *explain;  /* NULL, unless somebody wants to know its way */
+
+    /* Replies of several messages (zone transfers; RFC 5936 s2.2), only where `many` is set: serve()
+     * sets this and returns WAIT. The listener then calls it for message after message, no faster
+     * than the client takes them, in turns with everybody else: it begins the reply anew, writes the
+     * records of one message and returns NEXT; DONE with the last one; NEXT without a reply begun
+     * when it only worked towards one. Negative: the connection is broken off, cancel() follows.
+     * A call may last some hundred microseconds. Reply hooks see none of the messages: they are
+     * called after the last one, with an empty reply whose size is that of all. */
+    int (*more)(struct wp_query *q);
+    bool sent;                   /* some of them have been */
+    uint32_t sent_size;          /* of those, as wp_reply_size has it; UINT32_MAX is "at least" */
 
     /* the finished message: set by the router, sent by the listener; len 0: send nothing */
     uint8_t *out;
@@ -224,7 +236,8 @@ int wp_reply_each(struct wp_query *q, int (*fn)(void *arg, uint8_t *buf, const s
 uint32_t wp_reply_ttl_min(const struct wp_query *q);
 
 /* Octets of the reply as CoreDNS counts them for logs and metrics: without name compression, with
- * the OPT that a plugin or an upstream gave it and without the one the router adds. 0: dropped. */
+ * the OPT that a plugin or an upstream gave it and without the one the router adds. 0: dropped. Of
+ * several messages the sum. */
 uint32_t wp_reply_size(struct wp_query *q);
 
 /* How CoreDNS's response package sorts replies; cache, log and DoH share it. */

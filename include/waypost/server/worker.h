@@ -82,5 +82,12 @@ int wp_query_run(struct wp_query *q);
  * wp_query_run, which still must follow (or wp_query_put). Step 0 reads the message and finds its
  * block, step 1 comes after it and is best two or three questions later. */
 void wp_query_prefetch(struct wp_query *q, unsigned step);
+/* After WAIT with q->more set, on a listener that set q->many: the next message. The listener points
+ * reply.buf/cap at its own memory, WP_MSG_MAX + WP_REPLY_SPARE octets. NEXT: more follow; DONE: it
+ * was the last one, and wp_query_resume(q, DONE) is the listener's to call when it has taken the
+ * message up; q->out/out_len are it, out_len 0: none yet, ask again soon. Negative: break the
+ * connection off (and cancel the query, as always). done() while q->more is still set says the same:
+ * the rest of the messages will not come. */
+int wp_query_more(struct wp_query *q) WP_MUSTCHECK;
 /* The client is gone: done(q) still follows. */
 void wp_query_cancel(struct wp_query *q);

@@ -4,6 +4,7 @@
  *   'a' the message comes back with QR set       'z' nothing is sent
  *   's' it waits; rig_finish() answers it        'b' 60,000 octets are answered
  *   'n' it waits, and the oldest waiting query ends while it runs
+ *   'm' the octet after it says how many messages of 60,000 octets are answered; 0: endless
  *
  * Included by one file of a program: it stands in for the router. */
 #pragma once
@@ -42,6 +43,8 @@ static struct wp_query *rig_waiting[RIG_WAITING];
 static unsigned rig_n_waiting, rig_queries, rig_max_queries = 1000, rig_cancelled, rig_runs;
 static bool rig_cancel_later;    /* a cancelled query ends only with rig_finish */
 static struct wp_query rig_last; /* as the last run saw it */
+static unsigned rig_made;        /* messages of 'm' */
+static int rig_broken;           /* what becomes of 'm' instead of the next message */
 
 struct wp_query *wp_query_get(struct wp_worker *w)
 {
@@ -79,7 +82,8 @@ void wp_query_reset(struct wp_query *q)
     free(p->big);
     p->big = NULL;
     q->reply = (struct wp_reply){.buf = p->out, .cap = sizeof(p->out)};
-    q->cancelled = q->waiting = false;
+    q->cancelled = q->waiting = q->sent = false;
+    q->more = NULL;
     q->out = NULL;
     q->out_len = 0;
 }
@@ -110,7 +114,48 @@ static inline void rig_finish(unsigned i)
     rig_waiting[i] = rig_waiting[--rig_n_waiting];
     q->reply.buf = ((struct wp_pooled *)q)->out;
     q->reply.cap = WP_QUERY_OUT;
-    rig_answer(q, c == 'B' ? RIG_BIG : q->wire_len);
+    if (c == 'm')
+        q->out_len = 0;
+    else
+        rig_answer(q, c == 'B' ? RIG_BIG : q->wire_len);
+    q->done(q);
+}
+
+/* q->more only says that there is more here: wp_query_more does it all. Every other call makes a
+ * message, the ones between are work on the way to it. */
+static inline int rig_more(struct wp_query *q)
+{
+    (void)q;
+    return WP_STEP_NEXT;
+}
+
+int wp_query_more(struct wp_query *q)
+{
+    struct wp_pooled *p = (struct wp_pooled *)q;
+    uint8_t *left = &p->in[13];
+
+    q->out_len = 0;
+    if (rig_broken != 0)
+        return rig_broken;
+    q->state[0] = q->state[0] == NULL ? q : NULL;
+    if (q->state[0] != NULL)
+        return WP_STEP_NEXT;
+    rig_answer(q, RIG_BIG);
+    rig_made++;
+    q->sent = true;
+    if (*left == 0 || --*left > 0)
+        return WP_STEP_NEXT;
+    q->more = NULL;
+    return WP_STEP_DONE;
+}
+
+void wp_query_resume(struct wp_query *q, int step)
+{
+    assert_int_equal(step, WP_STEP_DONE);
+    for (unsigned i = 0; i < rig_n_waiting; i++)
+        if (rig_waiting[i] == q)
+            rig_waiting[i] = rig_waiting[--rig_n_waiting];
+    q->out_len = 0;
     q->done(q);
 }
 
@@ -129,10 +174,13 @@ int wp_query_run(struct wp_query *q)
         rig_finish(0);
         /* fallthrough */
     case 'B':
+    case 'm':
     case 's':
         assert_true(rig_n_waiting < RIG_WAITING);
         rig_waiting[rig_n_waiting++] = q;
         q->waiting = true;
+        q->more = c == 'm' ? rig_more : NULL;
+        q->state[0] = NULL;
         q->reply.buf = ((struct wp_pooled *)q)->out;
         q->reply.cap = WP_QUERY_OUT;
         return WP_STEP_WAIT;
@@ -234,7 +282,8 @@ static inline void rig_close(struct rig *r)
     assert_int_equal(wp_guard_connections(&r->group), 0);
     assert_null(r->worker.stream);
     wp_loop_free(r->loop);
-    rig_cancelled = rig_runs = 0;
+    rig_cancelled = rig_runs = rig_made = 0;
+    rig_broken = 0;
     rig_max_queries = 1000;
     rig_cancel_later = false;
 }
