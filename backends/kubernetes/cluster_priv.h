@@ -103,6 +103,7 @@ struct wp_kube_reflector {
     uint64_t wait_ns, waited_ns; /* back-off: the next one, when the last one began */
     bool listed;                 /* once; it stays */
     uint64_t lost_ns;            /* since when there is no open watch; 0: there is one */
+    uint64_t silent_ns;          /* since when the last one was silent; 0: it was not */
     struct wp_log_limit limit, bad_limit;
     struct wp_series *bad, *events[3], *relists[WP_KUBE_RELISTS];
 };
@@ -145,9 +146,10 @@ struct wp_kube_cluster_own {
 /* --- in_step.c -------------------------------------------------------------------------------- */
 /* A collection has been listed. */
 void wp_kube_listed(struct wp_kube_reflector *r);
-/* Its watch is open; there is none since then. */
+/* Its watch is open; there is none any more. away: not even an answer came. silent: nothing had
+ * come for long, which may be nothing but quiet: it counts if the server turns out to be away. */
 void wp_kube_watch_opened(struct wp_kube_reflector *r);
-void wp_kube_watch_lost(struct wp_kube_reflector *r, uint64_t since_ns);
+void wp_kube_watch_ended(struct wp_kube_reflector *r, bool away, bool silent);
 void wp_kube_in_step_stop(struct wp_kube_cluster_own *o);
 
 /* --- reflector.c ------------------------------------------------------------------------------ */

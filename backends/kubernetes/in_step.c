@@ -60,15 +60,18 @@ static void update(struct wp_kube_cluster_own *o)
 
 void wp_kube_watch_opened(struct wp_kube_reflector *r)
 {
-    r->lost_ns = 0;
+    r->lost_ns = r->silent_ns = 0;
     update(r->own);
 }
 
-void wp_kube_watch_lost(struct wp_kube_reflector *r, uint64_t since_ns)
+void wp_kube_watch_ended(struct wp_kube_reflector *r, bool away, bool silent)
 {
-    if (r->lost_ns != 0)
-        return;
-    r->lost_ns = since_ns;
+    if (r->lost_ns == 0) {
+        r->lost_ns = r->own->h->now();
+        r->silent_ns = silent ? r->heard_ns : 0;
+    } else if (away && r->silent_ns != 0) {
+        r->lost_ns = r->silent_ns;
+    }
     update(r->own);
 }
 

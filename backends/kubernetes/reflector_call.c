@@ -186,7 +186,7 @@ static void renew_others(struct wp_kube_reflector *r)
         if (other == r || other->phase != WP_KUBE_WATCHING || other->generation == o->generation)
             continue;
         wp_kube_call_drop(other);
-        wp_kube_watch_lost(other, o->h->now());
+        wp_kube_watch_ended(other, false, false);
         wp_kube_rest(other, WP_KUBE_GO_WATCH, 0);
     }
 }

@@ -263,7 +263,7 @@ void wp_kube_call_ended(struct wp_kube_reflector *r, int err, const char *text)
     enum verdict v = judge(r, err, text, &head, why);
 
     if (phase == WP_KUBE_WATCHING)
-        wp_kube_watch_lost(r, err == WP_ETIMEOUT ? r->heard_ns : r->own->h->now());
+        wp_kube_watch_ended(r, v == AWAY, r->status == 200 && err == WP_ETIMEOUT);
     if (phase == WP_KUBE_LISTING)
         wp_kube_list_release(r);
     if (r->status == 401)
