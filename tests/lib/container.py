@@ -1,6 +1,7 @@
 """A root file system run as a container runtime runs it: mounts and network of its own, the root read-only, a user that is
 not root, no capabilities but NET_BIND_SERVICE, no new privileges. Needs root."""
 import ctypes
+import json
 import os
 import socket
 import sys
@@ -22,9 +23,12 @@ mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 dev "$root/dev"
 for d in null urandom; do : >"$root/dev/$d"; mount --bind /dev/$d "$root/dev/$d"; done
-while [ "$1" != -- ]; do mount --bind "${1%%:*}" "$root${1#*:}"; shift; done; shift
+while [ "$1" != -- ]; do
+  from=${1%%:*} to=$root${1#*:}
+  if [ -d "$from" ]; then mkdir -p "$to"; else mkdir -p "${to%/*}"; : >>"$to"; fi
+  mount --bind "$from" "$to"; shift
+done; shift
 mount -o remount,ro,bind "$root"
-ip link set lo up
 exec "$PYTHON" "$SELF" "$root" "$@"
 """
 
@@ -49,46 +53,73 @@ def drop(keep=NET_BIND_SERVICE):
     _call(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
-class Container(Process):
-    def __init__(self, root, argv, mounts=()):
-        self.netns = None
-        pairs = [f"{a}:{b}" for a, b in mounts]
-        super().__init__(["unshare", "-m", "-n", "sh", "-c", PREPARE, "sh", str(root), *pairs, "--", *argv],
-                         env={"PYTHON": sys.executable, "SELF": os.path.abspath(__file__)})
+class Network(Process):
+    """A network with nothing but its loopback interface, and these addresses on it."""
 
-    def socket(self, kind):
-        """A socket in the container's network, which stays there. Only the thread that makes it goes there."""
+    def __init__(self, addresses=()):
+        more = "".join(f"ip addr add {a}/32 dev lo && " for a in addresses)
+        super().__init__(["unshare", "-n", "sh", "-c", f"ip link set lo up && {more}echo up && exec sleep infinity"])
+        wait_for(lambda: "up" in self.output())
+        self.file = f"/proc/{self.pid}/ns/net"
+
+    def inside(self, fn, *args):
+        """fn(*args) of a thread in this network. Sockets that it makes, and threads that it starts, stay there."""
         made = []
 
-        def make():
-            with open(f"/proc/{self.pid}/ns/net") as ns:
+        def enter():
+            with open(self.file) as ns:
                 _call(_libc.setns(ns.fileno(), CLONE_NEWNET))
-            made.append(socket.socket(socket.AF_INET, kind))
-            made[0].settimeout(5)
-        t = threading.Thread(target=make)
+            made.append(fn(*args))
+        t = threading.Thread(target=enter)
         t.start()
         t.join()
         return made[0]
 
-    def connect(self, port, seconds=20):
+    def stop(self, seconds=15):
+        self.proc.kill()
+        return self.proc.wait(seconds)
+
+
+class Container(Process):
+    def __init__(self, root, argv, mounts=(), env=None, network=None):
+        """mounts: (FROM, TO) pairs. network: one that others share; without, its own."""
+        self.own = None if network else Network()
+        self.network = network or self.own
+        pairs = [f"{a}:{b}" for a, b in mounts]
+        super().__init__(["nsenter", f"--net={self.network.file}", "unshare", "-m", "sh", "-c", PREPARE, "sh", str(root), *pairs, "--", *argv],
+                         env={"PYTHON": sys.executable, "SELF": os.path.abspath(__file__), "INSIDE": json.dumps(env or {})})
+
+    def __exit__(self, *exc):
+        try:
+            super().__exit__(*exc)
+        finally:
+            if self.own:
+                self.own.__exit__(*exc)
+
+    def socket(self, kind):
+        s = self.network.inside(socket.socket, socket.AF_INET, kind)
+        s.settimeout(5)
+        return s
+
+    def connect(self, port, host="127.0.0.1", seconds=20):
         """A connection, as soon as somebody listens."""
         def attempt():
             assert self.alive(), self.output()
             s = self.socket(socket.SOCK_STREAM)
-            if s.connect_ex(("127.0.0.1", port)) == 0:
+            if s.connect_ex((host, port)) == 0:
                 return s
             s.close()
             return None
         return wait_for(attempt, seconds, step=0.05)
 
-    def ask(self, message):
+    def ask(self, message, port=53, host="127.0.0.1"):
         with self.socket(socket.SOCK_DGRAM) as s:
-            s.sendto(message, ("127.0.0.1", 53))
+            s.sendto(message, (host, port))
             return s.recv(65535)
 
-    def get(self, port, path):
+    def get(self, port, path, host="127.0.0.1"):
         """(status, body) of a plain GET."""
-        with self.connect(port) as s:
+        with self.connect(port, host) as s:
             s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             text = b"".join(iter(lambda: s.recv(65536), b""))
         head, _, body = text.partition(b"\r\n\r\n")
@@ -104,4 +135,4 @@ if __name__ == "__main__":
     os.chroot(sys.argv[1])
     os.chdir("/")
     drop()
-    os.execve(sys.argv[2], sys.argv[2:], {"PATH": "/usr/bin"})
+    os.execve(sys.argv[2], sys.argv[2:], {"PATH": "/usr/bin", **json.loads(os.environ["INSIDE"])})

@@ -1,32 +1,21 @@
 """The container image: what deploy/kubernetes/image-root puts into it runs as the manifests say, and there is nothing else."""
 import os
 import re
-import socket
 import stat
-import subprocess
-import threading
 
 import dns.message
+import image
 import pytest
-import source
 import wire
 from container import USER, Container
-from server import TOP, wait_for
+from server import wait_for
 
-IMAGE_ROOT = os.path.join(TOP, "deploy/kubernetes/image-root")
 COREFILE = ".:53 {\n errors\n health\n ready\n prometheus :9153\n reload 2s 1s\n template_here\n}\n"
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    assert os.getuid() == 0, "root is needed: the image's program has a file capability"
-    top = tmp_path_factory.mktemp("image")
-    for p in (top, *top.parents):
-        if str(p).startswith("/tmp/"):
-            os.chmod(p, 0o755)
-    r = subprocess.run([IMAGE_ROOT, source.build_dir(), top / "root"], capture_output=True, text=True)
-    assert r.returncode == 0, r.stdout + r.stderr
-    return top / "root"
+    return image.folder(tmp_path_factory) / "root"
 
 
 class ConfigMap:
@@ -67,7 +56,7 @@ def test_files(root):
     assert kinds == {"usr/bin/waypost", "usr/lib/waypost/waypost", "usr/lib/waypost/*.so", "usr/lib/x86_64-linux-gnu/*.so", "usr/lib64/*.so",
                      "etc/passwd", "etc/group", "etc/nsswitch.conf", "etc/ssl/certs/ca-certificates.crt", "usr/share/doc",
                      "usr/share/grpc/roots.pem"}
-    r = subprocess.run([IMAGE_ROOT, source.build_dir(), root], capture_output=True, text=True)
+    r = image.make(root)
     assert r.returncode == 1 and "not empty" in r.stderr
 
 
