@@ -84,6 +84,8 @@ static const char *decision(const struct wp_query *q, int step)
         return "error";
     if (step == WP_STEP_NEXT)
         return "next";
+    if (step == WP_STEP_AGAIN)
+        return "again";
     if (q->reply.dropped)
         return "dropped";
     return q->reply.unwritten ? "failed" : "answered";

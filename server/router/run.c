@@ -30,7 +30,8 @@ static inline int call_reply(struct wp_query *q, const struct wp_node *n)
                                            : n->plugin->reply(n->self, q);
 }
 
-/* The reply hooks of chain[..below), outermost last. */
+/* The reply hooks of chain[..below), outermost last. DONE, WAIT, or AGAIN: the chain behind q->at is
+ * to be asked once more. */
 static int run_replies(struct wp_query *q, unsigned below)
 {
     const struct wp_block *b = q->block;
@@ -46,15 +47,15 @@ static int run_replies(struct wp_query *q, unsigned below)
         q->want &= ~((uint64_t)1 << q->at);
         below = q->at;
         r = call_reply(q, &b->chain[q->at]);
-        if (r == WP_STEP_WAIT)
-            return WP_STEP_WAIT;
+        if (r == WP_STEP_WAIT || r == WP_STEP_AGAIN)
+            return r;
         if (r < 0)
             wp_query_fail(q, WP_RCODE_SERVFAIL, r, NULL);
     }
     return WP_STEP_DONE;
 }
 
-int wp_chain_run(struct wp_query *q, unsigned at)
+static int run_once(struct wp_query *q, unsigned at)
 {
     const struct wp_block *b = q->block;
 
@@ -75,6 +76,16 @@ int wp_chain_run(struct wp_query *q, unsigned at)
     wp_query_fail(q, WP_RCODE_SERVFAIL, WP_ENOTFOUND, "plugin/%s: no next plugin found",
                   b->n_chain > 0 ? b->chain[b->n_chain - 1].plugin->name : "");
     return run_replies(q, b->n_chain);
+}
+
+/* A plugin asks again as often as it has names to try, and each ends sooner or later. */
+int wp_chain_run(struct wp_query *q, unsigned at)
+{
+    int r = run_once(q, at);
+
+    while (WP_UNLIKELY(r == WP_STEP_AGAIN))
+        r = run_once(q, q->at + 1u);
+    return r;
 }
 
 /* A bare error of the core, before any chain. */
@@ -301,6 +312,8 @@ void wp_query_resume(struct wp_query *q, int step)
         q->writer = q->block->chain[at].plugin->name;
         r = run_replies(q, at);
     }
+    if (WP_UNLIKELY(r == WP_STEP_AGAIN))
+        r = wp_chain_run(q, q->at + 1u);
     if (r == WP_STEP_WAIT) {
         suspend(q);
         return;
@@ -373,11 +386,23 @@ int wp_query_drop(struct wp_query *q)
     return WP_STEP_DONE;
 }
 
+int wp_query_ask_as(struct wp_query *q, const uint8_t *question, uint16_t len)
+{
+    int r = len > 4 ? wp_qname_set(&q->msg.qname, question, len - 4u) : WP_EMALFORMED;
+
+    if (r < 0)
+        return r;
+    q->msg.qtype = wp_be16(question + len - 4);
+    q->msg.qclass = wp_be16(question + len - 2);
+    q->question = question;
+    q->question_len = len;
+    return 0;
+}
+
 int wp_query_rename(struct wp_query *q, const uint8_t *name, uint16_t type, uint16_t cls)
 {
     int len = wp_name_len(name, WP_NAME_MAX);
     uint8_t *question;
-    int r;
 
     if (len < 0)
         return len;
@@ -387,14 +412,22 @@ int wp_query_rename(struct wp_query *q, const uint8_t *name, uint16_t type, uint
     memcpy(question, name, (size_t)len);
     wp_put16(question + len, type);
     wp_put16(question + len + 2, cls);
-    r = wp_qname_set(&q->msg.qname, question, (size_t)len);
+    return wp_query_ask_as(q, question, (uint16_t)(len + 4));
+}
+
+int wp_query_again(struct wp_query *q, const uint8_t *question, uint16_t len)
+{
+    int r = wp_query_ask_as(q, question, len);
+
     if (r < 0)
         return r;
-    q->msg.qtype = type;
-    q->msg.qclass = cls;
-    q->question = question;
-    q->question_len = (uint16_t)(len + 4);
-    return 0;
+    q->reply = (struct wp_reply){.buf = q->reply.buf, .cap = q->reply.cap};
+    q->n_deps = 0;
+    q->cacheable = true;
+    q->writer = NULL;
+    q->replying = false;
+    wp_query_want_reply(q);
+    return WP_STEP_AGAIN;
 }
 
 /* --- internal look-ups ------------------------------------------------------------------- */

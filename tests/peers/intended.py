@@ -1,7 +1,8 @@
 """Differences that are meant: each has a row, by this id, in deploy/DIFFERENCES.md."""
 
 ROWS = ("D-udp-cap", "D-opt-unasked", "D-do-unasked", "D-cname-ns", "D-cname-nodata", "D-ent-wildcard", "D-apex-exists",
-        "D-zone-proofs", "D-soa-ttl")
+        "D-zone-proofs", "D-soa-ttl",
+        "D-autopath-first", "D-autopath-case")
 
 
 def row(case, q, diff, all_diffs):
@@ -22,6 +23,17 @@ def row(case, q, diff, all_diffs):
         return "D-soa-ttl"
     if case.startswith(("zones-", "zonefile-")):
         return zone_row(case, q, diff, all_diffs)
+    if case == "plugins-autopath":
+        return autopath_row(q, diff) or zone_row(case, q, diff, all_diffs)
+    return None
+
+
+def autopath_row(q, diff):
+    what, ours, theirs = diff
+    if q.name.lower() == "bar.test":
+        return "D-autopath-first"
+    if what == "question" and [x.lower() for x in ours] == [x.lower() for x in theirs]:
+        return "D-autopath-case"
     return None
 
 

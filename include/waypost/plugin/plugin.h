@@ -199,6 +199,11 @@ struct wp_plugin {
     /* May this block answer the question? (`view`.) Every filter of the block must say yes. */
     bool (*filter)(void *self, struct wp_query *q);
 
+    /* What the resolver of this question's client appends to short names, as far as this instance
+     * knows it (`autopath @NAME`): names in lower case, one behind the other, the root at the end; in
+     * q->arena or longer-lived. NULL: it knows nothing of the client. Loop thread. */
+    const uint8_t *(*search)(void *self, struct wp_query *q);
+
     /* For `ready`: NULL when it does not report. Any thread. */
     bool (*is_ready)(void *self);
     /* For `transfer` (AXFR): this instance holds exactly that zone. */

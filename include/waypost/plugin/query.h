@@ -35,6 +35,7 @@ enum wp_step {
     WP_STEP_NEXT = 0, /* not ours: ask the next plugin (from reply(): go on outwards) */
     WP_STEP_DONE,     /* the reply stands, or wp_query_fail / wp_query_drop was called */
     WP_STEP_WAIT,     /* wp_query_resume follows exactly once, even on cancel */
+    WP_STEP_AGAIN,    /* from reply(), after wp_query_again: ask those behind this plugin once more */
 };
 
 /* The reply while it is made: header, question, records, without OPT. Records are written in
@@ -175,6 +176,14 @@ int wp_query_drop(struct wp_query *q);
  * case; copied. The replies made below carry the changed question; the caller's reply hook puts
  * the old one back with another wp_query_rename, edits the records and rebuilds. */
 int wp_query_rename(struct wp_query *q, const uint8_t *name, uint16_t type, uint16_t cls) WP_MUSTCHECK;
+
+/* From reply(): this reply is not wanted, ask the plugins behind this one under another name
+ * (autopath). `question` is name, type and class in wire form; it is not copied and lives as long as
+ * the query. What the reply was made from is forgotten with it: this is for plugins in front of
+ * which nobody keeps replies. reply() is called again. Returns AGAIN, to be returned as it is. */
+int wp_query_again(struct wp_query *q, const uint8_t *question, uint16_t len) WP_MUSTCHECK;
+/* Put a question of which the query has the octets, as wp_query_rename does. */
+int wp_query_ask_as(struct wp_query *q, const uint8_t *question, uint16_t len) WP_MUSTCHECK;
 
 /* Ask the whole server again (CNAME targets; RFC 1034 s4.3.2 step 3a): same listener, same
  * client, same EDNS, depth + 1. Returns DONE with *ret_child finished (its reply can be read),

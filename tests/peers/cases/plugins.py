@@ -29,7 +29,27 @@ def chaos():
                 yield Question(n, t, c)
 
 
+AUTOPATH = {
+    "resolv.conf": "search bar.test BAZ.test.\n",
+    "db.bar": "@ 60 IN SOA ns h 1 1 1 1 60\n@ 60 IN NS ns\nns 60 IN A 192.0.2.1\nx 60 IN A 192.0.2.2\nc 60 IN CNAME other\n"
+              "other 60 IN A 192.0.2.9\n*.wild 60 IN A 192.0.2.10\n",
+    "db.baz": "@ 60 IN SOA ns h 1 1 1 1 60\n@ 60 IN NS ns\nns 60 IN A 192.0.2.1\ny 50 IN A 192.0.2.3\ny 50 IN A 192.0.2.4\n"
+              "c2 60 IN CNAME y\nc3 60 IN CNAME x.bar.test.\nmx 60 IN MX 10 y\n_s._tcp 60 IN SRV 1 2 3 y\ntxt 60 IN TXT \"a b\" c\n",
+    "db.ex": "@ 60 IN SOA ns h 1 1 1 1 60\n@ 60 IN NS ns\nns 60 IN AAAA 2001:db8::1\nwww 77 IN A 192.0.2.80\n",
+}
+
+
+def autopath():
+    names = ["x.bar.test", "X.BaR.tEst", "y.bar.test", "Y.bAr.test", "c.bar.test", "c2.bar.test", "c3.bar.test", "mx.bar.test", "txt.bar.test",
+             "_s._tcp.bar.test", "www.ex.test.bar.test", "WWW.Ex.test.Bar.test", "ex.test.bar.test", "nope.bar.test", "NoPe.Bar.test", "q.wild.bar.test",
+             "bar.test.bar.test", "bar.test", "y.baz.test", "nope.baz.test", "www.ex.test", "xbar.test", "x.x.bar.test", "baz.test.bar.test"]
+    yield from product(names, ["A", "AAAA", "MX", "TXT", "SRV", "NS", "SOA", "CNAME", "ANY", "HTTPS"])
+    yield from product(names, ["A", "TXT"], edns=[512, 1232], do=[False, True], tcp=[False, True])
+
+
 CASES = {
+    "autopath": {"corefile": ".:{dns} {\n autopath {dir}/resolv.conf\n file {dir}/db.bar bar.test\n file {dir}/db.baz baz.test\n"
+                             " file {dir}/db.ex ex.test\n}\n", "files": AUTOPATH, "questions": autopath},
     "local": {"corefile": ".:{dns} {\n local\n}\n", "questions": usual},
     "local-prefix-off": {"corefile": ".:{dns} {\n local {\n localhost_prefix off\n }\n}\n", "questions": usual},
     "any": {"corefile": ".:{dns} {\n any\n local\n}\n", "questions": lambda: product(NAMES, ["ANY", "A", "HINFO"])},

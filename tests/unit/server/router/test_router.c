@@ -496,10 +496,101 @@ static void test_route_longest(void)
     }
 }
 
+/* One that asks again until the third name, with what the ones behind it do in between. */
+static const uint8_t again_names[3][20] = {"\1b\7example\0\0\1\0\1", "\1c\7example\0\0\1\0\1", ""};
+static unsigned n_again;
+static int again_serve(void *self, struct wp_query *q)
+{
+    (void)self;
+    note("r");
+    n_again = 0;
+    wp_query_want_reply(q);
+    return WP_STEP_NEXT;
+}
+
+static int again_reply(void *self, struct wp_query *q)
+{
+    const uint8_t *question = again_names[n_again];
+
+    (void)self;
+    note("R");
+    if (question[0] == 0)
+        return WP_STEP_NEXT;
+    CHECK(q->n_deps == 1); /* of this name alone */
+    q->cacheable = false;
+    n_again++;
+    return wp_query_again(q, question, 15);
+}
+static const struct wp_plugin again_plugin = {.name = "again", .serve = again_serve, .reply = again_reply};
+
+static void depend(struct wp_query *q)
+{
+    CHECK(q->n_deps == 0 && q->cacheable && !q->replying && !q->reply.begun && q->reply.options_len == 0);
+    wp_query_depends(q, (uint64_t)(n_again + 1) << 40);
+    q->reply.options = (const uint8_t *)"\0\3\0\0";
+    q->reply.options_len = 4;
+    answer_one(q);
+}
+
+static void test_again(void)
+{
+    static const struct {
+        const char *what;
+        int step, reply_step;
+        bool waits;
+    } cases[] = {
+        {"at once", WP_STEP_DONE, WP_STEP_NEXT, false},
+        {"waiting each time", WP_STEP_WAIT, WP_STEP_NEXT, true},
+        {"waiting in the reply", WP_STEP_DONE, WP_STEP_WAIT, true},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct wp_query *q;
+        unsigned waits = 0;
+
+        scripts[0] = (struct script){"a", 0, true, 0, 0};
+        scripts[2] = (struct script){"b", 0, true, cases[i].reply_step, 0};
+        scripts[3] = (struct script){"c", cases[i].step, true, 0, depend};
+        build("example.", 4);
+        nodes[1] = (struct wp_node){&again_plugin, NULL};
+        q = ask(question("A.example.", WP_TYPE_A, 0, NULL, 0), WP_TCP);
+        if (wp_query_run(q) == WP_STEP_WAIT) {
+            for (; n_done == 0; waits++) {
+                CHECK_AT(cases[i].what, counts[0].waiting == 1);
+                wp_query_resume(q, q->replying ? WP_STEP_NEXT : WP_STEP_DONE);
+            }
+        }
+        CHECK_AT(cases[i].what, waits == (cases[i].waits ? 3 : 0) && counts[0].waiting == 0);
+        CHECK_AT(cases[i].what, strcmp(trace, "arbcBRbcBRbcBRA") == 0);
+        CHECK_AT(cases[i].what, memcmp(q->out + 12, "\1c\7example\0\0\1\0\1", 15) == 0 && wp_be16(q->out + 6) == 1);
+        wp_query_put(q);
+    }
+}
+
+/* Given up between two names: the plugin that waits is told, and nothing waits for ever. */
+static void test_again_cancelled(void)
+{
+    struct wp_query *q;
+
+    scripts[0] = (struct script){"a", 0, true, 0, 0};
+    scripts[2] = (struct script){"b", WP_STEP_WAIT, false, 0, depend};
+    build("example.", 3);
+    nodes[1] = (struct wp_node){&again_plugin, NULL};
+    q = ask(question("a.example.", WP_TYPE_A, 0, NULL, 0), WP_TCP);
+    CHECK(wp_query_run(q) == WP_STEP_WAIT);
+    wp_query_resume(q, WP_STEP_DONE);
+    CHECK(n_done == 0 && strcmp(trace, "arbRb") == 0);
+    n_again = 2; /* it takes what there is */
+    cancelled = NULL;
+    wp_query_cancel(q);
+    CHECK(cancelled == q && n_done == 1 && strcmp(trace, "arbRbRA") == 0);
+    wp_query_put(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_steps),   TEST(test_no_route), TEST(test_wait_and_resume), TEST(test_cancel),
+        TEST(test_steps),   TEST(test_again), TEST(test_again_cancelled),   TEST(test_no_route), TEST(test_wait_and_resume), TEST(test_cancel),
         TEST(test_prefetch), TEST(test_lookup),  TEST(test_sizes),    TEST(test_options),         TEST(test_route_longest),
     };
     int r;
