@@ -86,14 +86,24 @@ int wp_yaml_text(struct wp_yaml *y, const yaml_node_t *map, const char *name, co
 
 /* --- reading it ----------------------------------------------------------------------------- */
 
+/* Of octets that are no text only the offset is told: the parser reads ahead of its mark. */
+static size_t problem_line(const struct wp_yaml *y, const yaml_parser_t *parser)
+{
+    size_t line = 0;
+
+    if (parser->error != YAML_READER_ERROR)
+        return parser->problem_mark.line;
+    for (size_t i = 0; i < parser->problem_offset && i < y->len; i++)
+        line += y->text[i] == '\n';
+    return line;
+}
+
 static int not_yaml(struct wp_yaml *y, const yaml_parser_t *parser)
 {
-    bool reading = parser->error == YAML_READER_ERROR;
-
     if (parser->error == YAML_MEMORY_ERROR)
         return -ENOMEM;
     snprintf(y->why, WP_YAML_WHY, "%syaml: line %zu: %.120s", y->before,
-             y->line + (reading ? parser->mark.line : parser->problem_mark.line) + 1,
+             y->line + problem_line(y, parser) + 1,
              parser->problem != NULL ? parser->problem : "not YAML");
     return WP_ECONFIG;
 }
@@ -137,15 +147,14 @@ static int load(struct wp_yaml *y, yaml_parser_t *parser)
 }
 
 /* Runs fn over the text from its beginning. */
-static int with_parser(struct wp_yaml *y, const char *text, size_t len,
-                       int (*fn)(struct wp_yaml *y, yaml_parser_t *parser))
+static int with_parser(struct wp_yaml *y, int (*fn)(struct wp_yaml *y, yaml_parser_t *parser))
 {
     yaml_parser_t parser;
     int e;
 
     if (!yaml_parser_initialize(&parser))
         return -ENOMEM;
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)y->text, y->len);
     e = fn(y, &parser);
     yaml_parser_delete(&parser);
     return e;
@@ -153,9 +162,12 @@ static int with_parser(struct wp_yaml *y, const char *text, size_t len,
 
 int wp_yaml_open(struct wp_yaml *y, const char *text, size_t len)
 {
-    int e = with_parser(y, text, len, check_depth);
+    int e;
 
-    return e == 0 ? with_parser(y, text, len, load) : e;
+    y->text = text;
+    y->len = len;
+    e = with_parser(y, check_depth);
+    return e == 0 ? with_parser(y, load) : e;
 }
 
 void wp_yaml_close(struct wp_yaml *y)

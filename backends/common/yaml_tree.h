@@ -1,6 +1,6 @@
-/* A YAML document as a tree (JSON is a part of YAML), bounded in depth and size. libyaml makes a tree in
- * which an alias is the node itself, so what is small stays small; whoever visits named members only
- * pays neither for depth nor for references to references. */
+/* A YAML document as a tree (JSON is a part of YAML), bounded in depth and size. libyaml makes a
+ * tree in which an alias is the node itself, so what is small stays small; whoever visits named
+ * members only pays neither for depth nor for references to references. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,10 +12,13 @@ struct wp_arena;
 enum { WP_YAML_WHY = 512 };
 
 struct wp_yaml {
-    const char *before;     /* what every error begins with, "" or up to the blank behind a colon */
-    char *why;              /* WP_YAML_WHY octets: the error */
-    size_t line;            /* of the text in what it was taken from: added to the lines in errors */
+    const char *before; /* what every error begins with, "" or up to the blank behind a colon */
+    char *why;          /* WP_YAML_WHY octets: the error */
+    size_t line;        /* of the text in what it was taken from: added to the lines in errors */
     struct wp_arena *arena; /* of texts */
+    /* --- set by wp_yaml_open; text is used until it returns --- */
+    const char *text;
+    size_t len;
     yaml_document_t doc;
 };
 

@@ -62,10 +62,10 @@ static int print(const struct wp_kube_dns *k)
 static int run(void *options, const struct wp_command_line *line)
 {
     const struct import_options *o = options;
-    char why[WP_KUBE_DNS_WHY], *text;
+    char why[WP_KUBE_DNS_WHY], *text = NULL;
     struct wp_kube_dns k;
     struct wp_arena arena;
-    size_t len;
+    size_t len = 0;
     int r, code;
 
     (void)line;
