@@ -24,7 +24,7 @@ import zlib
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from http_wire import Serve  # noqa: E402
 from kube_encode import negotiate, status  # noqa: E402
-from kube_objects import Bad, Gone, Store, read_objects, selector  # noqa: E402
+from kube_objects import Bad, Gone, Store, read_lines, read_objects, selector  # noqa: E402,F401
 
 GZIP_FROM = 128 * 1024
 AT_ONCE = 200  # items of a list that are written together
@@ -81,7 +81,8 @@ class Handler:
     def __init__(self, store):
         self.store = store
         self.requests, self.faults = [], []
-        self.watch_list, self.gzip = True, True
+        self.watch_list = True  # streaming lists: False as in old servers; "no progress" as over an old etcd, an ERROR in the stream
+        self.gzip = True
         self.tokens = None  # {token: user}: others get 401
         self.forbidden = set()  # collections that nobody may read
         self.bookmark_s = 60.0
@@ -151,12 +152,16 @@ class Handler:
 
     # --- lists ---
 
+    @staticmethod
+    def _number(q, name, head=""):
+        text = q.get(name, "")
+        if text and not text.isdigit():
+            raise Bad(f'{head}strconv.ParseInt: parsing "{text}": invalid syntax')
+        return text, int(text or 0)
+
     def _revision(self, q):
-        text = q.get("resourceVersion", "")
-        if not text.isdigit() and text:
-            raise Bad(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
-        rv = int(text or 0)
-        if rv > self.store.revision:
+        text, rv = self._number(q, "resourceVersion", "invalid resource version: ")
+        if rv > self.store.revision and not q.get("watch"):
             raise Refuse(504, "Timeout", f"Timeout: Too large resource version: {rv}, current: {self.store.revision}",
                          {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}], "retryAfterSeconds": 1},
                          [("retry-after", "1")])
@@ -168,15 +173,16 @@ class Handler:
         if token and q.get("resourceVersion"):
             raise Bad("specifying resource version is not allowed when using continue")
         if match and not q.get("resourceVersion"):
-            raise self._invalid(c, "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
+            raise self._invalid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
         text, rv = self._revision(q)
-        limit = int(q.get("limit") or 0)
+        limit = self._number(q, "limit")[1]
         if text == "0" and match != "Exact":
             limit = 0  # as told from the cache of watches: all of it
         labels, fields = q.get("labelSelector", ""), q.get("fieldSelector", "")
         if match == "Exact" and rv != self.store.revision and rv <= c.forgotten:
             raise Gone("The resourceVersion for the provided list is too old.")
         items, revision, token, left = c.page(labels, fields, limit, token)
+        left = 0 if labels or fields else left  # not counted when some are left out
         asked.code = 200
         zipped = self.gzip and "gzip" in asked.headers.get("accept-encoding", "")
         await self._send(a, c, encoding, items, (revision, token, left), zipped, not limit and (revision, labels, fields, type(encoding)))
@@ -206,7 +212,8 @@ class Handler:
         if squeeze and whole_as:
             self.zipped[c.name] = (whole_as, parts)
 
-    def _invalid(self, c, field, message):
+    @staticmethod
+    def _invalid(field, message):
         return Refuse(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {field}: Forbidden: {message}',
                       {"group": "meta.k8s.io", "kind": "ListOptions",
                        "causes": [{"reason": "FieldValueForbidden", "message": f"Forbidden: {message}", "field": field}]})
@@ -217,17 +224,21 @@ class Handler:
         q = asked.query
         initial, match = q.get("sendInitialEvents", ""), q.get("resourceVersionMatch", "")
         if initial and not self.watch_list:
-            raise self._invalid(c, "sendInitialEvents", "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+            raise self._invalid("sendInitialEvents", "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
         if initial and match != "NotOlderThan":
-            raise self._invalid(c, "resourceVersionMatch", "resourceVersionMatch is required when sendInitialEvents is set, and must be NotOlderThan")
+            raise self._invalid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
         if match and not initial:
-            raise self._invalid(c, "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+            raise self._invalid("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
         labels, fields = q.get("labelSelector", ""), q.get("fieldSelector", "")
         passes = selector(labels, fields)
         text, rv = self._revision(q)
         bookmarks = q.get("allowWatchBookmarks") in ("true", "1")
         w = Watcher(encoding, passes, bookmarks)
-        if initial == "true" or (not initial and text in ("", "0")):
+        if initial and self.watch_list == "no progress":
+            w.say(encoding.error(status(500, "InternalError", "a watch stream was requested by the client but the required storage "
+                                        "feature RequestWatchProgress is disabled")))
+            w.end()
+        elif initial == "true" or (not initial and text in ("", "0")):
             w.lines += [encoding.event(b"ADDED", i) for i in c.select(labels, fields)]
             if initial and bookmarks:
                 w.say(encoding.bookmark(self.store.revision, True))
@@ -458,7 +469,7 @@ def main():
     p.add_argument("--no-watch-list", action="store_true")
     p.add_argument("--no-gzip", action="store_true")
     o = p.parse_args()
-    api = KubeApi(read_objects(*o.objects), port=o.port)
+    api = KubeApi(read_lines(*o.objects), port=o.port)
     api.set(watch_list=not o.no_watch_list, gzip=not o.no_gzip)
     with api:
         print(api.url, flush=True)

@@ -20,6 +20,7 @@ class Json:
         meta = {"resourceVersion": str(revision)}
         if token:
             meta["continue"] = token
+        if left:
             meta["remainingItemCount"] = left
         head = json.dumps({"kind": self.list_kind, "apiVersion": self.api, "metadata": meta}, separators=(",", ":"))
         return head[:-1].encode() + b',"items":['

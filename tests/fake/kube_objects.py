@@ -3,6 +3,7 @@ watches are fed from. No network here; see kube_api.py."""
 import base64
 import bisect
 import collections
+import gc
 import json
 import re
 
@@ -13,6 +14,12 @@ KINDS = {  # kind: (collection, apiVersion, path)
     "Pod": ("pods", "v1", "/api/v1/pods"),
     "ServiceImport": ("serviceimports", "multicluster.x-k8s.io/v1alpha1", "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports"),
 }
+
+
+OLD_PAGE = ("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue "
+            "parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided "
+            "token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was "
+            "returned and now may show up in the list.")
 
 
 class Gone(Exception):
@@ -53,6 +60,14 @@ def item_of(obj, rv, text=None):
         text = json.dumps(bare, separators=(",", ":"), ensure_ascii=False).encode()
     labels = meta.get("labels")
     return Item(identity(obj), rv, labels if isinstance(labels, dict) else {}, fields, text)
+
+
+def _bare(line, collection, rv):
+    """The text of an object without kind and apiVersion, with this revision if one is given; None when it is not begun as usual."""
+    head = b'{"kind":"%s","apiVersion":"%s","metadata":{' % (collection.kind.encode(), collection.api.encode())
+    if not line.startswith(head):
+        return None
+    return b'{"metadata":{' + (b'"resourceVersion":"%d",' % rv if rv else b"") + line[len(head):].rstrip()
 
 
 # --- selectors -------------------------------------------------------------------------------------
@@ -139,9 +154,7 @@ class Collection:
             else:
                 items = self.snapshots.get((rv, labels, fields))
                 if items is None:
-                    raise Gone("The provided continue parameter is too old to display a consistent list result. You can start a new list "
-                               "without the continue parameter, or use the continue token in this response to retrieve the remainder "
-                               "of the results.", self._token(-1, start))
+                    raise Gone(OLD_PAGE, self._token(-1, start))
         else:
             rv, start, items = self.store.revision, "", self.select(labels, fields)
             if limit and len(items) > limit:
@@ -174,16 +187,18 @@ class Store:
         self.of_path = {c.path: c for c in self.of_kind.values()}
 
     def load(self, objects):
-        """Objects that were there before anybody asked: no history. Their own revisions stay."""
-        touched = set()
+        """Objects that were there before anybody asked: no history. Their own revisions stay. Lines of JSON are objects, too."""
+        gc.disable()  # many small objects that stay: looking for circles among them takes more time than all the rest
         for obj in objects:
+            line, obj = (obj, json.loads(obj)) if isinstance(obj, bytes) else (None, obj)
             c = self.of_kind[obj["kind"]]
-            rv = int(obj["metadata"].get("resourceVersion") or self.revision + 1)
+            own = obj["metadata"].get("resourceVersion")
+            rv = int(own or self.revision + 1)
             self.revision = max(self.revision, rv)
-            item = item_of(obj, rv)
+            item = item_of(obj, rv, line and _bare(line, c, None if own else rv))
             c.items[item.key] = item
-            touched.add(c)
-        for c in touched:
+        gc.enable()
+        for c in self.of_kind.values():
             c._sorted = None
             c.forgotten = self.revision
 
@@ -201,9 +216,11 @@ class Store:
         return self.revision
 
 
-def read_objects(*paths):
+def read_lines(*paths):
     for path in paths:
-        with open(path, encoding="utf-8") as f:
-            for line in f:
-                if line.strip():
-                    yield json.loads(line)
+        with open(path, "rb") as f:
+            yield from (line for line in f if line.strip())
+
+
+def read_objects(*paths):
+    return map(json.loads, read_lines(*paths))
