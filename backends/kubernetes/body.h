@@ -1,6 +1,6 @@
 /* The body of a response taken apart, whatever it is encoded in: pieces go in, items come out, and
- * what is outside of them at the end. The one place that knows which encodings there are. One owner,
- * no locking. */
+ * what is outside of them at the end. The one place that knows which encodings there are. One
+ * owner, no locking. */
 #pragma once
 #include <stddef.h>
 #include "backends/kubernetes/decode.h"
@@ -8,7 +8,7 @@
 #include "waypost/base/arena.h"
 #include "waypost/base/err.h"
 
-enum wp_kube_encoding { WP_KUBE_JSON };
+enum wp_kube_encoding { WP_KUBE_JSON, WP_KUBE_PROTO };
 
 enum {
     WP_KUBE_RUN_MAX = 2 * WP_KUBE_ITEM_MAX, /* octets without the end of an item */
@@ -30,14 +30,18 @@ int wp_kube_decode_as(enum wp_kube_encoding e, const struct wp_kube_decode_confi
 /* What the server says instead of data: a `Status`, in the body of a refusal or as the object of an
  * event ERROR. */
 struct wp_kube_status {
-    int code; /* 0: it does not tell */
-    bool expired;   /* 410 in any of its forms */
-    bool too_large; /* the resourceVersion is of the future */
+    int code;                          /* 0: it does not tell */
+    bool expired;                      /* 410 in any of its forms */
+    bool too_large;                    /* the resourceVersion is of the future */
     char message[WP_KUBE_MESSAGE_MAX]; /* without control characters; "": none */
 };
 /* WP_EMALFORMED: it is no Status. */
 int wp_kube_status_read(enum wp_kube_encoding e, const char *text, size_t len,
                         struct wp_arena *arena, struct wp_kube_status *ret) WP_MUSTCHECK;
+
+/* For the readers of both encodings. */
+void wp_kube_status_message(struct wp_kube_status *s, const char *at, size_t len);
+void wp_kube_status_settle(struct wp_kube_status *s);
 
 struct wp_kube_body;
 

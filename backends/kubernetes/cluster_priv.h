@@ -76,7 +76,7 @@ struct wp_kube_reflector {
     struct wp_kube_body *body; /* NULL: no data came (yet) */
     char *refusal;             /* the body of a response that is no data */
     size_t refusal_len;
-    int status;
+    int status, head_err; /* head_err: why the response cannot be read */
     int64_t retry_after_s;
     char content_type[80];
     unsigned generation; /* of the access, when the call began */

@@ -130,7 +130,7 @@ int wp_kube_decode(const struct wp_kube_decode_config *c, enum wp_kube_collectio
                    const char *text, size_t len, struct wp_arena *arena, struct wp_kube_object *ret,
                    struct wp_kube_decode_error *ret_error)
 {
-    struct wp_kube_object o, names;
+    struct wp_kube_object o;
     struct wp_kube_decoder d = {.config = c, .object = &o};
 
     wp_kube_object_init(&o, collection);
@@ -143,11 +143,8 @@ int wp_kube_decode(const struct wp_kube_decode_config *c, enum wp_kube_collectio
         if (r != WP_EMALFORMED)
             return r;
         describe(&d, text, len, ret_error);
-        wp_kube_object_init(&names, collection);
-        names.ns = o.ns;
-        names.name = o.name;
-        names.resource_version = o.resource_version;
-        *ret = names;
+        wp_kube_object_strip(&o);
+        *ret = o;
         return r;
     }
     *ret = o;

@@ -93,8 +93,6 @@ static void read_status(struct wp_kube_decoder *d)
 
 bool wp_kube_read_service(struct wp_kube_decoder *d, struct wp_json_slice key)
 {
-    if (d->object->kind == WP_KUBE_NONE)
-        d->object->kind = WP_KUBE_CLUSTER_IP; /* without a spec */
     if (wp_kube_member_is(d, key, "spec", "spec"))
         read_spec(d);
     else if (wp_kube_member_is(d, key, "status", "status"))
@@ -109,8 +107,6 @@ bool wp_kube_read_import(struct wp_kube_decoder *d, struct wp_json_slice key)
     struct wp_kube_list ips = {.size = sizeof(struct wp_kube_text)};
     struct wp_json_slice member;
 
-    if (d->object->kind == WP_KUBE_NONE)
-        d->object->kind = WP_KUBE_CLUSTER_IP;
     if (!wp_kube_member_is(d, key, "spec", "spec"))
         return false;
     for (wp_json_pull_enter(&d->json, '{'); wp_json_pull_member(&d->json, &member);) {

@@ -193,8 +193,8 @@ static int on_skipped(void *arg, const char *type, const char *head, size_t head
     r->n_events++;
     wp_arena_reset(&r->own->scratch);
     if (wp_kube_decode_as(r->encoding, &r->own->decode, r->collection, head, head_len,
-                          &r->own->scratch, &o, &error) != WP_EMALFORMED)
-        return 0; /* its beginning cannot be a whole */
+                          &r->own->scratch, &o, &error) == -ENOMEM)
+        return 0;
     snprintf(text, sizeof(text), "%s %.*s/%.*s: %zu octets",
              wp_kube_collection_name(r->collection), (int)o.ns.len, o.ns.at, (int)o.name.len,
              o.name.at, len);

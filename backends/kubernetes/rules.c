@@ -75,6 +75,9 @@ struct wp_kube_fault wp_kube_object_settle(struct wp_kube_object *o)
         o->ports = &no_port;
         o->n_ports = 1;
     }
+    if ((o->collection == WP_KUBE_SERVICES || o->collection == WP_KUBE_IMPORTS) &&
+        o->kind == WP_KUBE_NONE)
+        o->kind = WP_KUBE_CLUSTER_IP; /* without a spec */
     if (o->name.len == 0 && o->ns.len == 0)
         return (struct wp_kube_fault){0};
     if (o->name.len == 0)
@@ -171,6 +174,17 @@ struct wp_kube_fault wp_kube_endpoint_settle(struct wp_kube_list *l,
     if (l->n > WP_KUBE_ADDRS_MAX)
         return (struct wp_kube_fault){"endpoints.addresses", "too many addresses", false};
     return (struct wp_kube_fault){0};
+}
+
+void wp_kube_object_strip(struct wp_kube_object *o)
+{
+    struct wp_kube_object names;
+
+    wp_kube_object_init(&names, o->collection);
+    names.ns = o->ns;
+    names.name = o->name;
+    names.resource_version = o->resource_version;
+    *o = names;
 }
 
 void wp_kube_describe(const struct wp_kube_object *o, const char *field, const char *what,

@@ -39,6 +39,8 @@ struct wp_kube_fault wp_kube_endpoint_settle(struct wp_kube_list *l,
                                              const struct wp_kube_endpoint_parts *e,
                                              const struct wp_kube_decode_config *c,
                                              struct wp_arena *arena);
+/* All but which object it was is forgotten. */
+void wp_kube_object_strip(struct wp_kube_object *o);
 /* "services shop/web: FIELD: WHAT" */
 void wp_kube_describe(const struct wp_kube_object *o, const char *field, const char *what,
                       struct wp_kube_decode_error *ret);

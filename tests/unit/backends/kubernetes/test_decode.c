@@ -164,7 +164,7 @@ static const struct {
     const char *text, *kept;
 } kept[] = {
     {"nothing but a name", &plain, WP_KUBE_SERVICES, "{'metadata':{'name':'n','namespace':'a'}}",
-     "0 //-1"},
+     "1 //-1"},
     {"null everywhere", &plain, WP_KUBE_SERVICES,
      SERVICE("'ports':null,'clusterIPs':null,'clusterIP':null,'type':null,'externalIPs':null"),
      "1 //-1"},
