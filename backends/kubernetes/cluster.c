@@ -115,6 +115,7 @@ static void add_reflectors(struct wp_kube_cluster_own *o)
 
 static void cluster_free(struct wp_kube_cluster_own *o)
 {
+    wp_kube_keep_free(o->keep);
     wp_kube_store_free(o->c.store);
     wp_kube_access_free(o->access);
     wp_arena_done(&o->scratch);
@@ -123,6 +124,82 @@ static void cluster_free(struct wp_kube_cluster_own *o)
     pthread_mutex_destroy(&o->lock);
     free(o->key);
     free(o);
+}
+
+/* --- saved data ------------------------------------------------------------------------------ */
+
+static void start_reflectors(struct wp_kube_cluster_own *o)
+{
+    for (unsigned i = 0; i < o->n_reflectors; i++)
+        wp_kube_reflector_start(&o->reflectors[i]);
+}
+
+static void on_restored(void *arg, int64_t age_s)
+{
+    struct wp_kube_cluster_own *o = arg;
+
+    wp_kube_restored(o, age_s);
+    start_reflectors(o);
+}
+
+static void let_go(struct wp_kube_cluster_own *o)
+{
+    pthread_mutex_lock(&o->lock);
+    o->gone = true;
+    pthread_cond_broadcast(&o->cond);
+    pthread_mutex_unlock(&o->lock);
+}
+
+static void on_saved(void *arg)
+{
+    let_go(arg);
+}
+
+/* What tells the data from other data: which server, and what is kept of what it has. Who asks does
+ * not matter. NULL: memory. */
+static char *identity_of(const struct wp_kube_cluster_own *o)
+{
+    const struct wp_kube_wants *w = &o->wants;
+    size_t len = 0;
+    char *text = NULL;
+    FILE *f = open_memstream(&text, &len);
+
+    if (f == NULL)
+        return NULL;
+    fprintf(f, "server %s\nlabels %s\nnamespaces %s\n", wp_kube_access_base(o->access),
+            w->labels != NULL ? w->labels : "", w->namespace_labels != NULL ? w->namespace_labels : "");
+    fprintf(f, "slices %d\npods %d\nimports %d\nnames %d\nzones %d\nlabels of pods %d\n", w->slices,
+            w->pods, w->imports, w->pod_names, w->zonal, w->pod_labels);
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* Without it the cluster is followed all the same. */
+static void init_keep(struct wp_kube_cluster_own *o)
+{
+    struct wp_kube_keep_config c = {
+        .http = o->h,
+        .store = o->c.store,
+        .dir = o->wants.state_dir,
+        .name = o->name,
+        .restored = on_restored,
+        .ended = on_saved,
+        .arg = o,
+    };
+    char *identity;
+    int e = -ENOMEM;
+
+    if (c.dir == NULL)
+        return;
+    c.identity = identity = identity_of(o);
+    if (identity != NULL)
+        e = wp_kube_keep_new(&c, &o->keep);
+    if (e < 0)
+        wp_log(WP_WARNING, "kubernetes", "%s: nothing is saved: %s", o->name, wp_strerror(e));
+    free(identity);
 }
 
 static void init_lock(struct wp_kube_cluster_own *o)
@@ -169,6 +246,7 @@ static int cluster_new(const struct wp_kube_wants *w, char *key, const struct wp
         return r;
     }
     add_reflectors(o);
+    init_keep(o);
     *ret = o;
     return 0;
 }
@@ -196,8 +274,10 @@ static void join(struct wp_engine_post *post)
     struct wp_kube_cluster_own *o = cluster_of(post);
 
     o->reap.fn = on_reap;
-    for (unsigned i = 0; i < o->n_reflectors; i++)
-        wp_kube_reflector_start(&o->reflectors[i]);
+    if (o->keep != NULL)
+        wp_kube_keep_restore(o->keep);
+    else
+        start_reflectors(o);
 }
 
 static void leave(struct wp_engine_post *post)
@@ -209,10 +289,8 @@ static void leave(struct wp_engine_post *post)
     wp_kube_in_step_stop(o);
     wp_kube_store_reap(o->c.store);
     o->h->timer_cancel(&o->reap);
-    pthread_mutex_lock(&o->lock);
-    o->gone = true;
-    pthread_cond_broadcast(&o->cond);
-    pthread_mutex_unlock(&o->lock);
+    if (o->keep == NULL || !wp_kube_keep_last(o->keep))
+        let_go(o);
 }
 
 /* --- the registry ---------------------------------------------------------------------------- */
@@ -326,6 +404,13 @@ static bool is_told_to_end(void)
     return false;
 }
 
+/* Nothing better is to be expected than what there is. */
+static bool is_enough(struct wp_kube_cluster_own *o, uint64_t now_ns)
+{
+    return wp_kube_cluster_has_data(&o->c) &&
+           now_ns >= o->made_ns + wp_kube_ms(WP_KUBE_SAVED_WAIT_MS);
+}
+
 /* Until it is synced, or so long. */
 static bool wait_some(struct wp_kube_cluster_own *o, uint64_t ns)
 {
@@ -350,7 +435,7 @@ bool wp_kube_cluster_wait(struct wp_kube_cluster *c, int64_t timeout_ns)
 
     for (unsigned n = 1; !wp_kube_cluster_is_synced(c); n++) {
         now = o->h->now();
-        if (now >= end || is_told_to_end())
+        if (now >= end || is_enough(o, now) || is_told_to_end())
             return false;
         if (!wait_some(o, end - now < wp_kube_ms(LOOK_MS) ? end - now : wp_kube_ms(LOOK_MS)) &&
             n % TELL_EACH == 0)

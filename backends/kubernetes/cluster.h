@@ -38,7 +38,10 @@ struct wp_kube_cluster {
     struct wp_kube_cluster_own *own;
 };
 
-enum { WP_KUBE_STALE_S = 30 }; /* out of step for longer: answers say so */
+enum {
+    WP_KUBE_STALE_S = 30,        /* out of step for longer: answers say so */
+    WP_KUBE_SAVED_WAIT_MS = 500, /* a start with saved data waits for the API server so long, at most */
+};
 
 /* Main thread. 0, -ENOMEM; WP_ECONFIG (what the source names cannot be read) or WP_EUNSUPPORTED
  * (no HTTP module) with why. Following begins at once. */
@@ -46,8 +49,8 @@ int wp_kube_cluster_get(const struct wp_kube_wants *wants, char why[WP_KUBE_WHY]
                         struct wp_kube_cluster **ret) WP_MUSTCHECK;
 /* No query reads its store any more. Main thread; waits until it is gone. Accepts NULL. */
 void wp_kube_cluster_put(struct wp_kube_cluster *c);
-/* Wait until it is synced, the time is over, or the process is told to end. Main thread. False: it is
- * not synced. Tells every 500 ms that it waits, in CoreDNS's words. */
+/* Wait until it is synced, the time is over (WP_KUBE_SAVED_WAIT_MS when there is saved data), or the
+ * process is told to end. Main thread. False: it is not synced. Tells every 500 ms that it waits, in CoreDNS's words. */
 bool wp_kube_cluster_wait(struct wp_kube_cluster *c, int64_t timeout_ns);
 
 /* Key of wp_changed that changes when the cluster becomes synced or stale, or stops being stale. */

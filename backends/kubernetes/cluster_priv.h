@@ -7,6 +7,7 @@
 #include "backends/common/http_client.h"
 #include "backends/kubernetes/body.h"
 #include "backends/kubernetes/cluster.h"
+#include "backends/kubernetes/keep.h"
 #include "backends/kubernetes/limiter.h"
 #include "waypost/base/arena.h"
 #include "waypost/plugin/log.h"
@@ -129,6 +130,8 @@ struct wp_kube_cluster_own {
     struct wp_engine_post post;
     bool gone; /* by lock: the engine's thread has let go of it */
 
+    struct wp_kube_keep *keep;     /* NULL: nothing is saved */
+
     struct wp_kube_reflector reflectors[WP_KUBE_COLLECTIONS];
     unsigned n_reflectors;
     struct wp_kube_decode_config decode;
@@ -151,6 +154,10 @@ void wp_kube_listed(struct wp_kube_reflector *r);
 void wp_kube_watch_opened(struct wp_kube_reflector *r);
 void wp_kube_watch_ended(struct wp_kube_reflector *r, bool away, bool silent);
 void wp_kube_in_step_stop(struct wp_kube_cluster_own *o);
+/* Data of an earlier run is in the store, age_s old; below 0: there is none. */
+void wp_kube_restored(struct wp_kube_cluster_own *o, int64_t age_s);
+/* The store has changed, or is about to be said to have. */
+void wp_kube_store_changed(struct wp_kube_cluster_own *o);
 
 /* --- reflector.c ------------------------------------------------------------------------------ */
 void wp_kube_reflector_init(struct wp_kube_reflector *r, struct wp_kube_cluster_own *own,

@@ -17,9 +17,32 @@ void wp_kube_listed(struct wp_kube_reflector *r)
             return;
     atomic_store_explicit(&o->c.synced, true, memory_order_release);
     wp_changed(o->state_key);
+    if (o->keep != NULL)
+        wp_kube_keep_synced(o->keep);
     pthread_mutex_lock(&o->lock);
     pthread_cond_broadcast(&o->cond);
     pthread_mutex_unlock(&o->lock);
+}
+
+void wp_kube_restored(struct wp_kube_cluster_own *o, int64_t age_s)
+{
+    uint64_t now = o->h->now(), age = age_s < 0 ? 0 : (uint64_t)age_s * 1000000000u;
+
+    if (age_s < 0)
+        return;
+    /* it is as old as it is, also if this clock is younger */
+    for (unsigned i = 0; i < o->n_reflectors; i++)
+        o->reflectors[i].lost_ns = now > age ? now - age : 1;
+    atomic_store_explicit(&o->c.behind_since_ns, now > age ? now - age : 1, memory_order_relaxed);
+    atomic_store_explicit(&o->c.saved, true, memory_order_release);
+    wp_changed(o->state_key);
+}
+
+void wp_kube_store_changed(struct wp_kube_cluster_own *o)
+{
+    o->changed = true;
+    if (o->keep != NULL)
+        wp_kube_keep_changed(o->keep);
 }
 
 static void on_stale(struct wp_engine_timer *t)
@@ -43,6 +66,8 @@ static void update(struct wp_kube_cluster_own *o)
         if (lost != 0 && (since == 0 || lost < since))
             since = lost;
     }
+    if (o->keep != NULL && (since == 0) != (o->c.behind_since_ns == 0))
+        wp_kube_keep_in_step(o->keep, since == 0);
     atomic_store_explicit(&o->c.behind_since_ns, since, memory_order_relaxed);
     if (since != 0 && !o->stale) {
         o->stale_timer.fn = on_stale;

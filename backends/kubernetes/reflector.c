@@ -94,7 +94,8 @@ int wp_kube_list_complete(struct wp_kube_reflector *r, const char *rv)
                                    (uint32_t)(wp_state_clock_ms() / 1000), &removed);
     if (e < 0)
         return e;
-    o->changed |= removed > 0;
+    if (removed > 0)
+        wp_kube_store_changed(o);
     strcpy(r->rv, rv);
     r->rv_gone = false;
     r->torn = 0;

@@ -59,7 +59,7 @@ static int settle(struct wp_kube_reflector *r, const struct wp_kube_object *o, i
 {
     if (changed <= 0)
         return changed;
-    r->own->changed = true;
+    wp_kube_store_changed(r->own);
     if (is_slice(r))
         wp_kube_latency(r->own, o);
     return 0;
