@@ -4,13 +4,15 @@
 #include <ctype.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tls/openssl_priv.h"
 
-enum { NAME_MAX_OCTETS = 255 };
+enum { NAME_MAX_OCTETS = WP_TLS_NAME_MAX - 1 };
 
 /* --- names of a certificate ---------------------------------------------------------------- */
 
@@ -60,6 +62,27 @@ static int read_names(struct wp_openssl_pair *p)
     GENERAL_NAMES_free(all);
     ERR_clear_error();
     return r;
+}
+
+bool wp_tls_file_wildcard(const char *path, char name[WP_TLS_NAME_MAX])
+{
+    static char none[] = ""; /* the password, so that nobody is asked for one */
+    BIO *bio = BIO_new_file(path, "r");
+    struct wp_openssl_pair p = {0};
+    bool found = false;
+
+    if (bio != NULL)
+        p.leaf = PEM_read_bio_X509(bio, NULL, NULL, none);
+    BIO_free(bio);
+    if (p.leaf != NULL && read_names(&p) == 0)
+        for (unsigned i = 0; i < p.n_names && !found; i++) {
+            found = strncmp(p.names[i], "*.", 2) == 0;
+            if (found)
+                snprintf(name, WP_TLS_NAME_MAX, "%s", p.names[i]);
+        }
+    wp_openssl_pair_done(&p);
+    ERR_clear_error();
+    return found;
 }
 
 /* A wildcard stands for one whole label (RFC 9525 s6.3). */

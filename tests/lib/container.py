@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 
@@ -61,6 +62,16 @@ class Network(Process):
         super().__init__(["unshare", "-n", "sh", "-c", f"ip link set lo up && {more}echo up && exec sleep infinity"])
         wait_for(lambda: "up" in self.output())
         self.file = f"/proc/{self.pid}/ns/net"
+
+    def join(self, other, own, others):
+        """A link between two, with an address (of a /24) at each end; for all else this one goes through the other."""
+        def ip(net, *words):
+            subprocess.run(["nsenter", f"--net={net.file}", "ip", *words], check=True)
+        ip(self, "link", "add", "eth0", "type", "veth", "peer", "name", "eth1", "netns", str(other.pid))
+        for net, name, address in ((self, "eth0", own), (other, "eth1", others)):
+            ip(net, "addr", "add", f"{address}/24", "dev", name)
+            ip(net, "link", "set", name, "up")
+        ip(self, "route", "add", "default", "via", others)
 
     def inside(self, fn, *args):
         """fn(*args) of a thread in this network. Sockets that it makes, and threads that it starts, stay there."""

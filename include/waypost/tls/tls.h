@@ -60,6 +60,10 @@ const char *wp_tls_ctx_warning(struct wp_tls_ctx *ctx);
 /* Same material and policy? why: static text of the first difference (the REASON texts of
  * the Corefile rules 4.2), or NULL when equal. */
 const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_ctx *b);
+/* Whether the first certificate of a PEM file is for a name with a wildcard; the first such name. Any thread but a
+ * worker: the file is read. */
+enum { WP_TLS_NAME_MAX = 256 };
+bool wp_tls_file_wildcard(const char *path, char name[WP_TLS_NAME_MAX]);
 /* Ticket keys, but those from files, are one ring for the process: shared by workers, kept over reloads; a ticket is
  * good only where the listener's policy is the one it was made under. A new key encrypts from
  * now on, two older ones still decrypt: call it every WP_TLS_ROTATE_S. Any thread. */
