@@ -257,7 +257,8 @@ static void set_manner(struct options *o, const struct wp_httpc_request *r)
     set_long(o, CURLOPT_NOSIGNAL, 1);
     set_text(o, CURLOPT_PROTOCOLS_STR, "http,https");
     set_long(o, CURLOPT_HTTP_VERSION, r->http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
-    set_long(o, CURLOPT_PIPEWAIT, !r->http1);
+    /* In clear there is no HTTP/2 to wait for: a call would wait for the end of the one before. */
+    set_long(o, CURLOPT_PIPEWAIT, !r->http1 && strncasecmp(r->url, "https:", 6) == 0);
     set_long(o, CURLOPT_BUFFERSIZE, BUFFER);
     set_long(o, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S);
     set_long(o, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);

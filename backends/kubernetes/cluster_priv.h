@@ -77,7 +77,7 @@ struct wp_kube_reflector {
     struct wp_kube_body *body; /* NULL: no data came (yet) */
     char *refusal;             /* the body of a response that is no data */
     size_t refusal_len;
-    int status, head_err; /* head_err: why the response cannot be read */
+    int status;
     int64_t retry_after_s;
     char content_type[80];
     unsigned generation; /* of the access, when the call began */

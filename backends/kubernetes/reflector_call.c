@@ -108,11 +108,23 @@ static char *make_url(const struct wp_kube_reflector *r, unsigned seconds)
 
 /* --- what comes back ------------------------------------------------------------------------- */
 
+/* The body of data begins. 0, -ENOMEM, WP_EUNSUPPORTED. */
+static int begin_body(struct wp_kube_reflector *r, const char *content_type)
+{
+    bool is_list = r->phase == WP_KUBE_LISTING;
+    int e = wp_kube_encoding_of(content_type, &r->encoding);
+
+    if (e < 0)
+        return e;
+    r->body = wp_kube_body_new(r->encoding, is_list ? WP_KUBE_LIST : WP_KUBE_WATCH,
+                               is_list ? &wp_kube_list_ops : &wp_kube_watch_ops, r);
+    return r->body != NULL ? 0 : -ENOMEM;
+}
+
 static void on_head(void *arg, const struct wp_httpc_head *head)
 {
     struct wp_kube_reflector *r = arg;
-    bool is_list = r->phase == WP_KUBE_LISTING;
-    enum wp_kube_encoding e = WP_KUBE_JSON;
+    int e;
 
     wp_kube_count_request(r->own, head->status);
     r->heard_ns = r->own->h->now();
@@ -122,16 +134,14 @@ static void on_head(void *arg, const struct wp_httpc_head *head)
     if (head->status != 200)
         return;
     r->retries = 0;
-    r->head_err = wp_kube_encoding_of(head->content_type, &e);
-    if (r->head_err < 0)
-        return;
-    r->encoding = e;
-    r->body = wp_kube_body_new(e, is_list ? WP_KUBE_LIST : WP_KUBE_WATCH,
-                               is_list ? &wp_kube_list_ops : &wp_kube_watch_ops, r);
-    if (r->body == NULL)
-        r->head_err = -ENOMEM;
-    else if (r->phase == WP_KUBE_WATCHING)
+    e = begin_body(r, head->content_type);
+    if (e < 0) { /* who knows when the body comes */
+        r->own->h->drop(r->call);
+        r->call = NULL;
+        wp_kube_call_ended(r, e, wp_strerror(e));
+    } else if (r->phase == WP_KUBE_WATCHING) {
         wp_kube_watch_opened(r);
+    }
 }
 
 static int keep_refusal(struct wp_kube_reflector *r, const uint8_t *data, size_t len)
@@ -155,8 +165,6 @@ static int on_body(void *arg, const uint8_t *data, size_t len)
     int e;
 
     r->heard_ns = r->own->h->now();
-    if (r->head_err < 0)
-        return r->head_err;
     if (r->body == NULL)
         return len > 0 ? keep_refusal(r, data, len) : 0;
     e = wp_kube_body_feed(r->body, data, len);
@@ -217,7 +225,7 @@ static void forget(struct wp_kube_reflector *r)
     r->body = NULL;
     r->refusal = NULL;
     r->refusal_len = 0;
-    r->status = r->head_err = 0;
+    r->status = 0;
     r->retry_after_s = -1;
     r->content_type[0] = '\0';
     r->n_events = 0;

@@ -80,8 +80,6 @@ static enum verdict judge_nonsense(const struct wp_kube_reflector *r, int err,
 static enum verdict judge_body(struct wp_kube_reflector *r, int err, const char *text,
                                struct wp_kube_list_head *ret, char why[WP_KUBE_WHY_MAX])
 {
-    if (err == 0)
-        err = r->head_err;
     if (err == 0) {
         wp_arena_reset(&r->own->scratch);
         err = wp_kube_body_end(r->body, &r->own->scratch,

@@ -188,6 +188,15 @@ static inline void world_head_of(struct wp_httpc_call *c, int status, const char
     c->ops.head(c->arg, &head);
 }
 
+/* False: the head was enough. */
+static inline bool world_goes_on(struct wp_httpc_call *c, int status, const char *content_type)
+{
+    size_t order = c->order;
+
+    world_head_of(c, status, content_type, -1);
+    return c->used && c->order == order;
+}
+
 static inline void world_head(struct wp_httpc_call *c, int status)
 {
     world_head_of(c, status, "application/json", -1);
@@ -196,13 +205,13 @@ static inline void world_head(struct wp_httpc_call *c, int status)
 /* JSON with ' for ", in pieces of `step` octets. A piece that is not taken ends the call. */
 static inline bool world_say_by(struct wp_httpc_call *c, size_t step, const char *text)
 {
+    static char copy[2 << 20]; /* not from the heap: it may be failing */
     size_t len = strlen(text);
-    char *copy = strdup(text);
     bool taken = true;
 
-    for (char *p = copy; *p != '\0'; p++)
-        if (*p == '\'')
-            *p = '"';
+    CHECK(len < sizeof(copy));
+    for (size_t i = 0; i < len; i++)
+        copy[i] = text[i] == '\'' ? '"' : text[i];
     for (size_t at = 0; at < len && taken; at += step) {
         size_t n = len - at < step ? len - at : step;
         int e = c->ops.body(c->arg, (const uint8_t *)copy + at, n);
@@ -210,7 +219,6 @@ static inline bool world_say_by(struct wp_httpc_call *c, size_t step, const char
         if (e < 0)
             world_end(c, e, "192.0.2.1: the piece was not taken");
     }
-    free(copy);
     return taken;
 }
 
@@ -221,8 +229,7 @@ static inline bool world_say(struct wp_httpc_call *c, const char *text)
 
 static inline void world_answer(struct wp_httpc_call *c, int status, const char *text)
 {
-    world_head(c, status);
-    if (world_say(c, text))
+    if (world_goes_on(c, status, "application/json") && world_say(c, text))
         world_end(c, 0, "");
 }
 
@@ -254,17 +261,24 @@ static inline struct wp_httpc_call *world_stream_empty(const char *path)
 
 /* --- the cluster ----------------------------------------------------------------------------- */
 
-static inline void world_open(const struct wp_kube_wants *more)
+static inline struct wp_kube_wants world_wants(void)
 {
-    struct wp_kube_wants w = {.source = {.endpoint = "http://api.test:8080"}};
-    char why[WP_KUBE_WHY] = "";
+    return (struct wp_kube_wants){.source = {.endpoint = "http://api.test:8080"}};
+}
 
-    if (more != NULL) {
-        w = *more;
-        w.source.endpoint = "http://api.test:8080";
-    }
+static inline void world_begin(void)
+{
     memset(&world, 0, sizeof(world));
     world.now = (uint64_t)WORLD_BEGIN_S * 1000000000u;
+}
+
+static inline void world_open(const struct wp_kube_wants *more)
+{
+    struct wp_kube_wants w = more != NULL ? *more : world_wants();
+    char why[WP_KUBE_WHY] = "";
+
+    w.source = world_wants().source;
+    world_begin();
     CHECK_AT(why, wp_kube_cluster_get(&w, why, &world.c) == 0);
 }
 
