@@ -2,8 +2,19 @@
 
 #include <arpa/inet.h>
 #include "waypost/base/hash.h"
+#include "waypost/base/text.h"
 
 enum { V4_TEXT_MAX = 15, V6_TEXT_MAX = WP_KUBE_IP_TEXT_MAX };
+
+bool wp_kube_text_is_lower(struct wp_kube_text t, struct wp_kube_text lower)
+{
+    if (t.len != lower.len)
+        return false;
+    for (size_t i = 0; i < t.len; i++)
+        if (wp_lower((uint8_t)t.at[i]) != (uint8_t)lower.at[i])
+            return false;
+    return true;
+}
 
 /* Dotted decimal has one spelling only: no leading zeros. */
 static bool v4_from_text(const char *text, size_t len, uint8_t out[4])

@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include "backends/kubernetes/object.h"
 
+/* Is it `lower` but for the case of letters? */
+bool wp_kube_text_is_lower(struct wp_kube_text t, struct wp_kube_text lower);
+
 /* An address in the form that compares as the API's texts do: the canonical spelling of an IP as
  * its octets, every other text (another spelling, a host name) as it is. */
 struct wp_kube_addr {

@@ -1,7 +1,5 @@
 #include "backends/kubernetes/slice.h"
 
-#include "waypost/base/text.h"
-
 static const uint8_t *octets(const struct wp_kube_slice *s)
 {
     return (const uint8_t *)s + s->octets_at;
@@ -153,23 +151,13 @@ struct wp_kube_label wp_kube_label_from(const char *text, size_t len)
     return l;
 }
 
-static bool equal_lower(struct wp_kube_text t, struct wp_kube_text lower)
-{
-    if (t.len != lower.len)
-        return false;
-    for (size_t i = 0; i < t.len; i++)
-        if (wp_lower((uint8_t)t.at[i]) != (uint8_t)lower.at[i])
-            return false;
-    return true;
-}
-
 static bool has_name(const struct wp_kube_slice *s, size_t i, const struct wp_kube_label *l)
 {
     struct wp_kube_text t = stored_name(s, i);
     char buf[WP_KUBE_NAME_MAX];
 
     if (t.len > 0 || s->addr_len == 0)
-        return equal_lower(wp_kube_slice_name(s, i, buf), l->text);
+        return wp_kube_text_is_lower(wp_kube_slice_name(s, i, buf), l->text);
     return l->ip_len == s->addr_len &&
            memcmp(addresses(s) + i * s->addr_len, l->ip, s->addr_len) == 0;
 }

@@ -86,6 +86,8 @@ uint64_t wp_kube_place_hash(const char *ns, size_t ns_len, const char *name, siz
 uint64_t wp_kube_place_key(const struct wp_kube_store *s, uint64_t place_hash);
 /* Of a namespace: is it present? */
 uint64_t wp_kube_namespace_key(const struct wp_kube_store *s, const char *ns, size_t len);
+/* Of the namespace of a place, without hashing its name. */
+uint64_t wp_kube_place_namespace_key(const struct wp_kube_store *s, const struct wp_kube_place *p);
 /* Of an address: services and endpoints that have it (reverse look-ups, own address). */
 uint64_t wp_kube_addr_key(const struct wp_kube_store *s, const struct wp_kube_addr *a);
 /* Of an address: pods that have it. */
@@ -95,6 +97,8 @@ uint64_t wp_kube_pod_key(const struct wp_kube_store *s, const struct wp_kube_add
 
 /* Bring what wp_kube_place_find will touch first nearer. */
 void wp_kube_place_prefetch(const struct wp_kube_store *s, uint64_t hash);
+/* Some time later: bring the place itself nearer. */
+void wp_kube_place_prefetch_content(const struct wp_kube_store *s, uint64_t hash);
 /* NULL: nothing under that name. ns and name in lower case, hash of both. */
 const struct wp_kube_place *wp_kube_place_find(const struct wp_kube_store *s, uint64_t hash,
                                                const char *ns, size_t ns_len, const char *name,

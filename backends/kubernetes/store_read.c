@@ -7,6 +7,20 @@ void wp_kube_place_prefetch(const struct wp_kube_store *s, uint64_t hash)
     __builtin_prefetch(&t->slots[hash & t->mask]);
 }
 
+void wp_kube_place_prefetch_content(const struct wp_kube_store *s, uint64_t hash)
+{
+    size_t at = 0;
+    uint64_t value = wp_kube_table_next(wp_kube_index_table(&s->places), hash, &at);
+
+    if (value != 0)
+        __builtin_prefetch(wp_kube_pointer(value));
+}
+
+uint64_t wp_kube_place_namespace_key(const struct wp_kube_store *s, const struct wp_kube_place *p)
+{
+    return wp_kube_key(s->source, WP_KUBE_KEY_NAMESPACE, p->ns->hash);
+}
+
 const struct wp_kube_place *wp_kube_place_find(const struct wp_kube_store *s, uint64_t hash,
                                                const char *ns, size_t ns_len, const char *name,
                                                size_t name_len)

@@ -4,6 +4,10 @@ import pytest
 from server import Waypost
 
 
+# Where waypost differs on purpose (deploy/DIFFERENCES.md): D-kube-hidden, D-kube-case.
+OURS = {"K171": "NXD", "K228": "ns.dns.Cluster.local. + ns.dns.Cluster.local. A 192.0.2.53", "K229": "192.0.2.53"}
+
+
 @pytest.fixture(scope="module")
 def world():
     w = kube_rows.World(Waypost)
@@ -13,4 +17,5 @@ def world():
 
 @pytest.mark.parametrize("row", kube_rows.ROWS, ids=repr)
 def test_row(world, row):
-    kube_rows.check(row, world.ask(row))
+    ours = OURS.get(row.id, row.expect)
+    kube_rows.check(kube_rows.Row(row.id, row.set, row.name, row.type, ours), world.ask(row))

@@ -13,7 +13,6 @@ debug trace ready health pprof shed prometheus errors log dnstap local dns64 sii
 acl cache header dnssec tls minimal template transfer dynupdate hosts route53 azure clouddns k8s_external kubernetes file auto
 secondary etcd loop forward grpc erratic whoami on sign view nomad""".split()
 OWN = ["cookie", "state", "admin"]  # directives that CoreDNS does not have: D-cookie, D-state, D-admin
-PARTS = ["kubernetes"]  # folders of a directive that is not there yet: its parts, reached by nobody
 SECTIONS = ["Name", "Description", "Syntax", "Examples", "Commands", "Metrics", "Bugs"]
 NEEDED = SECTIONS[:4]  # commands, metrics (test_metrics.py) and known bugs only where there are any
 
@@ -27,7 +26,7 @@ def folders():
     found = {}
     for part in ("server/plugins", "backends"):
         for name in sorted(os.listdir(os.path.join(TOP, part))):
-            if os.path.isdir(os.path.join(TOP, part, name)) and name not in ("common", *PARTS):
+            if os.path.isdir(os.path.join(TOP, part, name)) and name != "common":
                 found[name] = f"{part}/{name}"
     return found
 
@@ -46,12 +45,6 @@ def test_order_is_coredns_order():
 
 def test_every_folder_is_in_the_list():
     assert not set(folders()) - set(order())
-
-
-@pytest.mark.parametrize("name", PARTS)
-def test_parts_are_no_directive(name):
-    """When there is one, the folder is looked at like any other."""
-    assert not source.files(f"/{name}.c", under=("backends", "server/plugins")) and name not in built()
 
 
 @pytest.mark.parametrize("name", folders())
