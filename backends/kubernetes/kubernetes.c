@@ -2,6 +2,7 @@
  */
 #include "backends/kubernetes/kubernetes.h"
 
+#include "backends/kubernetes/autopath.h"
 #include "backends/kubernetes/command/commands.h"
 #include "waypost/plugin/block.h"
 #include "waypost/plugin/log.h"
@@ -81,6 +82,7 @@ const struct wp_plugin wp_plugin_kubernetes = {
     .metadata = kubernetes_metadata,
     .stop = kubernetes_stop,
     .is_ready = kubernetes_is_ready,
+    .search = kubernetes_search,
     .has_zone = kubernetes_has_zone,
     .commands = kubernetes_commands,
 };

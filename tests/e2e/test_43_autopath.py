@@ -171,6 +171,12 @@ def test_each_name_is_asked_once_and_kept_under_itself():
         assert up.names_asked() == three * 2
 
 
+@pytest.mark.parametrize("search", [pytest.param("bar.test baz.test", id="K330")])
+def test_order(search):
+    with Upstream() as up, behind(up, search=search) as w:
+        assert ask(w.port["dns"], "x.bar.test") == (3, []) and up.names_asked() == ["x.bar.test.", "x.baz.test.", "x."]
+
+
 def test_names_that_would_be_too_long():
     """With the first name of the list it is a name, with the second it is none: that one is passed over."""
     long = ".".join(["l" * 61] * 3 + ["l" * 58])
