@@ -23,7 +23,7 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from http_wire import Serve  # noqa: E402
-from kube_encode import negotiate, status  # noqa: E402
+from kube_encode import PROTOBUF, negotiate, proto_status, status  # noqa: E402
 from kube_objects import Bad, Gone, Store, read_lines, read_objects, selector  # noqa: E402,F401
 
 GZIP_FROM = 128 * 1024
@@ -83,6 +83,7 @@ class Handler:
         self.requests, self.faults = [], []
         self.watch_list = True  # streaming lists: False as in old servers; "no progress" as over an old etcd, an ERROR in the stream
         self.gzip = True
+        self.protobuf = False  # spoken with those who accept it; its objects must be of the right types
         self.tokens = None  # {token: user}: others get 401
         self.forbidden = set()  # collections that nobody may read
         self.bookmark_s = 60.0
@@ -123,19 +124,25 @@ class Handler:
             elif asked.method != "GET":
                 raise Refuse(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
             else:
-                encoding = negotiate(asked.headers.get("accept"), collection)
+                encoding = negotiate(asked.headers.get("accept"), collection, self.protobuf)
                 if encoding is None:
                     raise Refuse(406, "NotAcceptable", "only the following media types are accepted: application/json")
                 await (self._watch if asked.watch else self._list)(a, asked, collection, encoding)
         except Refuse as e:
-            await whole(a, e.status["code"], json.dumps(e.status).encode() + b"\n", headers=e.headers)
+            await self._refuse(a, asked, e.status, e.headers)
         except Bad as e:
-            await whole(a, 400, json.dumps(status(400, "BadRequest", str(e))).encode() + b"\n")
+            await self._refuse(a, asked, status(400, "BadRequest", str(e)))
         except Gone as e:
             obj = status(410, "Expired", str(e))
             if e.token:
                 obj["metadata"]["continue"] = e.token
-            await whole(a, 410, json.dumps(obj).encode() + b"\n")
+            await self._refuse(a, asked, obj)
+
+    async def _refuse(self, a, asked, obj, headers=()):
+        if self.protobuf and asked.headers.get("accept", "").startswith(PROTOBUF):
+            await whole(a, obj["code"], proto_status(obj), PROTOBUF, headers)
+        else:
+            await whole(a, obj["code"], json.dumps(obj).encode() + b"\n", headers=headers)
 
     def _allowed(self, asked, collection):
         user = "system:anonymous"
@@ -204,7 +211,7 @@ class Handler:
                 octets = squeeze.compress(octets) + (squeeze.flush() if last else b"")
                 parts.append(octets)
             await a.data(octets)
-        await put(encoding.list_head(*meta))
+        await put(encoding.list_head(*meta, items))
         for at in range(0, len(items), AT_ONCE):
             await put(encoding.list_items(items[at:at + AT_ONCE], at == 0))
         await put(encoding.list_tail, True)
@@ -446,7 +453,7 @@ class KubeApi:
         self.run(self.handler.faults.clear)
 
     def set(self, **options):
-        """watch_list, gzip, tokens, forbidden, bookmark_s: see Handler."""
+        """watch_list, gzip, protobuf, tokens, forbidden, bookmark_s: see Handler."""
         assert all(hasattr(self.handler, k) for k in options), options
         self.run(lambda: [setattr(self.handler, k, v) for k, v in options.items()])
 
@@ -468,9 +475,10 @@ def main():
     p.add_argument("--port", type=int, default=0)
     p.add_argument("--no-watch-list", action="store_true")
     p.add_argument("--no-gzip", action="store_true")
+    p.add_argument("--protobuf", action="store_true")
     o = p.parse_args()
     api = KubeApi(read_lines(*o.objects), port=o.port)
-    api.set(watch_list=not o.no_watch_list, gzip=not o.no_gzip)
+    api.set(watch_list=not o.no_watch_list, gzip=not o.no_gzip, protobuf=o.protobuf)
     with api:
         print(api.url, flush=True)
         try:

@@ -37,10 +37,11 @@ class Bad(Exception):
 class Item:
     """One object at one revision. `data` is its JSON without kind and apiVersion, as items of a list are."""
 
-    __slots__ = ("key", "rv", "labels", "fields", "data")
+    __slots__ = ("key", "rv", "labels", "fields", "data", "proto")  # proto: the same as a message, once it was asked for
 
     def __init__(self, key, rv, labels, fields, data):
         self.key, self.rv, self.labels, self.fields, self.data = key, rv, labels, fields, data
+        self.proto = None
 
 
 def identity(obj):
