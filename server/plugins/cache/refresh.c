@@ -106,9 +106,11 @@ int64_t cache_keep(struct cache *c, struct wp_query *q, bool miss)
     k = kind == CACHE_SUCCESS ? CACHE_SUCCESS_AT : CACHE_DENIAL_AT;
     m = &c->limits[k];
     ttl = ttl_for(c, m, q);
-    if (ttl <= 0 || is_disabled(m, q))
+    if (ttl <= 0)
         return -1;
-    cache_set_ttls(q, (uint32_t)ttl);
+    cache_set_ttls(q, (uint32_t)ttl); /* as pass_on has it, also where nothing is kept */
+    if (is_disabled(m, q))
+        return -1;
     put(c, q, k, (uint32_t)ttl, answers);
     return ttl;
 }
