@@ -89,6 +89,7 @@ struct wp_kube_reflector {
     char rv[WP_KUBE_RV_MAX + 1]; /* the last one seen; "": none yet */
     bool rv_gone;                /* the server does not have it any more: lists do without */
     bool paginates;              /* the server does so although it has no need to */
+    bool distrusts;              /* equal resourceVersions do not make objects equal, this once */
 
     /* the listing */
     enum wp_kube_relist reason;

@@ -97,7 +97,7 @@ int wp_kube_list_complete(struct wp_kube_reflector *r, const char *rv)
     if (removed > 0)
         wp_kube_store_changed(o);
     strcpy(r->rv, rv);
-    r->rv_gone = false;
+    r->rv_gone = r->distrusts = false;
     r->torn = 0;
     wp_metric_add(r->relists[r->listed ? r->reason : WP_KUBE_RELIST_START], WP_METRIC_SHARED, 1);
     r->reason = WP_KUBE_RELIST_ERROR;

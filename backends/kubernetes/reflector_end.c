@@ -66,13 +66,13 @@ static enum verdict judge_nonsense(const struct wp_kube_reflector *r, int err,
     const char *what = r->phase == WP_KUBE_LISTING ? "list" : "watch";
 
     if (err == WP_EUNSUPPORTED)
-        snprintf(why, WP_KUBE_WHY_MAX, "%s: content type \"%s\" instead of application/json",
+        snprintf(why, WP_KUBE_WHY_MAX, "%s: content type \"%s\" is none of the Kubernetes API",
                  host_of(r), r->content_type);
     else if (err == WP_ELIMIT)
         snprintf(why, WP_KUBE_WHY_MAX, "%s: %d MB without the end of an object", host_of(r),
                  WP_KUBE_RUN_MAX >> 20);
     else
-        snprintf(why, WP_KUBE_WHY_MAX, "%s: what came is no %s in JSON", host_of(r), what);
+        snprintf(why, WP_KUBE_WHY_MAX, "%s: what came is no %s of the Kubernetes API", host_of(r), what);
     return NONSENSE;
 }
 
@@ -266,7 +266,9 @@ void wp_kube_call_ended(struct wp_kube_reflector *r, int err, const char *text)
         wp_kube_list_release(r);
     if (r->status == 401)
         wp_kube_access_unauthorized(r->own->access);
-    if (is_put_off(r, phase))
+    if (v == TOO_LARGE) /* time went back: a store from a backup, which gives numbers again */
+        r->distrusts = true;
+    if (v != EXPIRED && v != TOO_LARGE && is_put_off(r, phase))
         return;
     if (phase == WP_KUBE_STREAMING)
         stream_ended(r, v, why);

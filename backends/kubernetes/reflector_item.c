@@ -67,6 +67,15 @@ static int settle(struct wp_kube_reflector *r, const struct wp_kube_object *o, i
 
 static int put(struct wp_kube_reflector *r, const struct wp_kube_object *o)
 {
+    if (r->distrusts) { /* as one that the store has never seen */
+        struct wp_kube_object fresh = *o;
+        int e;
+        fresh.resource_version = (struct wp_kube_text){"", 0};
+        e = wp_kube_store_put(r->own->c.store, &fresh, now_s());
+        if (e < 0)
+            return e;
+        r->own->changed = true;
+    }
     return settle(r, o, wp_kube_store_put(r->own->c.store, o, now_s()));
 }
 
@@ -161,7 +170,7 @@ static int list_object(struct wp_kube_reflector *r, const char *text, size_t len
             wp_kube_store_touch(r->own->c.store, &o);
         return 0;
     }
-    if (e < 0 || wp_kube_store_touch(r->own->c.store, &o) == 1)
+    if (e < 0 || (wp_kube_store_touch(r->own->c.store, &o) == 1 && !r->distrusts))
         return e;
     e = hold(r, text, len);
     if (e != 0)

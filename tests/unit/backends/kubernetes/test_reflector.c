@@ -341,6 +341,40 @@ static void test_too_large(void)
     world_close();
 }
 
+/* The server's store is from a backup: what we have last seen is of its future, and its numbers come again
+ * with other objects. */
+static void test_restored_server(void)
+{
+    static const char too_large[] =
+        "{'kind':'Status','code':504,'reason':'Timeout','message':'Timeout: Too large resource version: 7, current: 4'}";
+    const struct wp_kube_place *p;
+    struct wp_kube_addr a;
+    struct wp_kube_cursor ips;
+    char text[WP_KUBE_TEXT_MAX];
+
+    world_open(NULL);
+    world_end(world_sync(), WP_ECLOSED, "cut");
+    wait_for_call("/services?");
+    world_head_of(world_call("/services?"), 504, "application/json", 1);
+    if (world_say(world_call("/services?"), too_large))
+        world_end(world_call("/services?"), 0, "");
+    wait_for_call("/services?");
+    CHECK(world_asks(world_call("/services?"), "sendInitialEvents=true") && world_asks(world_call("/services?"), "resourceVersion=7&"));
+    world_answer(world_call("/services?"), 504, too_large);
+    wait_for_call("/services?");
+    CHECK(world_asks(world_call("/services?"), "sendInitialEvents=true") && !world_asks(world_call("/services?"), "resourceVersion="));
+    world_head(world_call("/services?"), 200);
+    CHECK(world_say(world_call("/services?"), WORLD_EVENT("ADDED", WORLD_SERVICE("one", "3", "10.9.9.9")) WORLD_END("4")));
+    p = wp_kube_place_find(world.c->store, wp_kube_place_hash("shop", 4, "one", 3), "shop", 4, "one", 3);
+    CHECK(p != NULL);
+    ips = wp_kube_place_part(p, WP_KUBE_PART_IPS);
+    CHECK(wp_kube_addr_next(&ips, &a));
+    text[wp_kube_addr_text(&a, text)] = '\0';
+    CHECK_AT(text, strcmp(text, "10.9.9.9") == 0);
+    CHECK(p->version[WP_KUBE_LOCAL] == 3);
+    world_close();
+}
+
 /* --- 349: a stream of a list that breaks off ----------------------------------------------------- */
 
 static void test_torn_stream(void)
@@ -608,6 +642,6 @@ static void test_generation(void)
 }
 
 RUN_TESTS(TEST(test_stream), TEST(test_watch_again), TEST(test_expired), TEST(test_refusals), TEST(test_retries), TEST(test_away),
-          TEST(test_silent), TEST(test_pages), TEST(test_too_large), TEST(test_torn_stream), TEST(test_spill), TEST(test_nonsense),
+          TEST(test_silent), TEST(test_pages), TEST(test_too_large), TEST(test_restored_server), TEST(test_torn_stream), TEST(test_spill), TEST(test_nonsense),
           TEST(test_bad_objects), TEST(test_large_objects), TEST(test_collections), TEST(test_max_inflight), TEST(test_qps),
           TEST(test_generation))
