@@ -146,7 +146,11 @@ class Row:
         return f"{self.id}-{self.name.rstrip('.')[-60:]}-{self.type}"
 
 
-ROWS = [Row(i, s, n, t, e) for i, s, n, types, e in _lines() for t in types.split(" ")]
+def _rows(own):
+    return [Row(i, s, n, t, ours[0] if own and ours else e) for i, s, n, types, e, *ours in _lines() for t in types.split(" ")]
+
+
+ROWS, COREDNS_ROWS = _rows(True), _rows(False)
 
 
 # --- answers ---------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def world(coredns):
     w.close()
 
 
-@pytest.mark.parametrize("row", kube_rows.ROWS, ids=repr)
+@pytest.mark.parametrize("row", kube_rows.COREDNS_ROWS, ids=repr)
 def test_row(world, row):
     kube_rows.check(row, world.ask(row))
 
