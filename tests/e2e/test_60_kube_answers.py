@@ -32,7 +32,7 @@ def test_other_types_ask_nobody(world):
 
 
 @pytest.mark.parametrize("row", ["K219-web.shop.svc.cluster.local-A"])
-def test_without_an_api_server(kube_api, row):
+def test_without_an_api_server(kube_api, row):  # noqa: F811
     with kube.gateway(kube_api) as w:
         wait_for(lambda: kube.answers(w, "web.shop.svc.cluster.local") == ["10.96.1.10"])
         kube_api.stop()
