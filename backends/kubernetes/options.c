@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/common/certificate.h"
 #include "backends/kubernetes/kubernetes.h"
 #include "backends/kubernetes/name.h"
 #include "backends/kubernetes/selector.h"
 #include "waypost/base/text.h"
+#include "waypost/plugin/block.h"
 #include "waypost/plugin/log.h"
 
 enum {
@@ -512,16 +514,38 @@ int kubernetes_end(void *self, struct wp_setup *s, const struct wp_line *l)
     return init_multicluster(p, s);
 }
 
+static void note_wildcard(const struct kubernetes *p, const char *path)
+{
+    char name[WP_CERTIFICATE_NAME_MAX];
+
+    if (path != NULL && wp_certificate_wildcard(path, name))
+        wp_log(WP_WARNING, "kubernetes",
+               "%s:%u: pods insecure beside a certificate for %s (%s): names that anybody can "
+               "make lead anywhere, and the wildcard vouches for them; use pods verified",
+               p->directive->file, p->directive->line, name, path);
+}
+
+/* Who has a certificate for every name below the pods' zone can be any pod, and `insecure` makes
+ * every such name lead to an address of the asker's choice. */
+static void note_insecure(const struct kubernetes *p, const struct wp_setup *s)
+{
+    const struct wp_tls_settings *tls = &s->block->set.tls;
+
+    wp_log(WP_INFO, "kubernetes",
+           "%s:%u: pods insecure answers every address below pod.ZONE, whether or not a pod has "
+           "it; the API server is verified all the same. pods verified is the safe choice",
+           p->directive->file, p->directive->line);
+    note_wildcard(p, tls->cert);
+    for (unsigned i = 0; i < tls->n_more; i++)
+        note_wildcard(p, tls->more[i][0]);
+}
+
 int kubernetes_check(void *self, struct wp_setup *s)
 {
     struct kubernetes *p = self;
 
     p->wants.pods = p->pods == KUBERNETES_PODS_VERIFIED;
     if (s->check_only && p->pods == KUBERNETES_PODS_INSECURE)
-        wp_log(
-            WP_INFO, "kubernetes",
-            "%s:%u: pods insecure answers every address below pod.ZONE, whether or not a pod has "
-            "it; the API server is verified all the same. pods verified is the safe choice",
-            p->directive->file, p->directive->line);
+        note_insecure(p, s);
     return check_source(p, s);
 }

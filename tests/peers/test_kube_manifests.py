@@ -1,11 +1,12 @@
 """deploy/kubernetes, taken by a real API server: every field is known to it, and the Deployment goes over kubeadm's."""
 import copy
 
+import kube
 import manifests
 import pytest
 from apiserver import ApiServer, Error
 from peers import kube_apiserver
-from server import wait_for
+from server import Waypost, wait_for
 
 PLURAL = {"Deployment": "apis/apps/v1/namespaces/kube-system/deployments", "DaemonSet": "apis/apps/v1/namespaces/kube-system/daemonsets",
           "ConfigMap": "api/v1/namespaces/kube-system/configmaps", "ServiceAccount": "api/v1/namespaces/kube-system/serviceaccounts",
@@ -14,7 +15,7 @@ PLURAL = {"Deployment": "apis/apps/v1/namespaces/kube-system/deployments", "Daem
 
 
 @pytest.fixture(scope="module")
-def api():
+def server():
     with ApiServer(kube_apiserver(), args=["--runtime-config=apps/v1=true"]) as server:
         def there():
             try:
@@ -22,7 +23,12 @@ def api():
             except Error:
                 return None
         wait_for(there, 60)
-        yield server.client
+        yield server
+
+
+@pytest.fixture
+def api(server):
+    return server.client
 
 
 def apply(api, o, **more):
@@ -61,3 +67,18 @@ def test_deployment_goes_over_kubeadms(api, row):
     assert manifests.box(made)["image"] == manifests.box(ours)["image"]
     assert manifests.box(apply(api, theirs, force="true"))["securityContext"] == box["securityContext"]
     assert {k: v for k, v in manifests.flat({"spec": before["spec"]}).items() if manifests.KUBEADM.get(k, v) != v} == {}
+
+
+@pytest.mark.parametrize("pods", ["insecure", "verified"])
+def test_rights_suffice(server, pods):
+    """Those of system:coredns, for all that the directive watches."""
+    for o in manifests.load("rbac.yaml"):
+        apply(server.client, o)
+    apply(server.client, {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "dns"},
+                          "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:coredns"},
+                          "subjects": [{"kind": "User", "name": "dns", "apiGroup": "rbac.authorization.k8s.io"}]})
+    text = kube.corefile("x", f"pods {pods}").replace("endpoint x", "kubeconfig {dir}/kubeconfig")
+    with Waypost(text, {"kubeconfig": server.kubeconfig("dns")}) as w:
+        wait_for(lambda: kube.answers(w, "kubernetes.default.svc.cluster.local") == ["10.96.0.1"], 60, step=0.05)
+        assert kube.ask(w, "none.default.svc.cluster.local").rcode() == 3
+        assert "forbidden" not in w.output()
