@@ -59,6 +59,8 @@ def test_sample_loads(prefix, sample, tmp_path):
     if "/etc/resolv.conf" in text:
         (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         text = text.replace("/etc/resolv.conf", f"{tmp_path}/resolv.conf")
+    (tmp_path / "kubeconfig").write_text(
+        "current-context: c\ncontexts: [{name: c, context: {cluster: k}}]\nclusters: [{name: k, cluster: {server: 'http://127.0.0.1:1'}}]\n")
     (tmp_path / "Corefile").write_text(text)
     assert ": ok" in run(prefix / "bin/waypost", "check", "-conf", tmp_path / "Corefile")
 
