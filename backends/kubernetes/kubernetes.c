@@ -53,7 +53,7 @@ static bool kubernetes_is_ready(void *self)
 {
     const struct kubernetes *p = self;
 
-    return p->cluster != NULL && wp_kube_cluster_is_synced(p->cluster);
+    return p->cluster != NULL && wp_kube_cluster_has_data(p->cluster);
 }
 
 extern const struct wp_plugin wp_plugin_kubernetes;
