@@ -69,5 +69,7 @@ int kubernetes_deny(const struct kubernetes *p, struct wp_query *q, const struct
 /* The reply stands: tell if the data is old. Returns r. */
 int kubernetes_finish(const struct kubernetes *p, struct wp_query *q, int r);
 
+/* "in step", "behind", "stale", "saved", "loading" */
+const char *kubernetes_state_text(const struct wp_kube_cluster *c, uint64_t now_ns);
 /* For a question that is explained. */
 void kubernetes_explain(const struct kubernetes_answer *a);

@@ -24,12 +24,9 @@ static void put_text(struct wp_report *r, const char *name, struct wp_kube_text 
 static void put_state(struct wp_report *d, const struct kubernetes_answer *a)
 {
     const struct wp_kube_cluster *c = a->p->cluster;
-    uint64_t behind = wp_kube_cluster_behind_s(c, wp_loop_now(a->q->loop));
+    uint64_t now_ns = wp_loop_now(a->q->loop), behind = wp_kube_cluster_behind_s(c, now_ns);
 
-    wp_report_text(d, "data",
-                   wp_kube_cluster_is_synced(c)  ? behind > 0 ? "known before" : "in step"
-                   : wp_kube_cluster_has_data(c) ? "saved by an earlier run"
-                                                 : "not complete yet");
+    wp_report_text(d, "state", kubernetes_state_text(c, now_ns));
     if (behind > 0)
         wp_report_int(d, "behind_s", (int64_t)behind);
 }

@@ -72,6 +72,8 @@ const struct wp_plugin wp_plugin_kubernetes = {
     .metadata = kubernetes_metadata,
     .stop = kubernetes_stop,
     .is_ready = kubernetes_is_ready,
+    .status = kubernetes_status,
+    .status_place = WP_STATUS_BACKENDS,
     .search = kubernetes_search,
     .commands = kubernetes_commands,
 };

@@ -96,6 +96,7 @@ static int serve_quick(const struct kubernetes *p, struct wp_query *q,
         return WP_STEP_NEXT;
     ns = name->wire + name->at[1];
     hash = plain_hash(name);
+    wp_kube_place_prefetch(s, hash); /* while the key's version is waited for */
     wp_query_depends(q, wp_kube_place_key(s, hash));
     place = wp_kube_place_find(s, hash, (const char *)ns + 1, *ns, (const char *)name->wire + 1,
                                *name->wire);

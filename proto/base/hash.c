@@ -28,11 +28,22 @@ static uint64_t load64(const uint8_t *p)
     return v;
 }
 
+/* 1..7 octets, some of them twice: no loop and no call for the end of short texts. */
+static uint64_t load_tail(const uint8_t *p, size_t len)
+{
+    uint32_t first, last;
+
+    if (len < 4)
+        return p[0] | (unsigned)p[len / 2] << 8 | (unsigned)p[len - 1] << 16;
+    memcpy(&first, p, sizeof(first));
+    memcpy(&last, p + len - sizeof(last), sizeof(last));
+    return first | (uint64_t)last << 32;
+}
+
 uint64_t wp_hash_bytes(const void *data, size_t len)
 {
     const uint8_t *p = data;
     uint64_t h = wp_hash_seed ^ len;
-    uint64_t tail = 0;
 
     for (; len >= 16; p += 16, len -= 16)
         h = wp_hash_mix(h ^ load64(p), load64(p + 8));
@@ -41,9 +52,7 @@ uint64_t wp_hash_bytes(const void *data, size_t len)
         p += 8;
         len -= 8;
     }
-    if (len > 0) {
-        memcpy(&tail, p, len);
-        h = wp_hash_mix(h, tail);
-    }
+    if (len > 0)
+        h = wp_hash_mix(h, load_tail(p, len));
     return wp_hash_mix(h, 0xa0761d6478bd642fu);
 }

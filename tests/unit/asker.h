@@ -12,7 +12,9 @@
  * takes replies of several messages, which stand one after the other. */
 #pragma once
 #include <stdlib.h>
+#ifndef CHECK /* a fuzz target has its own */
 #include "check.h"
+#endif
 #include "waypost/base/arena.h"
 #include "waypost/base/rd.h"
 #include "waypost/base/wr.h"

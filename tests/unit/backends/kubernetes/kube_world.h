@@ -1,6 +1,8 @@
 /* Objects from JSON into a store, and what the store has as text. */
 #pragma once
+#ifndef CHECK /* a fuzz target has its own */
 #include "check.h"
+#endif
 
 #include <stdlib.h>
 
