@@ -150,7 +150,8 @@ size_t wp_kube_ports_match(struct wp_kube_cursor c, const struct wp_kube_filter 
 /* All endpoints of slices with addresses: counted without a step for each. */
 static bool count_whole(const struct wp_kube_entries *e, size_t *ret)
 {
-    *ret = 0;
+    size_t n = 0;
+
     if (e->slices == NULL || e->filter.endpoint != NULL || e->filter.zone.len > 0)
         return false;
     for (uint32_t k = 0; k < e->n_slices; k++) {
@@ -159,8 +160,9 @@ static bool count_whole(const struct wp_kube_entries *e, size_t *ret)
             return false;
         if (!e->filter.of_cluster ||
             wp_kube_text_equal(wp_kube_slice_cluster(s), e->filter.cluster))
-            *ret += s->n * wp_kube_ports_match(wp_kube_slice_ports(s), &e->filter);
+            n += s->n * wp_kube_ports_match(wp_kube_slice_ports(s), &e->filter);
     }
+    *ret = n;
     return true;
 }
 

@@ -231,7 +231,11 @@ static int answer_found(struct kubernetes_answer *a)
         return answer_cname(a);
     /* a name without any data has no TXT either, says CoreDNS; one that chooses a zone has none yet
      */
-    if (type == WP_TYPE_TXT && a->place == NULL && a->found != KUBERNETES_ENTRIES)
+    if (type == WP_TYPE_TXT &&
+        (a->found == KUBERNETES_SELF || (a->found == KUBERNETES_NO_DATA &&
+                                         (a->place == NULL || a->name.choice == WP_KUBE_ZONE_ANY))))
+        return name_error(a);
+    if (type == WP_TYPE_PTR && a->found == KUBERNETES_SELF) /* the one type that does not see it */
         return name_error(a);
     return no_data(a);
 }

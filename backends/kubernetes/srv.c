@@ -127,8 +127,7 @@ static int put_glue(struct writer *w, const struct wp_name *labels, int family, 
     memcpy(to + RR_FIXED, ip, len);
     q->reply.len += (uint32_t)(owner + RR_FIXED + len);
     q->reply.count[WP_ADDITIONAL]++;
-    q->reply.compressed |= points && w->base_at != WP_HEADER_LEN;
-    return 0;
+    return 0; /* not yet `compressed`: where room is short owners can point at the targets whole */
 }
 
 static int put_additional(struct writer *w, const struct wp_kube_entry *e)
