@@ -165,15 +165,16 @@ class ApiServer:
         self.process.dir.cleanup()
         self.process = None
 
-    def kubeconfig(self, user="dns", certificate=False):
-        """Its text: with the user's token, or with a certificate in its name."""
+    def kubeconfig(self, user="dns", certificate=False, url=None):
+        """Its text: with the user's token, or with a certificate in its name, and then the context is "other"."""
         who = {"token": f"{user}-token"}
         if certificate:
             cert, key = pki.cert(user, "kube-ca", usage="clientAuth")
             who = {"client-certificate": cert, "client-key-data": base64.b64encode(open(key, "rb").read()).decode()}
         return json.dumps({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": user}}],
-            "clusters": [{"name": "k", "cluster": {"server": self.url, "certificate-authority": self.ca}}], "users": [{"name": user, "user": who}]}, indent=1)
+            "apiVersion": "v1", "kind": "Config", "current-context": "main",
+            "contexts": [{"name": "other" if certificate else "main", "context": {"cluster": "k", "user": user}}],
+            "clusters": [{"name": "k", "cluster": {"server": url or self.url, "certificate-authority": self.ca}}], "users": [{"name": user, "user": who}]}, indent=1)
 
     def compact(self):
         """Every watch that begins before now gets 410."""
@@ -190,10 +191,10 @@ class ApiServer:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-def allow(client, user, rules):
-    """A cluster role of its own for the user: rules are [(group, resource)], to list and to watch."""
-    client.create({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": user}, "rules": [
+def allow(client, name, rules, user=None):
+    """A cluster role for the user, who has its name unless said: rules are [(group, resource)], to list and to watch."""
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    client.create({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": [
         {"apiGroups": [g], "resources": [r], "verbs": ["list", "watch"]} for g, r in rules]})
-    client.create({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": user},
-                   "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
-                   "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]})
+    client.create({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name}, "roleRef": role,
+                   "subjects": [{"kind": "User", "name": user or name, "apiGroup": "rbac.authorization.k8s.io"}]})

@@ -1,6 +1,7 @@
 """Many questions at once, in octets: what is asked, and what came back as plain values. (A parser of its own: what is
 compared is what stands on the wire, letters and order included.)"""
 import concurrent.futures
+import copy
 import select
 import socket
 import struct
@@ -167,6 +168,19 @@ def differences(a, b, slack=0, fold=False):
         x, y = _records(x, fold), _records(y, fold)
         if len(x) != len(y) or any(r[:3] + r[4:] != s[:3] + s[4:] or not _near(r[3], s[3], slack) for r, s in zip(x, y)):
             out.add(name)
+    return out
+
+
+def unordered(reply):
+    """The same with each section sorted, and SOA records without their serial: what servers agree on that count their own changes and keep
+    records in no order."""
+    if reply is None:
+        return None
+    out = copy.copy(reply)
+
+    def timeless(r):
+        return r if r[1] != 6 else (*r[:4], (r[4][:-21] if r[4][-21:-16] == b"(now)" else r[4][:-20]) + b"(serial)" + r[4][-16:])
+    out.sections = tuple(sorted(timeless(r) for r in s) for s in reply.sections)
     return out
 
 

@@ -2,6 +2,7 @@
 controllers would have written (slices, status) is written here; none runs."""
 import itertools
 import random
+import zlib
 
 LONG = "l" + "o" * 61 + "g"  # a label of 63 octets
 NAMESPACES = {"shop": "open", "infra": "open", "hidden": "secret", "svc": "open", "pod": "open", "a": "secret", "n1": "open", "n2": "open",
@@ -18,8 +19,9 @@ HOSTS = ("db-0", "db-1", "db-2", "web-b", "twin", "twin", "a", "http", "pin", "x
 PARTNER = ("ext.partner.example", "al.partner.example", "nope.partner.example", "loop1.partner.example", "x.wild.partner.example", "back.partner.example",
            "big.partner.example", "partner.example", "out.sub.partner.example")
 KIND = ["cluster"] * 26 + ["v6"] * 6 + ["dual"] * 8 + ["headless"] * 26 + ["external"] * 18 + ["node"] * 4 + ["balanced"] * 12
+IMPORTED = "multicluster.kubernetes.io/service-name"
 CLUSTERS = ("east", "west", "c-3")
-REVISION = "waypost.test/revision"
+STRAY = "stray"  # a label of slices that name no service, of which CoreDNS makes names with an empty label
 
 
 def meta(kind, name, namespace=None, labels=None, version="v1", **more):
@@ -28,7 +30,7 @@ def meta(kind, name, namespace=None, labels=None, version="v1", **more):
 
 
 class Store:
-    """Makes objects one after another; `kinds` are those made so far by namespace/name."""
+    """Makes objects one after another."""
 
     def __init__(self, seed, own=()):
         self.r = random.Random(seed)
@@ -37,7 +39,8 @@ class Store:
         self.slices = itertools.count(1)
         self.pool4 = [f"10.244.{self.r.randrange(40)}.{self.r.randrange(256)}" for _ in range(500)]
         self.pool6 = [f"fd00:10:244::{self.r.randrange(1, 1 << 16):x}" for _ in range(60)] + ["fd00:10:244:7::", "fd00:10:244:8::", "2001:db8::1:2:3", "fd00::"]
-        self.services, self.names = {}, list(NAMES)
+        self.stray4 = [f"10.245.{self.r.randrange(40)}.{self.r.randrange(256)}" for _ in range(80)]
+        self.names = list(NAMES)
 
     # --- services ---
 
@@ -83,7 +86,6 @@ class Store:
         if kind == "balanced":
             spec["allocateLoadBalancerNodePorts"] = False
             o["status"] = {"loadBalancer": {"ingress": self.ingress()}}
-        self.services[namespace, name] = o
         return o
 
     def ingress(self):
@@ -94,10 +96,9 @@ class Store:
 
     # --- slices ---
 
-    def endpoint(self, family, publish):
+    def endpoint(self, family, publish, pool):
         r = self.r
-        pool = self.pool4 if family == "IPv4" else self.pool6
-        e = {"addresses": r.sample(pool, r.choice([1, 1, 1, 1, 2])) if family != "FQDN" else [r.choice(PARTNER)]}
+        e = {"addresses": r.sample(pool, r.choice([1] * 9 + [2])) if family != "FQDN" else [r.choice(PARTNER)]}
         kind = r.random()
         if publish:
             e["conditions"] = {"ready": True, "serving": r.random() < 0.5}
@@ -111,22 +112,24 @@ class Store:
             e["hostname"] = r.choice(HOSTS)
         if r.random() < 0.5:
             e["targetRef"] = {"kind": "Pod", "name": r.choice(["web-7f9c-abcde", "db-2", "pod.with.dots", "p" * 63, "q" * 64, "job-1"]), "namespace": "shop"}
-        if r.random() < 0.6:
-            e["zone"] = r.choice(ZONES)
+        zone = zlib.crc32(e["addresses"][0].encode()) % (2 * len(ZONES) - 3)  # one zone for one address
+        if zone < len(ZONES):
+            e["zone"] = ZONES[zone]
         if r.random() < 0.3:
             e["nodeName"] = "node-1"
         return e
 
     def slice(self, namespace, service, ports, family=None, count=None, publish=False, labels=None):
         r = self.r
-        family = family or r.choice(["IPv4"] * 6 + ["IPv6"] * 3 + (["FQDN"] if r.random() < 0.15 else []))
+        family = family or r.choice(["IPv4"] * 2 + ["IPv6"])
         n = r.choice([0, 1, 2, 2, 3, 5]) if count is None else count
         listed = [{"name": name, "protocol": t, "port": p + r.choice([0, 8000]) if p < 50000 else p} for name, t, p in ports]
         if listed and r.random() < 0.04:
             listed[0].pop("port")
-        own = {"kubernetes.io/service-name": service} if service else {}
+        own = {"kubernetes.io/service-name": service} if service else {STRAY: "yes"}
+        pool = self.pool6 if family == "IPv6" else self.pool4 if service else self.stray4
         return meta("EndpointSlice", f"{(service or 'stray')[:40]}-{next(self.slices)}", namespace, {**self.labels(), **own, **(labels or {})},
-                    "discovery.k8s.io/v1", addressType=family, ports=listed, endpoints=[self.endpoint(family, publish) for _ in range(n)])
+                    "discovery.k8s.io/v1", addressType=family, ports=listed, endpoints=[self.endpoint(family, publish, pool) for _ in range(n)])
 
     def slices_of(self, o):
         r, m = self.r, o["metadata"]
@@ -135,8 +138,9 @@ class Store:
             n = r.random() < 0.05
         else:
             n = r.choice([0, 1, 1, 1, 2, 3])
-        return [self.slice(m["namespace"], m["name"], ports if r.random() < 0.93 else r.choice(PORTS), publish=o["spec"].get("publishNotReadyAddresses"))
-                for _ in range(n)]
+        names = r.random() < 0.03  # of hosts: all of them, as which slice is the first one is chance
+        return [self.slice(m["namespace"], m["name"], ports if r.random() < 0.93 else r.choice(PORTS), "FQDN" if names else None,
+                           publish=o["spec"].get("publishNotReadyAddresses")) for _ in range(n)]
 
     # --- pods, imports ---
 
@@ -158,9 +162,8 @@ class Store:
             spec["ips"] = [f"10.112.{r.randrange(256)}.{r.randrange(256)}"] + ([f"fd00:10:112::{r.randrange(1, 999):x}"] if r.random() < 0.3 else [])
         o = meta("ServiceImport", name, namespace, self.labels(), "multicluster.x-k8s.io/v1alpha1", spec=spec)
         ports = [(p.get("name", ""), p["protocol"], p["port"]) for p in spec["ports"]]
-        slices = [self.slice(namespace, "", ports, labels={"multicluster.kubernetes.io/service-name": name, **({
-            "multicluster.kubernetes.io/source-cluster": c} if c else {})}) for c in r.choices(CLUSTERS + ("",), (6, 6, 3, 1), k=r.choice([0, 1, 2, 3]))]
-        return [o, *slices]
+        return [o] + [self.slice(namespace, "", ports, "IPv4", labels={IMPORTED: name, "multicluster.kubernetes.io/source-cluster": c})
+                      for c in r.choices(CLUSTERS, (6, 6, 3), k=r.choice([0, 1, 2, 3]))]
 
     # --- all of it ---
 
@@ -173,7 +176,7 @@ class Store:
             {"name": "dns", "protocol": "UDP", "port": 53}, {"name": "dns-tcp", "protocol": "TCP", "port": 53}, {"name": "metrics", "protocol": "TCP", "port": 9153}]})
         slices = [s for o in services for s in self.slices_of(o)]
         ports = PORTS[6]
-        slices += [self.slice("shop", "web", ports, "IPv4", 150), self.slice("infra", "db", ports, "IPv4", 40), self.slice("shop", "gone", ports), self.slice("n1", "", ports),
+        slices += [self.slice("shop", "web", ports, "IPv4", 150), self.slice("infra", "db", ports, "IPv4", 40), self.slice("shop", "gone", ports), self.slice("n1", "", ports, "IPv4"),
                    self.slice("n2", "", (), "IPv4", 3)]
         for family in ("IPv4", "IPv6"):
             mine = [a for a in self.own if (":" in a) == (family == "IPv6")]
@@ -182,5 +185,10 @@ class Store:
                                    addressType=family, ports=[{"name": "dns", "protocol": "UDP", "port": 53}],
                                    endpoints=[{"addresses": mine, "conditions": {"ready": True}}]))
         pods = [self.pod(n, f"{name}-{i}") for n in ("shop", "infra", "hidden", "n1", "default", "a") for i, name in enumerate(r.choices(self.names[:30], k=95))]
+        asker = meta("Pod", "asker", "shop", {"app": "web"}, spec={"containers": [{"name": "c", "image": "i"}]},
+                     status={"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]})  # whom autopath takes us for
         imports = [o for n in ("shop", "infra", "hidden", "n1", "n2") for name in r.sample(self.names, 12) for o in self.imported(n, name)]
-        return [spaces, [dns, *services, *slices, *pods, *imports]]
+        # of no cluster: its endpoints have no name
+        imports += [meta("ServiceImport", "homeless", "shop", {}, "multicluster.x-k8s.io/v1alpha1", spec={"type": "Headless", "ports": [{"port": 80}]}),
+                    self.slice("shop", "", PORTS[1], "IPv4", 2, labels={IMPORTED: "homeless"})]
+        return [spaces, [dns, *services, *slices, *pods, asker, *imports]]
