@@ -127,6 +127,39 @@ void wp_reply_compress(struct wp_query *q)
     }
 }
 
+int wp_reply_keep(struct wp_query *q, struct wp_kept_reply *ret)
+{
+    const struct wp_reply *r = &q->reply;
+    const uint8_t *octets = NULL;
+
+    if (r->begun) {
+        octets = wp_arena_dup(q->arena, r->buf, r->len);
+        if (octets == NULL)
+            return -ENOMEM;
+    }
+    *ret = (struct wp_kept_reply){.reply = *r, .octets = octets, .writer = q->writer};
+    return 0;
+}
+
+int wp_reply_give_back(struct wp_query *q, const struct wp_kept_reply *kept)
+{
+    struct wp_reply *r = &q->reply, was;
+    uint8_t *to;
+
+    r->len = 0;
+    to = wp_reply_room(q, kept->reply.len);
+    if (to == NULL)
+        return WP_ESPACE;
+    if (kept->octets != NULL)
+        memcpy(to, kept->octets, kept->reply.len);
+    was = *r; /* the buffer may be another one now */
+    *r = kept->reply;
+    r->buf = was.buf;
+    r->cap = was.cap;
+    q->writer = kept->writer;
+    return 0;
+}
+
 /* The OPT of a message that is taken over. */
 static int take_opt(struct wp_query *q, const uint8_t *msg, const struct wp_rr_at *at)
 {

@@ -19,8 +19,8 @@ RULES = [
     (r"proto/(\w+)/", rf"waypost/(base|dns)/|proto/\1/|{PB}"),
     (r"tls/", r"waypost/(base|tls)/|tls/"),
     (r"backends/common/", rf"waypost/(base|dns|plugin|tls)/|backends/common/|{PB}"),
-    # no data of its own: what kubernetes has, under other names
-    (r"backends/(k8s_external)/", r"waypost/(base|dns|plugin)/|backends/(common|kubernetes|\1)/"),
+    # no data of their own: what kubernetes has under other names, or several of it
+    (r"backends/(k8s_external|kubernetai)/", r"waypost/(base|dns|plugin)/|backends/(common|kubernetes|\1)/"),
     (r"backends/(\w+)/", rf"waypost/(base|dns|plugin)/|backends/(common|\1)/|{PB}"),
     # metrics over TLS, as CoreDNS's web configuration has it
     (r"server/plugins/(prometheus)/", r"waypost/(base|dns|plugin|tls)/|server/plugins/\1/"),

@@ -12,7 +12,8 @@ COREDNS = """root metadata geoip cancel proxyproto quic grpc_server https https3
 debug trace ready health pprof shed prometheus errors log dnstap local dns64 siit any chaos loadbalance tsig rewrite autopath
 acl cache header dnssec tls minimal template transfer dynupdate hosts route53 azure clouddns k8s_external kubernetes file auto
 secondary etcd loop forward grpc erratic whoami on sign view nomad""".split()
-OWN = ["cookie", "state", "admin"]  # directives that CoreDNS does not have: D-cookie, D-state, D-admin
+# directives that CoreDNS does not have: D-cookie, D-state, D-admin, D-kubernetai
+OWN = ["cookie", "state", "admin", "kubernetai"]
 SECTIONS = ["Name", "Description", "Syntax", "Examples", "Commands", "Metrics", "Bugs"]
 NEEDED = SECTIONS[:4]  # commands, metrics (test_metrics.py) and known bugs only where there are any
 

@@ -235,6 +235,15 @@ int wp_reply_view(struct wp_query *q, struct wp_view *ret) WP_MUSTCHECK;
 int wp_reply_rebuild(struct wp_query *q, const struct wp_view *view) WP_MUSTCHECK;
 /* The same records with names as pointers, if they are not yet. */
 void wp_reply_compress(struct wp_query *q);
+/* The reply as it stands, written or not, for later; in q->arena. Whoever changes the question
+ * meanwhile puts it back before giving the reply back. */
+struct wp_kept_reply {
+    struct wp_reply reply;
+    const uint8_t *octets;
+    const char *writer;
+};
+int wp_reply_keep(struct wp_query *q, struct wp_kept_reply *ret) WP_MUSTCHECK;
+int wp_reply_give_back(struct wp_query *q, const struct wp_kept_reply *kept) WP_MUSTCHECK;
 /* Walk the wire: fn for each record (not OPT) with its place in reply.buf; stops when fn
  * returns non-zero and returns that. For TTL edits in place. */
 int wp_reply_each(struct wp_query *q, int (*fn)(void *arg, uint8_t *buf, const struct wp_rr_at *rr,

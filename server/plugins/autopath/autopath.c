@@ -20,14 +20,12 @@ static const struct wp_family success_family = {
 struct walk {
     const uint8_t *question; /* the client's, as it spelled it */
     uint16_t question_len;
-    uint8_t base_len;        /* octets of its name in front of the first name of the list */
-    bool own_came, ended;    /* the names of our own file are in `next`; the root has been given */
-    unsigned tried;          /* names that gave nothing */
-    const uint8_t *next;     /* what is left of the list */
-    struct wp_reply first;   /* what the first name gave, for when nothing is found */
-    const uint8_t *first_octets;
-    const char *first_writer;
-    struct wp_meta *meta;    /* labels from before: those of a name that gave nothing are not ours */
+    uint8_t base_len;     /* octets of its name in front of the first name of the list */
+    bool own_came, ended; /* the names of our own file are in `next`; the root has been given */
+    unsigned tried;       /* names that gave nothing */
+    const uint8_t *next;  /* what is left of the list */
+    struct wp_kept_reply first; /* what the first name gave, for when nothing is found */
+    struct wp_meta *meta; /* labels from before: those of a name that gave nothing are not ours */
 };
 
 /* --- configuration --------------------------------------------------------------------------- */
@@ -238,38 +236,15 @@ static void count(struct autopath *a, const struct wp_query *q)
     wp_metric_add(m[i].series, q->worker, 1);
 }
 
-static int keep_first(struct walk *w, struct wp_query *q)
-{
-    w->first = q->reply;
-    w->first_octets = NULL;
-    w->first_writer = q->writer;
-    if (!q->reply.begun)
-        return 0;
-    w->first_octets = wp_arena_dup(q->arena, q->reply.buf, q->reply.len);
-    return w->first_octets == NULL ? -ENOMEM : 0;
-}
-
 /* The first name gave no more than the others: its reply it is, or none if it gave none. */
 static int give_first(struct walk *w, struct wp_query *q)
 {
-    struct wp_reply *r = &q->reply;
-    uint8_t *to;
-    int e = wp_query_ask_as(q, w->question, w->question_len);
+    int r = wp_query_ask_as(q, w->question, w->question_len);
 
-    if (e < 0)
-        return e;
-    r->len = 0;
-    to = wp_reply_room(q, w->first.len);
-    if (to == NULL)
-        return WP_ESPACE;
-    if (w->first_octets != NULL)
-        memcpy(to, w->first_octets, w->first.len);
-    w->first.buf = r->buf;
-    w->first.cap = r->cap;
-    *r = w->first;
-    q->writer = w->first_writer;
+    if (r == 0)
+        r = wp_reply_give_back(q, &w->first);
     q->meta = w->meta;
-    return WP_STEP_NEXT;
+    return r < 0 ? r : WP_STEP_NEXT;
 }
 
 /* A copy of what the file says now: the query may wait, and the list be replaced meanwhile. */
@@ -352,7 +327,7 @@ static int autopath_reply(void *self, struct wp_query *q)
     if (v == TAKE)
         r = take(w, a, q);
     if (v == NEXT_NAME && w->tried == 0)
-        r = keep_first(w, q);
+        r = wp_reply_keep(q, &w->first);
     if (v == NEXT_NAME && r == 0)
         r = go_on(w, a, q);
     if (v == GIVE_UP || r < 0) { /* whatever is said is said of the client's own question */
