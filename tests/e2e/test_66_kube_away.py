@@ -156,6 +156,24 @@ def expired(tmp):
             d.back()
 
 
+def restarted(tmp):
+    """Started again while the API server is away: the saved data, said to be old from the first moment."""
+    options = f"state {tmp}"
+    with Drill(options=options) as d:
+        wait_for(lambda: any(p.suffix not in (".lock", ".tmp") for p in tmp.iterdir()), 60)
+        d.api.stop()
+        d.w.stop()
+        with kube.gateway(d.api, options, more=OTHER) as w:
+            reply = ask(w, WEB)
+            assert address(reply) == d.right and ede(reply) == [3] and reply.answer[0].ttl <= 30
+            denied = ask(w, "none.shop.svc.cluster.local")
+            assert denied.rcode() == 3 and ede(denied) == [19]
+            other_zone(w)
+            d.api.start()
+            wait_for(lambda: ede(ask(w, WEB)) == [], 90, step=0.1)
+            assert address(ask(w, WEB)) == d.right and is_ready(w)
+
+
 def start(tmp, prepare, options="", synced_within=0):
     """What is there from the first moment on; the time that the start took."""
     with kube.cluster() as api:
@@ -209,7 +227,7 @@ def start_forbidden(tmp):
             assert ask(w, WEB).rcode() == 0
 
 
-DRILLS = {f.__name__: f for f in (down, hung, forbidden, expired, start_down, start_soon, start_slow, start_forbidden)}
+DRILLS = {f.__name__: f for f in (down, hung, forbidden, expired, restarted, start_down, start_soon, start_slow, start_forbidden)}
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +241,7 @@ def test_away(results, name):
     results[name].result()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("seconds", [86400, -86400])
 def test_clocks_differ(seconds, tmp_path):
     """A day forth or back: nothing becomes old, and what changes is seen."""
