@@ -5,6 +5,7 @@
 #pragma once
 #include <pthread.h>
 #include "backends/common/http_client.h"
+#include "backends/common/state.h"
 #include "backends/kubernetes/body.h"
 #include "backends/kubernetes/cluster.h"
 #include "backends/kubernetes/keep.h"
@@ -103,7 +104,8 @@ struct wp_kube_reflector {
     unsigned torn, retries;
 
     uint64_t wait_ns, waited_ns; /* back-off: the next one, when the last one began */
-    bool listed;                 /* once; it stays */
+    atomic_bool listed;          /* once; it stays */
+    atomic_bool open;            /* there is an open watch: any thread */
     uint64_t lost_ns;            /* since when there is no open watch; 0: there is one */
     uint64_t silent_ns;          /* since when the last one was silent; 0: it was not */
     struct wp_log_limit limit, bad_limit;
@@ -129,6 +131,9 @@ struct wp_kube_cluster_own {
     pthread_mutex_t lock;
     pthread_cond_t cond; /* synced, or gone */
     struct wp_engine_post post;
+    char error[WP_KUBE_WHY_MAX]; /* by lock: the last failure */
+    int64_t error_ms;            /* by lock: when; 0: there was none */
+    _Atomic uint64_t changed_ns; /* of the store; 0: never */
     bool gone; /* by lock: the engine's thread has let go of it */
 
     struct wp_kube_keep *keep;     /* NULL: nothing is saved */
@@ -202,7 +207,14 @@ void wp_kube_reap(struct wp_kube_cluster_own *o);
 /* A slice has been stored or removed: how long after the change that it tells of? */
 void wp_kube_latency(struct wp_kube_cluster_own *o, const struct wp_kube_object *slice);
 
+/* --- status.c --------------------------------------------------------------------------------- */
+/* A list or a watch has failed. */
+void wp_kube_tell_error(struct wp_kube_cluster_own *o, const char *verb, const char *type,
+                        const char *why);
+
 /* --- report.c --------------------------------------------------------------------------------- */
+/* The second collection of slices has a name of its own. */
+const char *wp_kube_resource_text(enum wp_kube_collection c);
 void wp_kube_stats_init(struct wp_kube_cluster_own *o); /* main thread */
 void wp_kube_stats_show(struct wp_kube_cluster_own *o); /* main thread; a second time, too */
 void wp_kube_stats_drop(struct wp_kube_cluster_own *o); /* main thread */

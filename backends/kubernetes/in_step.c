@@ -41,6 +41,7 @@ void wp_kube_restored(struct wp_kube_cluster_own *o, int64_t age_s)
 void wp_kube_store_changed(struct wp_kube_cluster_own *o)
 {
     o->changed = true;
+    o->changed_ns = o->h->now();
     if (o->keep != NULL)
         wp_kube_keep_changed(o->keep);
 }
@@ -86,11 +87,13 @@ static void update(struct wp_kube_cluster_own *o)
 void wp_kube_watch_opened(struct wp_kube_reflector *r)
 {
     r->lost_ns = r->silent_ns = 0;
+    r->open = true;
     update(r->own);
 }
 
 void wp_kube_watch_ended(struct wp_kube_reflector *r, bool away, bool silent)
 {
+    r->open = false;
     if (r->lost_ns == 0) {
         r->lost_ns = r->own->h->now();
         r->silent_ns = silent ? r->heard_ns : 0;

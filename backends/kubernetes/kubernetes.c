@@ -82,9 +82,9 @@ const struct wp_plugin wp_plugin_kubernetes = {
     .metadata = kubernetes_metadata,
     .stop = kubernetes_stop,
     .is_ready = kubernetes_is_ready,
-    .status = kubernetes_status,
     .status_place = WP_STATUS_BACKENDS,
     .search = kubernetes_search,
     .has_zone = kubernetes_has_zone,
     .commands = kubernetes_commands,
+    .status = kubernetes_status,
 };

@@ -125,6 +125,7 @@ static void tell(struct wp_kube_reflector *r, const char *verb, const char *why)
 {
     const char *type = wp_kube_type_text(r->collection);
 
+    wp_kube_tell_error(r->own, verb, type, why);
     if (wp_log_allow(&r->limit, 20, 60))
         wp_log(WP_ERROR, "kubernetes",
                "Failed to watch: failed to %s %s: %s logger=\"UnhandledError\" "

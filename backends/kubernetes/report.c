@@ -83,8 +83,7 @@ static const struct wp_family events = {
     .labels = {"source", "resource", "type", NULL},
 };
 
-/* The second collection of slices has a name of its own here. */
-static const char *resource_of(enum wp_kube_collection c)
+const char *wp_kube_resource_text(enum wp_kube_collection c)
 {
     return c == WP_KUBE_IMPORT_SLICES ? "multicluster endpointslices" : wp_kube_collection_name(c);
 }
@@ -136,7 +135,7 @@ void wp_kube_stats_show(struct wp_kube_cluster_own *o)
     for (unsigned i = 0; i < o->n_reflectors; i++) {
         struct wp_kube_reflector *r = &o->reflectors[i];
         struct wp_series **n = &s->objects[r->collection];
-        *n = wp_metric_series(&objects, (const char *const[]){o->name, resource_of(r->collection)});
+        *n = wp_metric_series(&objects, (const char *const[]){o->name, wp_kube_resource_text(r->collection)});
         wp_metric_read(*n, read_objects, r);
     }
 }
@@ -145,7 +144,7 @@ static void init_reflector(struct wp_kube_reflector *r)
 {
     static const char *const reasons[] = {"start", "expired", "error"};
     static const char *const types[] = {"added", "modified", "deleted"};
-    const char *name = r->own->name, *resource = resource_of(r->collection);
+    const char *name = r->own->name, *resource = wp_kube_resource_text(r->collection);
 
     r->bad = wp_metric_series(&bad, (const char *const[]){name, resource});
     for (unsigned i = 0; i < WP_COUNT(reasons); i++)
@@ -178,7 +177,7 @@ void wp_kube_stats_drop(struct wp_kube_cluster_own *o)
     for (unsigned i = 0; i < o->n_reflectors; i++) {
         enum wp_kube_collection c = o->reflectors[i].collection;
         wp_metric_read(o->stats.objects[c], NULL, NULL);
-        wp_metric_drop(&objects, (const char *const[]){o->name, resource_of(c)});
+        wp_metric_drop(&objects, (const char *const[]){o->name, wp_kube_resource_text(c)});
     }
 }
 

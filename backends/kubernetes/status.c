@@ -1,5 +1,7 @@
 /* What `waypost status` tells of an instance and its cluster. Any thread may read what stands here.
  */
+#include <stdio.h>
+
 #include "backends/kubernetes/answer.h"
 #include "backends/kubernetes/cluster_priv.h"
 #include "waypost/plugin/report.h"
@@ -18,32 +20,45 @@ const char *kubernetes_state_text(const struct wp_kube_cluster *c, uint64_t now_
     return wp_kube_cluster_behind_s(c, now_ns) > WP_KUBE_STALE_S ? "stale" : "behind";
 }
 
-static void put_objects(const struct kubernetes *p, struct wp_report *r)
+void wp_kube_tell_error(struct wp_kube_cluster_own *o, const char *verb, const char *type,
+                        const char *why)
 {
-    const struct wp_kube_store *s = p->cluster->store;
-    const bool watched[WP_KUBE_COLLECTIONS] = {
-        [WP_KUBE_SERVICES] = true,
-        [WP_KUBE_SLICES] = p->wants.slices,
-        [WP_KUBE_NAMESPACES] = true,
-        [WP_KUBE_PODS] = p->wants.pods,
-        [WP_KUBE_IMPORTS] = p->wants.imports,
-        [WP_KUBE_IMPORT_SLICES] = p->wants.imports,
-    };
+    pthread_mutex_lock(&o->lock);
+    snprintf(o->error, sizeof(o->error), "failed to %s %s: %s", verb, type, why);
+    o->error_ms = wp_state_clock_ms();
+    pthread_mutex_unlock(&o->lock);
+}
 
-    wp_report_list(r, "objects");
-    for (unsigned c = 0; c < WP_KUBE_COLLECTIONS; c++) {
-        struct wp_kube_figures f = wp_kube_store_figures(s, (enum wp_kube_collection)c);
-        if (!watched[c])
-            continue;
+static void put_resources(const struct wp_kube_cluster_own *o, struct wp_report *r)
+{
+    wp_report_list(r, "resources");
+    for (unsigned i = 0; i < o->n_reflectors; i++) {
+        const struct wp_kube_reflector *k = &o->reflectors[i];
+        struct wp_kube_figures f = wp_kube_store_figures(o->c.store, k->collection);
         wp_report_open(r, NULL);
-        wp_report_text(r, "resource", wp_kube_collection_name((enum wp_kube_collection)c));
+        wp_report_text(r, "resource", wp_kube_resource_text(k->collection));
+        wp_report_bool(r, "listed", k->listed);
+        wp_report_bool(r, "watched", k->open);
         wp_report_int(r, "objects", (int64_t)f.objects);
         wp_report_octets(r, "octets", f.octets);
         wp_report_close(r);
     }
     wp_report_close(r);
-    wp_report_int(r, "endpoints", (int64_t)wp_kube_store_endpoints(s));
-    wp_report_octets(r, "octets", wp_kube_store_octets(s));
+    wp_report_int(r, "endpoints", (int64_t)wp_kube_store_endpoints(o->c.store));
+    wp_report_octets(r, "octets", wp_kube_store_octets(o->c.store));
+}
+
+static void put_errors(struct wp_kube_cluster_own *o, struct wp_report *r)
+{
+    char error[WP_KUBE_WHY_MAX];
+    int64_t error_ms;
+
+    pthread_mutex_lock(&o->lock);
+    memcpy(error, o->error, sizeof(error));
+    error_ms = o->error_ms;
+    pthread_mutex_unlock(&o->lock);
+    wp_report_text(r, "last_error", error_ms != 0 ? error : NULL);
+    wp_report_time(r, "last_error_time", error_ms);
 }
 
 static void put_zones(const struct kubernetes *p, struct wp_report *r)
@@ -79,13 +94,19 @@ static void put_problem(const struct kubernetes *p, const char *source, uint64_t
 void kubernetes_status(void *self, struct wp_report *r)
 {
     const struct kubernetes *p = self;
-    const struct wp_kube_cluster_own *own = p->cluster->own;
-    uint64_t now_ns = own->h->now();
+    struct wp_kube_cluster_own *own = p->cluster->own;
+    uint64_t now_ns = own->h->now(), changed_ns = own->changed_ns;
 
     wp_report_text(r, "source", own->name);
     wp_report_text(r, "state", kubernetes_state_text(p->cluster, now_ns));
     wp_report_s(r, "behind_s", wp_kube_cluster_behind_s(p->cluster, now_ns) * UINT64_C(1000000000));
-    put_objects(p, r);
+    wp_report_text(r, "server", wp_kube_access_base(own->access));
+    if (changed_ns != 0)
+        wp_report_s(r, "changed_age_s", now_ns > changed_ns ? now_ns - changed_ns : 0);
+    else
+        wp_report_none(r, "changed_age_s");
+    put_errors(own, r);
+    put_resources(own, r);
     put_zones(p, r);
     put_problem(p, own->name, now_ns, r);
 }
