@@ -14,6 +14,7 @@ void wp_zone_unref(struct wp_zone *z)
     if (z == NULL || atomic_fetch_sub_explicit(&z->refs, 1, memory_order_acq_rel) != 1)
         return;
     wp_zone_forget(z);
+    free(z->order);
     wp_catalog_free(z->catalog);
     wp_arena_done(&z->arena);
     free(z);

@@ -35,6 +35,9 @@ struct wp_zone {
     struct wp_tail soa[2], ns[2]; /* plain, with signatures */
     const struct wp_entry **nsec; /* names with an NSEC in canonical order */
     size_t n_nsec;
+    /* all names that have records, in canonical order; NULL: nobody has wanted to give them away */
+    const struct wp_entry **_Atomic order;
+    size_t n_order;
     size_t n_records, n_foreign; /* in use; ignored because outside the zone */
     size_t n_long;               /* sets that were cut (LONG_SET) */
     struct wp_arena arena;
@@ -66,6 +69,16 @@ int wp_zone_maker_add(struct wp_zone_maker *m, const uint8_t *owner, uint16_t ty
  * WP_ENTRY_SETS_MAX sets at one name. */
 int wp_zone_maker_finish(struct wp_zone_maker *m, uint64_t source,
                          struct wp_zone **ret) WP_MUSTCHECK;
+
+/* --- giving it away (waypost/plugin/transfer.h) --------------------------------------------- */
+
+/* Sort the names, once; what a transfer needs. Takes about half a second for a million: not on a
+ * worker's thread. 0 or -ENOMEM. */
+int wp_zone_make_order(struct wp_zone *z) WP_MUSTCHECK;
+/* As wp_plugin.transfer; holds a reference on the zone until end(). WP_ESTATE without the order;
+ * WP_ELIMIT: the zone has sets of which a part was left out when it was made. */
+struct wp_transfer;
+int wp_zone_transfer(struct wp_zone *z, struct wp_query *q, struct wp_transfer *ret) WP_MUSTCHECK;
 
 /* --- answering (worker's loop) --------------------------------------------------------------- */
 

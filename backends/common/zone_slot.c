@@ -101,6 +101,12 @@ static int look(struct wp_zone_slot *s, const atomic_bool *cancel)
         s->ticket = wp_zone_ticket_new();
     s->load.cancel = cancel;
     r = s->ticket == NULL ? -ENOMEM : wp_zone_load(&s->load);
+    if (r == 0 && s->reloader->ordered)
+        r = wp_zone_make_order(s->load.zone);
+    if (r < 0) {
+        wp_zone_unref(s->load.zone);
+        s->load.zone = NULL;
+    }
     if (r == 0 || r == WP_EEXISTS || r == WP_ECANCELLED)
         return r;
     wp_name_text(s->origin.wire, origin);

@@ -42,6 +42,7 @@ struct wp_zone_reloader {
     struct wp_zone_slot *due, **last_due; /* to be looked at by the next round */
     struct wp_zone_slot *round;           /* being looked at */
     struct wp_job job;
+    bool ordered; /* zones are to be given away (wp_zone_make_order) */
     void (*reloaded)(void *arg, struct wp_zone_slot *s); /* admin loop; may be NULL */
     void *arg;
 };

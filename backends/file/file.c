@@ -8,6 +8,7 @@
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/plugin.h"
 #include "waypost/plugin/report.h"
+#include "waypost/plugin/transfer.h"
 
 #define RELOAD_DEFAULT_NS INT64_C(60000000000)
 
@@ -22,6 +23,7 @@ struct file {
     struct wp_zone_table table;
     struct wp_zone_reloader reloader;
     struct wp_log_limit notify_log;
+    const struct wp_block *block; /* where `transfer` may be */
 };
 
 /* --- set-up ---------------------------------------------------------------------------------- */
@@ -198,10 +200,50 @@ static int file_check(void *self, struct wp_setup *s)
 
 /* --- running --------------------------------------------------------------------------------- */
 
+static void tell_of(void *arg, struct wp_zone_slot *slot)
+{
+    const struct file *f = arg;
+
+    wp_zone_is_new(f->block, "file", slot->origin.wire);
+}
+
+static void tell_of_all(void *arg, struct wp_loop *loop)
+{
+    struct file *f = arg;
+
+    (void)loop;
+    for (unsigned i = 0; i < f->n_slots; i++) {
+        if (wp_zone_slot_zone(f->slots[i]) != NULL)
+            tell_of(f, f->slots[i]);
+    }
+}
+
+/* Zones that may be given away are put in order before anybody can ask for them. */
+static int prepare_transfers(struct file *f, struct wp_env *env)
+{
+    for (unsigned i = 0; i < f->n_slots; i++) {
+        struct wp_zone *z = wp_zone_slot_zone(f->slots[i]);
+
+        if (z != NULL && wp_zone_make_order(z) < 0)
+            return wp_env_fail(env, "no memory for the names in order");
+    }
+    f->reloader.ordered = true;
+    f->reloader.reloaded = tell_of;
+    f->reloader.arg = f;
+    wp_loop_call(env->admin, tell_of_all, f);
+    return 0;
+}
+
 static int file_start(void *self, struct wp_env *env)
 {
     struct file *f = self;
+    int r = 0;
 
+    f->block = env->block;
+    if (wp_block_plugin(env->block, "transfer") != NULL)
+        r = prepare_transfers(f, env);
+    if (r < 0)
+        return r;
     f->reloader.plugin = "file";
     f->reloader.slots = f->slots;
     f->reloader.n_slots = f->n_slots;
@@ -226,12 +268,15 @@ static void file_stop(void *self)
     f->n_slots = 0;
 }
 
-static bool file_has_zone(void *self, const uint8_t *apex)
+static int file_transfer(void *self, struct wp_query *q, struct wp_transfer *ret)
 {
     const struct file *f = self;
-    const struct wp_zone_slot *slot = wp_zone_table_get(&f->table, apex);
+    const struct wp_zone_slot *slot = wp_zone_table_get(&f->table, q->msg.qname.wire);
+    struct wp_zone *z = slot != NULL ? wp_zone_slot_zone(slot) : NULL;
 
-    return slot != NULL && wp_zone_slot_zone(slot) != NULL;
+    if (slot == NULL)
+        return WP_ENOTFOUND;
+    return z != NULL ? wp_zone_transfer(z, q, ret) : WP_ESTATE;
 }
 
 /* Nobody has told us to take notice of anyone: a file has no primary. */
@@ -348,6 +393,6 @@ const struct wp_plugin wp_plugin_file = {
     .prefetch = file_prefetch,
     .quiesce = file_quiesce,
     .stop = file_stop,
-    .has_zone = file_has_zone,
+    .transfer = file_transfer,
     .status = file_status,
 };

@@ -56,16 +56,6 @@ static bool kubernetes_is_ready(void *self)
     return p->cluster != NULL && wp_kube_cluster_has_data(p->cluster);
 }
 
-static bool kubernetes_has_zone(void *self, const uint8_t *apex)
-{
-    const struct kubernetes *p = self;
-
-    for (unsigned i = 0; i < p->zones.n; i++)
-        if (wp_name_equal(p->zones.zone[i], apex))
-            return true;
-    return false;
-}
-
 extern const struct wp_plugin wp_plugin_kubernetes;
 const struct wp_plugin wp_plugin_kubernetes = {
     .name = "kubernetes",
@@ -84,7 +74,6 @@ const struct wp_plugin wp_plugin_kubernetes = {
     .is_ready = kubernetes_is_ready,
     .status_place = WP_STATUS_BACKENDS,
     .search = kubernetes_search,
-    .has_zone = kubernetes_has_zone,
     .commands = kubernetes_commands,
     .status = kubernetes_status,
 };

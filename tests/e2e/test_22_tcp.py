@@ -1,5 +1,5 @@
-"""TCP: the transports table 17.2, row by row. Rows left out: T26 (TCP Fast Open is not offered), T28 (AXFR, with
-`transfer`)."""
+"""TCP: the transports table 17.2, row by row. Rows left out: T26 (TCP Fast Open is not offered), T28
+(test_42_transfer.py)."""
 import os
 import signal
 import socket

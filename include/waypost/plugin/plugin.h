@@ -20,6 +20,7 @@ struct wp_env;
 struct wp_block;
 struct wp_command; /* waypost/plugin/command.h */
 struct wp_report;  /* waypost/plugin/report.h */
+struct wp_transfer; /* waypost/plugin/transfer.h */
 
 /* --- what the Corefile gives a plugin ------------------------------------------------- */
 
@@ -206,8 +207,10 @@ struct wp_plugin {
 
     /* For `ready`: NULL when it does not report. Any thread. */
     bool (*is_ready)(void *self);
-    /* For `transfer` (AXFR): this instance holds exactly that zone. */
-    bool (*has_zone)(void *self, const uint8_t *apex);
+    /* Zones of this instance for the asking, and what `transfer` does when one is new:
+     * waypost/plugin/transfer.h */
+    int (*transfer)(void *self, struct wp_query *q, struct wp_transfer *ret);
+    void (*zone_is_new)(void *self, const char *holder, const uint8_t *apex);
 
     /* What `waypost status` shows of the instance, as rows of an object that is open. Admin thread,
      * while the generation is in service; must neither block nor wait for a lock that is held
