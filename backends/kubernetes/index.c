@@ -86,9 +86,10 @@ int wp_kube_index_reserve(struct wp_kube_index *x, size_t n)
         put(bigger, to, hash, value);
     }
     x->gone = 0;
-    x->tables++;
     count(x, slots);
+    atomic_fetch_add(&x->tables, 1);
     atomic_store_explicit(&x->table, bigger, memory_order_release);
+    atomic_fetch_add(&x->tables, 1);
     wp_grace_retire(&t->grace, table_free);
     return 0;
 }

@@ -22,7 +22,8 @@ struct wp_kube_index {
     _Atomic(struct wp_kube_table *) table;
     _Atomic size_t octets; /* any thread */
     size_t used, gone;     /* the writer's, as */
-    unsigned tables;       /* how many there have been after the first */
+    /* two more for each table after the first: one before it is there, one after; any thread */
+    _Atomic unsigned tables;
 };
 
 int wp_kube_index_init(struct wp_kube_index *x) WP_MUSTCHECK;

@@ -74,6 +74,7 @@ const struct wp_plugin wp_plugin_kubernetes = {
     .is_ready = kubernetes_is_ready,
     .status_place = WP_STATUS_BACKENDS,
     .search = kubernetes_search,
+    .transfer = kubernetes_transfer,
     .commands = kubernetes_commands,
     .status = kubernetes_status,
 };

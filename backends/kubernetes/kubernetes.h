@@ -8,6 +8,7 @@
 #include "waypost/plugin/plugin.h"
 
 struct wp_report;
+struct wp_transfer;
 struct wp_series;
 
 enum kubernetes_pods {
@@ -59,6 +60,7 @@ int kubernetes_serve(void *self, struct wp_query *q);
 void kubernetes_prefetch(const void *self, const struct wp_query *q, unsigned step);
 void kubernetes_metadata(void *self, struct wp_query *q);
 void kubernetes_status(void *self, struct wp_report *r);
+int kubernetes_transfer(void *self, struct wp_query *q, struct wp_transfer *ret);
 
 /* --- what others ask ------------------------------------------------------------------------- */
 

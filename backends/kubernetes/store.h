@@ -103,8 +103,11 @@ void wp_kube_place_prefetch_content(const struct wp_kube_store *s, uint64_t hash
 const struct wp_kube_place *wp_kube_place_find(const struct wp_kube_store *s, uint64_t hash,
                                                const char *ns, size_t ns_len, const char *name,
                                                size_t name_len);
-/* All places, in no order: start with *at 0; NULL at the end. One turn only. */
+/* All places, in no order: start with *at 0; NULL at the end. Over several turns as long as
+ * wp_kube_place_tables, looked at after each call, is even and the same: else begin again. What is there
+ * all the time is met once; what comes and goes meanwhile may be met, also twice. */
 const struct wp_kube_place *wp_kube_place_each(const struct wp_kube_store *s, size_t *at);
+unsigned wp_kube_place_tables(const struct wp_kube_store *s);
 
 /* Is it in the namespace collection? For one that was found, wp_kube_place_namespace_present. */
 bool wp_kube_namespace_present(const struct wp_kube_store *s, const char *ns, size_t len);

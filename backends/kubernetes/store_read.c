@@ -34,6 +34,12 @@ const struct wp_kube_place *wp_kube_place_each(const struct wp_kube_store *s, si
     return wp_kube_pointer(wp_kube_table_each(wp_kube_index_table(&s->places), at));
 }
 
+unsigned wp_kube_place_tables(const struct wp_kube_store *s)
+{
+    return atomic_load_explicit(&((struct wp_kube_store *)(uintptr_t)s)->places.tables,
+                                memory_order_acquire);
+}
+
 static struct wp_kube_hits hits(const struct wp_kube_store *s, const struct wp_kube_index *x,
                                 const struct wp_kube_addr *a)
 {

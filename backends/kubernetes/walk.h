@@ -9,7 +9,7 @@ struct wp_kube_walk {
     const struct wp_kube_store *store;
     enum wp_kube_collection collection;
     size_t at;
-    unsigned tables; /* how many tables the index has had */
+    unsigned tables; /* of the index, when it began */
 };
 void wp_kube_walk_begin(struct wp_kube_walk *w, const struct wp_kube_store *s);
 /* 1: the next one; its lists are in the arena, its texts there or in the store, valid until the

@@ -18,6 +18,7 @@ import dns.zone
 import pytest
 import wire
 from server import Waypost, free_port, own_address, wait_for
+from xfr import Transfer, axfr, connect, ixfr
 
 REFUSED, SERVFAIL = 5, 2
 NAMES = """$TTL 300
@@ -40,69 +41,6 @@ _x._tcp SRV 0 5 80 WWW
 svc HTTPS 1 . alpn=h2
 z\\001z TXT "after a\\.z"
 """
-
-
-def soa_of(serial, owner="example.org"):
-    rdata = wire.name("a") + wire.name("b") + struct.pack(">5I", serial, 1, 1, 1, 1)
-    return wire.name(owner) + struct.pack(">HHIH", 6, 1, 0, len(rdata)) + rdata
-
-
-def ixfr(qname, serial, **kw):
-    q = wire.query(qname, "IXFR", **kw)
-    return q[:8] + b"\0\1" + q[10:] + soa_of(serial)
-
-
-class Transfer:
-    """The messages of one transfer, read as they come. Records are counted by the headers; the end is the second SOA, seen by
-    its octets: the rdata of the first one but for compression, so the serial and timers behind its names."""
-
-    def __init__(self, s, msg, qid=7):
-        self.f, self.messages, self.n, self.octets = s.makefile("rb", 1 << 17), [], 0, 0
-        self.tail = None
-        s.sendall(wire.framed(wire.with_id(msg, qid)))
-
-    def next(self):
-        m = self.f.read(struct.unpack(">H", self.f.read(2) or b"\0\0")[0])
-        if not m:
-            raise EOFError(f"after {self.n} records")
-        if self.tail is None:
-            first = wire.parse_apart(m).answer[0]
-            assert first.rdtype == dns.rdatatype.SOA
-            soa = first[0]
-            self.tail = struct.pack(">5I", soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum)
-            self.serial = soa.serial
-        self.messages.append(m)
-        self.n += struct.unpack_from(">H", m, 6)[0]
-        self.octets += len(m)
-        return m
-
-    def is_done(self, m):
-        end = m[:-11] if struct.unpack_from(">H", m, 10)[0] else m
-        return end.endswith(self.tail) and self.n > 1
-
-    def all(self):
-        while not self.is_done(self.next()):
-            pass
-        return self
-
-    def records(self):
-        return [(r.name, r.rdtype, r.ttl, r[0]) for m in self.messages for r in wire.parse_apart(m).answer]
-
-
-def connect(port, tls=False, host="127.0.0.1", source=None, rcvbuf=None):
-    s = socket.socket()
-    if rcvbuf:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-    if source:
-        s.bind((source, 0))
-    s.settimeout(30)
-    s.connect((host, port))
-    return clients.context(["dot"]).wrap_socket(s) if tls else s
-
-
-def axfr(port, qname="example.org", **kw):
-    with connect(port, **kw) as s:
-        return Transfer(s, wire.query(qname, "AXFR")).all()
 
 
 def as_set(records):

@@ -34,7 +34,7 @@ struct transfer {
 };
 
 /* Transfers of an instance at a time: each holds a version of a zone. */
-enum { TRANSFER_RUNNING_MAX = 100 };
+enum { TRANSFER_RUNNING_MAX = 32 };
 
 /* The rule with the longest zone that holds the name (CVE-2026-33489: not the one that sorts
  * first), or NULL. */
