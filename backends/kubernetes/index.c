@@ -99,8 +99,9 @@ void wp_kube_index_add(struct wp_kube_index *x, uint64_t hash, uint64_t value)
     struct wp_kube_table *t = atomic_load_explicit(&x->table, memory_order_relaxed);
     size_t i = (size_t)hash & t->mask;
 
-    while (value_at(t, i) > WP_KUBE_INDEX_GONE)
-        i = (i + 1) & t->mask;
+    for (uint64_t v; (v = value_at(t, i)) > WP_KUBE_INDEX_GONE; i = (i + 1) & t->mask)
+        if (v == value && hash_at(t, i) == hash)
+            return; /* an address that stands twice in one slice */
     x->gone -= value_at(t, i) == WP_KUBE_INDEX_GONE;
     x->used++;
     put(t, i, hash, value);

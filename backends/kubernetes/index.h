@@ -31,6 +31,15 @@ void wp_kube_index_done(struct wp_kube_index *x); /* no reader left */
 
 /* Writer. Room for n more; -ENOMEM. */
 int wp_kube_index_reserve(struct wp_kube_index *x, size_t n) WP_MUSTCHECK;
+/* Its place comes into the cache meanwhile: for many that are added or looked for at once. */
+static inline void wp_kube_index_expect(const struct wp_kube_index *x, uint64_t hash)
+{
+    const struct wp_kube_table *t =
+        atomic_load_explicit(&((struct wp_kube_index *)(uintptr_t)x)->table, memory_order_relaxed);
+
+    __builtin_prefetch(&t->slots[hash & t->mask], 1);
+}
+/* Two additions of one pair in a row are one. */
 void wp_kube_index_add(struct wp_kube_index *x, uint64_t hash, uint64_t value);
 void wp_kube_index_replace(struct wp_kube_index *x, uint64_t hash, uint64_t from, uint64_t to);
 void wp_kube_index_remove(struct wp_kube_index *x, uint64_t hash, uint64_t value);

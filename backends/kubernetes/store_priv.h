@@ -132,8 +132,9 @@ struct wp_kube_set {
     uint64_t *at;
     size_t n;
 };
-int wp_kube_set_of_slice(struct wp_kube_store *s, const struct wp_kube_slice *slice,
-                         struct wp_kube_set *ret) WP_MUSTCHECK; /* NULL slice: empty */
+/* NULL slice: empty. alone: it will not be compared, and its order does not matter. */
+int wp_kube_set_of_slice(struct wp_kube_store *s, const struct wp_kube_slice *slice, bool alone,
+                         struct wp_kube_set *ret) WP_MUSTCHECK;
 int wp_kube_set_of_list(struct wp_kube_store *s, struct wp_kube_text packed,
                         struct wp_kube_set *ret) WP_MUSTCHECK;
 /* From one set to the other. What comes is added before the new data are published, what goes

@@ -99,10 +99,11 @@ static int make_left(const struct wp_kube_store *s, struct change *c)
 static int prepare(struct wp_kube_store *s, struct change *c, struct wp_kube_namespace *ns)
 {
     bool indexed = c->view == WP_KUBE_LOCAL; /* imports are not found by address */
+    bool alone = c->from == NULL || c->to == NULL;
 
     c->move = (struct wp_kube_move){.index = &s->endpoints, .value = wp_kube_value(c->member)};
-    if (wp_kube_set_of_slice(s, indexed ? c->from : NULL, &c->move.from) < 0 ||
-        wp_kube_set_of_slice(s, indexed ? c->to : NULL, &c->move.to) < 0 ||
+    if (wp_kube_set_of_slice(s, indexed ? c->from : NULL, alone, &c->move.from) < 0 ||
+        wp_kube_set_of_slice(s, indexed ? c->to : NULL, alone, &c->move.to) < 0 ||
         (c->move.to.n > 0 && wp_kube_index_reserve(&s->endpoints, c->move.to.n) < 0))
         return -ENOMEM;
     if (c->to != NULL && c->to->place != 0 && make_entered(s, c, ns) < 0)

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(TOP, "tests/fake"))
 import kube_proto  # noqa: E402
 
 PER_SLICE = 100
-NAMESPACES = 200
+NAMESPACES = 100  # the last two digits of a service say which is its own
 TIME = "2026-03-01T09:30:00Z"
 KINDS = {"services": ("Service", "v1"), "endpointslices": ("EndpointSlice", "discovery.k8s.io/v1"), "pods": ("Pod", "v1"),
          "namespaces": ("Namespace", "v1")}
@@ -174,7 +174,7 @@ class Form:
 
     def __init__(self, proto):
         self.proto = proto
-        say = kube_proto.message if proto else (lambda kind, obj: _compact(obj))
+        say = self.encode
         self.plain = {c: Template(say(KINDS[c][0], o)) for c, o in (("services", service()), ("pods", pod()), ("namespaces", namespace()))}
         self.one_endpoint = Template(say("Endpoint", endpoint()))
         whole = endpoint_slice()
@@ -186,7 +186,17 @@ class Form:
             head, tail = _compact(whole).split(b'"endpoints":[]')
             self.slice = Template(head + b'"endpoints":['), Template(b"]" + tail)
 
+    def encode(self, kind, obj):
+        return kube_proto.message(kind, obj) if self.proto else _compact(obj)
+
+    def error(self, status):
+        """The last event of a watch."""
+        if self.proto:
+            return kube_proto.frame(b"ERROR", kube_proto.envelope("Status", "v1", kube_proto.message("Status", status)))
+        return b'{"type":"ERROR","object":%s}\n' % _compact(status)
+
     def endpoint_slice(self, i, service, numbers, version):
+        """numbers: of its endpoints, which have their addresses and pods from them."""
         values = {"s": service, "n": service % NAMESPACES, "v": version, "i": i, "p": 0, "a": "", "d": 0, "z": 0}
         items = [self.one_endpoint.make(**{**values, "p": k, "a": address(k), "d": k % 5000, "z": k % 3}) for k in numbers]
         inner = b"".join(kube_proto.counted(2, e) for e in items) if self.proto else b",".join(items)

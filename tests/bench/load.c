@@ -1,7 +1,8 @@
 /* load TRANSPORT -p PORT [-P PID] [-l SECONDS] [-c CONNECTIONS] [-q DEPTH] [-n NAMES] [-r RATE]
- * [-1] Asks 127.0.0.1 for hNNNNNNN.bench.test A over udp, tcp, dot, doh, get (DoH by GET) or grpc
- * (without TLS), and prints one line of JSON: answers per second and, with PID, the CPU time that
- * the server spent for each. -1: a connection for each question. -r: so many questions a second
+ * [-f NAME] [-1] Asks 127.0.0.1 for hNNNNNNN.bench.test A over udp, tcp, dot, doh, get (DoH by GET)
+ * or grpc (without TLS), and prints one line of JSON: answers per second and, with PID, the CPU
+ * time that the server spent for each. -1: a connection for each question. -f: names of another
+ * form, each run of # being the last digits of a number (UDP). -r: so many questions a second
  * (UDP), and how long replies took. SIGINT ends it early. tests/bench/run is what people call. */
 #include <errno.h>
 #include <getopt.h>
@@ -22,24 +23,53 @@ _Noreturn void load_die(const char *what)
     exit(1);
 }
 
-void load_question(struct load *l, uint8_t to[LOAD_QUESTION])
+bool load_form(struct load *l, const char *name)
 {
-    static const uint8_t form[LOAD_QUESTION + 1] = "\0\0\1\0\0\1\0\0\0\0\0\0"
-                                                   "\10h0000000\5bench\4test\0\0\1\0\1";
+    static const uint8_t head[12] = "\0\0\1\0\0\1\0\0\0\0\0\0", tail[5] = "\0\0\1\0\1";
+    size_t len = strlen(name), at = sizeof(head), label = at;
+
+    if (len == 0 || len > LOAD_QUESTION_MAX - sizeof(head) - 1 - sizeof(tail))
+        return false;
+    memset(l->places, 0, sizeof(l->places));
+    memcpy(l->form, head, at);
+    l->form[at++] = 0;
+    for (size_t i = 0; i <= len; i++) {
+        if (name[i] == '.' || name[i] == '\0') {
+            if (at - label - 1 == 0 || at - label - 1 > 63)
+                return false;
+            l->form[label] = (uint8_t)(at - label - 1);
+            label = at;
+            l->form[at++] = 0;
+            continue;
+        }
+        if (strspn(name + i, "#") > 9)
+            return false;
+        l->places[at] = name[i] == '#' ? (uint8_t)(strspn(name + i, "#")) : 0;
+        l->form[at++] = (uint8_t)(name[i] == '#' ? '0' : name[i]);
+    }
+    memcpy(l->form + label, tail, sizeof(tail));
+    l->question = label + sizeof(tail);
+    return true;
+}
+
+void load_question(struct load *l, uint8_t *to)
+{
+    uint8_t digits[16] = {0};
     uint32_t n;
 
     /* A stride that shares no factor with any size in use visits every name, in no order that a
      * server's memory would like. */
     l->next = (uint32_t)(((uint64_t)l->next + 7919) % l->names);
-    memcpy(to, form, LOAD_QUESTION);
     n = l->next;
-    for (unsigned i = 20; n != 0; i--, n /= 10)
-        to[i] = (uint8_t)('0' + n % 10);
+    for (unsigned i = 1; n != 0; i++, n /= 10)
+        digits[i] = (uint8_t)(n % 10);
+    for (size_t i = 0; i < l->question; i++)
+        to[i] = (uint8_t)(l->form[i] + digits[l->places[i]]);
 }
 
 void load_reply(struct load *l, const uint8_t *msg, size_t len)
 {
-    if (len > LOAD_QUESTION && (msg[2] & 0x80) != 0 && (msg[3] & 15) == 0 && (msg[6] | msg[7]) != 0)
+    if (len > l->question && (msg[2] & 0x80) != 0 && (msg[3] & 15) == 0 && (msg[6] | msg[7]) != 0)
         l->right++;
     else
         l->wrong++;
@@ -146,10 +176,11 @@ static void measure(struct load *l, double seconds, long pid)
 int main(int argc, char **argv)
 {
     struct load l = {.conns = 8, .depth = 32, .names = 10000};
+    const char *form = "h#######.bench.test";
     double seconds = 2;
     long pid = 0;
 
-    for (int c; (c = getopt(argc, argv, "p:P:l:c:q:n:r:1")) != -1;)
+    for (int c; (c = getopt(argc, argv, "p:P:l:c:q:n:r:f:1")) != -1;)
         switch (c) {
         case 'p':
             l.port = (uint16_t)atoi(optarg);
@@ -172,6 +203,9 @@ int main(int argc, char **argv)
         case 'r':
             l.rate = atof(optarg);
             break;
+        case 'f':
+            form = optarg;
+            break;
         case '1':
             l.once = true;
             break;
@@ -183,7 +217,8 @@ int main(int argc, char **argv)
     if (l.once)
         l.depth = 1;
     if (l.port == 0 || seconds <= 0 || l.conns - 1 >= LOAD_CONNS_MAX ||
-        l.depth - 1 >= LOAD_DEPTH_MAX || l.names - 1 >= 9999999) {
+        l.depth - 1 >= LOAD_DEPTH_MAX || l.names - 1 >= 9999999 || !load_form(&l, form) ||
+        (l.transport != LOAD_UDP && l.question != LOAD_QUESTION)) {
         fprintf(stderr, "load: see its source for the options and their ranges\n");
         return 2;
     }

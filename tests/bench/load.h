@@ -8,8 +8,14 @@
 #include <stdint.h>
 
 enum load_transport { LOAD_UDP, LOAD_TCP, LOAD_DOT, LOAD_DOH, LOAD_GET, LOAD_GRPC };
-/* Header, "h0000000.bench.test.", type A, class IN: all questions have one length. */
-enum { LOAD_QUESTION = 37, LOAD_DEPTH_MAX = 256, LOAD_CONNS_MAX = 256 };
+/* Header, "h0000000.bench.test.", type A, class IN: all questions of a run have one length, with
+ * names of another form (UDP) at most so many octets. */
+enum {
+    LOAD_QUESTION = 37,
+    LOAD_QUESTION_MAX = 12 + 255 + 4,
+    LOAD_DEPTH_MAX = 256,
+    LOAD_CONNS_MAX = 256
+};
 
 struct load {
     enum load_transport transport;
@@ -17,7 +23,11 @@ struct load {
     unsigned conns, depth; /* depth: questions in flight for each connection or socket */
     bool once;             /* a connection, with a whole TLS handshake, for each question */
     uint32_t names, next;  /* names h0000000 to names - 1 are in the zone */
-    double rate;           /* questions per second, of UDP; 0: as many as the server takes */
+    uint8_t form[LOAD_QUESTION_MAX];   /* the question of number 0, */
+    uint8_t places[LOAD_QUESTION_MAX]; /* and which digit of the number an octet is, from 1 on; 0:
+                                          none */
+    size_t question;
+    double rate; /* questions per second, of UDP; 0: as many as the server takes */
     uint64_t right, wrong, lost;
     uint64_t asked, pace_ns; /* with a rate: since then, 0: it begins */
     uint32_t *waits;         /* with a rate: microseconds to each reply, LOAD_WAITS_MAX at most */
@@ -25,8 +35,11 @@ struct load {
 };
 enum { LOAD_WAITS_MAX = 1 << 24 };
 
-/* The next question, its id 0. */
-void load_question(struct load *l, uint8_t to[LOAD_QUESTION]);
+/* The form of questions: a name in which each run of # stands for the last digits of the number.
+ * false: it is no name. */
+bool load_form(struct load *l, const char *name);
+/* The next question, of l->question octets, its id 0. */
+void load_question(struct load *l, uint8_t *to);
 /* Counts a reply: right is one with answers, without error. */
 void load_reply(struct load *l, const uint8_t *msg, size_t len);
 /* Ends the program: the server or the machine is not fit for a measurement. */

@@ -36,7 +36,7 @@ void load_udp_open(struct load *l)
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons(l->port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int segment = LOAD_QUESTION, room = 4 << 20;
+    int segment = (int)l->question, room = 4 << 20;
 
     for (unsigned i = 0; i < l->conns; i++) {
         int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -78,7 +78,7 @@ static bool take(struct load *l, unsigned i)
 
 static unsigned ask(struct load *l, unsigned i, unsigned due)
 {
-    static uint8_t out[SEGMENTS * LOAD_QUESTION];
+    static uint8_t out[SEGMENTS * LOAD_QUESTION_MAX];
     unsigned n = l->depth - socks[i].in_flight;
     uint16_t first = socks[i].id;
 
@@ -87,14 +87,14 @@ static unsigned ask(struct load *l, unsigned i, unsigned due)
     if (n > due)
         n = due;
     for (unsigned j = 0; j < n; j++) {
-        uint8_t *q = out + j * LOAD_QUESTION;
+        uint8_t *q = out + j * l->question;
         uint16_t id = socks[i].id++;
 
         load_question(l, q);
         q[0] = (uint8_t)(id >> 8);
         q[1] = (uint8_t)id;
     }
-    if (n == 0 || send(socks[i].fd, out, n * LOAD_QUESTION, 0) < 0)
+    if (n == 0 || send(socks[i].fd, out, n * l->question, 0) < 0)
         return 0; /* the socket is full: the next turn asks */
     for (unsigned j = 0; j < n; j++) {
         socks[i].asked[(uint16_t)(first + j)] = true;

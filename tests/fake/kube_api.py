@@ -351,6 +351,7 @@ class KubeApi:
     async def _start(self):
         s = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as Go does; accepted ones inherit it
         s.bind((self.host, self.port))
         self.port = s.getsockname()[1]
         self.serve = Serve(self.handler)

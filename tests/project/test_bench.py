@@ -31,3 +31,18 @@ def test_etcd(tmp_path):
     assert out["questions"] >= 1000000 and out["etcd_calls_in_1M_questions"] == 0 == out["own_calls_in_1M_questions"], out
     assert out["puts_samples"] > 0 and out["puts_failed"] == out["puts_lost"] == 0, out
     assert out["asked_wrong"] == 0, out
+
+
+def test_kubernetes(tmp_path):
+    """The one over a cluster, a small one, without CoreDNS: every row is measured, in both encodings."""
+    subprocess.run(["cmake", "--build", source.build_dir(), "--target", "load", "waypost-http"], check=True, capture_output=True, timeout=300)
+    argv = [os.path.join(TOP, "tests/bench/kubernetes"), "--services", "200", "--endpoints", "2000", "--pods", "2000", "--seconds", "2", "--samples", "20",
+            "--rounds", "1", "--each", "0.2", "--settle", "0.4", "--peers", "waypost", "--build", source.build_dir()]
+    runs = {form: subprocess.Popen([*argv, "--form", form, "--json", str(tmp_path / form)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for form in ("protobuf", "json")}
+    for form, run in runs.items():
+        said = run.communicate(timeout=120)[0]
+        assert os.path.exists(tmp_path / form) and "wrong" not in said, said
+        out = json.loads((tmp_path / form).read_text())["waypost"]
+        assert out["updates_done"] > 1000 and out["rss_mb"] > 1 and out["autopath_ratio"] > 0.5 and out["service_to_zone"] > 0.5, out
+        assert out["first_s"] < 60 and out["first_pods_s"] < 60 and out["update_p50_ms"] < 1000, out
