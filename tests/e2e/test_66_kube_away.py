@@ -17,6 +17,7 @@ from wall import Wall
 
 WEB = "web.shop.svc.cluster.local"
 STALE_S = 30
+SLOW_S = 10
 OTHER = """
     }
     other.test:{dns} {
@@ -183,9 +184,9 @@ def start(tmp, prepare, options="", synced_within=0):
             wait_for(lambda: w.alive() and opened(w.port["dns"]), 60, step=0.02)
             took = time.monotonic() - began
             assert other_zone(w) < 2
-            reply = ask(w, WEB)
-            assert reply.rcode() == 2 and not is_ready(w), reply
-            assert scrape(w, "waypost_kubernetes_synced") == 0
+            found = (ask(w, WEB).rcode(), is_ready(w), scrape(w, "waypost_kubernetes_synced"))
+            # on a machine so busy that we come late there may be data already, where there ever is
+            assert found == (2, False, 0) or (synced_within and time.monotonic() - began >= SLOW_S), found
             if synced_within:
                 wait_for(lambda: is_ready(w), synced_within, step=0.2)
                 assert ask(w, WEB).rcode() == 0
@@ -210,7 +211,7 @@ def start_soon(tmp):
 
 def start_slow(tmp):
     """Ten seconds for each request: the start does not wait for them, and nothing needs to be started again."""
-    took = start(tmp, lambda api: api.fault(None, kube.faults.delay(10), times=None), synced_within=120)
+    took = start(tmp, lambda api: api.fault(None, kube.faults.delay(SLOW_S), times=None), synced_within=120)
     assert 5 <= took, took
 
 
@@ -221,7 +222,8 @@ def start_forbidden(tmp):
         with kube.gateway(api, "startup_timeout 1s", more=OTHER) as w:
             assert ask(w, WEB).rcode() in (0, 2) and not is_ready(w)
             other_zone(w)
-            assert 'type="*v1.EndpointSlice"' in w.output() and "type=\"*v1.Service\"" not in w.output()
+            wait_for(lambda: 'type="*v1.EndpointSlice"' in w.output(), 30)
+            assert "type=\"*v1.Service\"" not in w.output()
             api.handler.forbidden.clear()
             wait_for(lambda: is_ready(w), 90, step=0.2)
             assert ask(w, WEB).rcode() == 0
