@@ -447,6 +447,41 @@ static void test_departures(void)
     answer_close(&w);
 }
 
+/* AV019: names that look like wildcards, hold dots, or lead back into the zone are this zone's
+ * alone. */
+static const struct {
+    const char *what, *question, *rcode;
+} inside[] = {
+    {"AV019 a wildcard", "*.shop.svc.cluster.local A", "NXDOMAIN aa"},
+    {"AV019 wildcards", "*.*.svc.cluster.local A", "NXDOMAIN aa"},
+    {"AV019 an old wildcard", "any.any.svc.cluster.local SRV", "NXDOMAIN aa"},
+    {"AV019 a wildcard's endpoint", "*.db.shop.svc.cluster.local A", "NXDOMAIN aa"},
+    {"AV019 a label with a dot", "web\\.shop.svc.cluster.local A", "NXDOMAIN aa"},
+    {"AV019 a service with a dot", "a\\.web.shop.svc.cluster.local A", "NXDOMAIN aa"},
+    {"AV019 a namespace with a dot", "web.shop\\.svc.svc.cluster.local A", "NXDOMAIN aa"},
+    {"AV019 the zone twice", "web.shop.svc.cluster.local.cluster.local A", "NXDOMAIN aa"},
+    {"AV019 a search list's end", "example.test.shop.svc.cluster.local A", "NXDOMAIN aa"},
+    {"AV019 an external name back into the zone", "dangling.shop.svc.cluster.local A",
+     "NOERROR aa"},
+    {"AV019 an external name below itself", "sub.shop.svc.cluster.local AAAA", "NOERROR aa"},
+    {"AV019 a ring", "ring1.shop.svc.cluster.local A", "NOERROR aa"},
+};
+
+static void test_inside(void)
+{
+    struct answer_world w;
+
+    answer_open(&w, "kubernetes cluster.local");
+    kube_load(&w.kube, "cluster.jsonl");
+    for (size_t i = 0; i < COUNT(inside); i++) {
+        const char *text = answer_ask(&w, inside[i].question);
+        CHECK_AT(inside[i].what, strncmp(text, inside[i].rcode, strlen(inside[i].rcode)) == 0);
+        CHECK_AT(inside[i].what, w.asker.q->reply.count[WP_ANSWER] == 0);
+        CHECK_AT(inside[i].what, w.asked_behind == 0);
+    }
+    answer_close(&w);
+}
+
 /* --- metadata -----------------------------------------------------------------------------------
  */
 
@@ -534,4 +569,4 @@ static void test_metadata(void)
 RUN_TESTS(TEST(test_changes), TEST(test_many_dependencies), TEST(test_not_synced), TEST(test_stale),
           TEST(test_answer_endpoints), TEST(test_large), TEST(test_budget), TEST(test_long_names),
           TEST(test_root_zone), TEST(test_nested_zones), TEST(test_hosts_as_endpoints),
-          TEST(test_departures), TEST(test_metadata))
+          TEST(test_departures), TEST(test_inside), TEST(test_metadata))
