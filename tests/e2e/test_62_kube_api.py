@@ -1,10 +1,10 @@
 """kubernetes: what the API server does, and what is asked of it and answered then (rows K338-K360), and everything that
 may go wrong between the two. All cases run beside each other, each with an API server and a waypost of its own: most of
 their time is waiting."""
-import base64
 import concurrent.futures
 import datetime
 import os
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +18,6 @@ from kube import faults
 from server import wait_for
 
 LABEL = ".shop.svc.cluster.local"
-
 
 
 # --- looking -----------------------------------------------------------------------------------------
@@ -530,6 +529,44 @@ def hangs_later():
         wait_for(lambda: in_step(w))
 
 
+def slow():
+    """Each answer takes its time, also the first one; changes come at once when the watch is open."""
+    with world(ONE) as api:
+        api.fault(None, faults.delay(1.5), None)
+        with kube.gateway(api) as w:
+            has(w, "one", a(1))
+            api.put(TWO)
+            has(w, "two", a(2))
+            time.sleep(1.1)
+            api.end_watches()
+            api.put(kube.service("shop", "three", [a(3)]))
+            assert rcode(w, "one") == "NOERROR"
+            has(w, "three", a(3))
+            assert len(lists(api)) == 1
+
+
+def told_to_end():
+    """A start that waits for the API server ends when told."""
+    with world(ONE) as api:
+        api.fault(None, faults.hang(), None)
+        with kube.gateway(api, "startup_timeout 1h", wait=False) as w:
+            wait_for(lambda: "waiting for Kubernetes API before starting server" in w.output())
+            began = time.monotonic()
+            w.stop()
+            assert time.monotonic() - began < 10
+
+
+def one_connection():
+    """HTTP/2: lists and watches of everything share one."""
+    pair = pki.cert("kube-h2", san="IP:127.0.0.1")
+    with world(ONE, kube.pod("shop", "p", "10.2.0.1"), tls=pair) as api:
+        files = {"config": kubeconfig(api, ca=", certificate-authority: ca.crt"), "ca.crt": pem(pki.ca())}
+        text = kube.corefile(api, "pods verified").replace(f"endpoint {api.url}", "kubeconfig {dir}/config")
+        with kube.Waypost(text, files) as w:
+            wait_for(lambda: in_step(w))
+            assert len(api.requests) == 4 and len({r.connection for r in api.requests}) == 1
+
+
 def two_clusters():
     """One is away from the start: the other does not wait for it longer than told, and never again."""
     text = kube.COREFILE % ("cluster.local", "%s", "startup_timeout 500ms", "")
@@ -551,7 +588,6 @@ def survives_reload():
         wait_for(lambda: in_step(w))
         n = len(api.requests)
         w.write(kube.corefile(api, "ttl 77"))
-        import signal
         w.kill(signal.SIGUSR1)
         wait_for(lambda: kube.ask(w, "one" + LABEL).answer[0].ttl == 77)
         assert len(api.requests) == n
@@ -563,7 +599,6 @@ def survives_reload():
 
 
 def requests_are_counted():
-    host = {}
     with world(ONE) as api:
         host = {"host": f"127.0.0.1:{api.port}"}
         api.set(watch_list=False)
@@ -613,6 +648,9 @@ CASES = {
     "bad objects": bad_objects,
     "large list": large_list,
     "hangs later": hangs_later,
+    "slow": slow,
+    "told to end": told_to_end,
+    "one connection": one_connection,
     "two clusters": two_clusters,
     "reload": survives_reload,
     "requests are counted": requests_are_counted,
