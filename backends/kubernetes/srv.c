@@ -71,6 +71,9 @@ static int put_host(struct writer *w, const struct wp_kube_entry *e)
     text[wp_kube_addr_text(&e->addr, text)] = '\0';
     if (wp_name_parse(text, &name) < 0)
         return 0;
+    r = wp_kube_seen_add(&w->seen, hash_of(&name, NULL, e->port));
+    if (r != 1)
+        return r;
     r = put_srv(w, &none, name.wire, name.len, e->port);
     while (k < hosts->n && !wp_name_equal(hosts->name[k], name.wire))
         k++;
