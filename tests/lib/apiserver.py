@@ -15,7 +15,7 @@ import pki
 from server import Process, free_port, wait_for
 
 ADMIN = "admin-token"
-USERS = ("dns", "some", "bare")  # each with the token NAME-token, and nothing that it may do before it is bound to a role
+USERS = ("dns", "some", "bare")  # each with a token, and nothing that it may do before it is bound to a role
 # only what is looked at, and what the server itself cannot do without
 GROUPS = ("api/v1", "apiextensions.k8s.io/v1", "apiregistration.k8s.io/v1", "authentication.k8s.io/v1", "authorization.k8s.io/v1",
           "discovery.k8s.io/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1", "coordination.k8s.io/v1")
@@ -124,6 +124,7 @@ class ApiServer:
         self.port = free_port()
         self.ca = pki.ca("kube-ca")
         self.process = None
+        self.tokens = {u: f"{u}-token" for u in USERS}  # read when it starts
         self.client = Client(self.port, self.ca)
 
     @property
@@ -137,7 +138,7 @@ class ApiServer:
         cert, key = pki.cert("kube-apiserver", "kube-ca", san="DNS:localhost,DNS:kube-apiserver,IP:127.0.0.1")
         _, signer = pki.cert("kube-accounts", "kube-ca", rsa=True)
         with open(self.path("tokens"), "w") as f:
-            f.write(f'{ADMIN},admin,u0,"system:masters"\n' + "".join(f"{u}-token,{u},{u}\n" for u in USERS))
+            f.write(f'{ADMIN},admin,u0,"system:masters"\n' + "".join(f"{t},{u},{u}\n" for u, t in self.tokens.items()))
         self.process = Process([
             self.binary, "--etcd-servers", self.member.url, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
             f"--secure-port={self.port}", "--tls-cert-file", cert, "--tls-private-key-file", key, "--client-ca-file", self.ca,
@@ -159,15 +160,16 @@ class ApiServer:
         wait_for(up, 60, step=0.05)
         return self
 
-    def halt(self, sig=signal.SIGTERM):
-        self.process.kill(sig)
+    def halt(self):
+        """At once: else it waits for watches to end."""
+        self.process.kill(signal.SIGKILL)
         self.process.wait(30)
         self.process.dir.cleanup()
         self.process = None
 
-    def kubeconfig(self, user="dns", certificate=False, url=None):
-        """Its text: with the user's token, or with a certificate in its name, and then the context is "other"."""
-        who = {"token": f"{user}-token"}
+    def kubeconfig(self, user="dns", certificate=False, url=None, file=None):
+        """Its text: with the user's token, or with a certificate in its name, and then the context is "other". file: of the token, beside it."""
+        who = {"tokenFile": file} if file else {"token": self.tokens[user]}
         if certificate:
             cert, key = pki.cert(user, "kube-ca", usage="clientAuth")
             who = {"client-certificate": cert, "client-key-data": base64.b64encode(open(key, "rb").read()).decode()}
@@ -186,7 +188,7 @@ class ApiServer:
 
     def __exit__(self, *exc):
         if self.process:
-            self.halt(signal.SIGKILL)
+            self.halt()
         self.member.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 

@@ -190,10 +190,10 @@ class Asker(threading.Thread):
                 self.right.setdefault(name, []).append([self._answer(answer), now, None])
         return self
 
-    def only(self, name, answer):
+    def only(self, name, answer, seconds=20):
         """Wait until it is answered; from then on nothing else is right. The seconds that took."""
         t0, want = time.monotonic(), self._answer(answer)
-        wait_for(lambda: self.latest.get(name, (None, 0))[0] == want, 20, step=0.001)
+        wait_for(lambda: self.latest.get(name, (None, 0))[0] == want, seconds, step=0.001)
         with self.lock:
             sent = self.latest[name][1]
             for r in self.right[name]:

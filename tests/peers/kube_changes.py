@@ -1,23 +1,24 @@
 """Changes to a cluster by chance, one after another, and how to know that a server has seen all that came before."""
 import copy
+import random
 
 from asker import Question, ask_all
 from kube_questions import text
-from kube_store import IMPORTED, LONG, PORTS, meta
+from kube_store import IMPORTED, LONG, PORTS, STRAY, meta
 from server import wait_for
 
-SPACES = ("c1", "c2", "c3")
 NAMES = ("web", "db", "api", "a", "svc", LONG)
 
 
 class Cluster:
     """What is in some namespaces of their own, which change() changes. The store makes the objects."""
 
-    def __init__(self, client, store):
+    def __init__(self, client, store, spaces, seed=7):
+        store.r = random.Random(seed)  # whatever it has been used for before
         self.client, self.store, self.r = client, store, store.r
-        self.spaces, self.objects = {}, {}
-        for n in SPACES:
-            self.put(meta("Namespace", n, labels={"tier": "open"}))
+        self.all_spaces, self.spaces, self.objects = spaces, {}, {}
+        for n in spaces:
+            self.put(meta("Namespace", n))
 
     def put(self, o):
         m = o["metadata"]
@@ -117,7 +118,8 @@ class Cluster:
         elif kind == 1 and ends:
             ends.pop(self.r.randrange(len(ends)))
         else:
-            ends.append(self.store.endpoint(o["addressType"], False, self.store.pool6 if o["addressType"] == "IPv6" else self.store.pool4))
+            pool = self.store.pool6 if o["addressType"] == "IPv6" else self.store.stray4 if STRAY in o["metadata"]["labels"] else self.store.pool4
+            ends.append(self.store.endpoint(o["addressType"], False, pool))
         return self.write(o, endpoints=ends)
 
     def move(self):
@@ -172,11 +174,11 @@ class Cluster:
 
     def namespace(self):
         """One comes or goes, with what is in it or without."""
-        gone = sorted(set(SPACES) - set(self.spaces))
+        gone = sorted(set(self.all_spaces) - set(self.spaces))
         if gone:
-            self.put(meta("Namespace", gone[0], labels={"tier": "open"}))
+            self.put(meta("Namespace", gone[0]))
             return [self.spaces[gone[0]], *(o for k, o in self.objects.items() if k[1] == gone[0])]
-        name = self.r.choice(SPACES)
+        name = self.r.choice(self.all_spaces)
         inside = [o for k, o in self.objects.items() if k[1] == name]
         for o in inside if self.r.random() < 0.5 else ():
             if not o["metadata"].get("finalizers"):
@@ -198,22 +200,23 @@ class Cluster:
 # --- markers ----------------------------------------------------------------------------------------
 
 
+BACK_S = 120  # no more than this until what was away is there again: tries are up to a minute apart
+
+
 class Markers:
     """One object of each watched kind: a server that knows its latest state knows what came before it in that collection."""
 
-    SPACE = "marks"
-
-    def __init__(self, client):
-        self.client, self.n = client, 0
-        client.create(meta("Namespace", self.SPACE))
-        self.service = meta("Service", "m", self.SPACE, spec={"type": "ExternalName", "externalName": "m0.partner.example"})
-        headless = meta("Service", "e", self.SPACE, spec={"clusterIP": "None", "ports": [{"port": 1}]})
-        slices = [meta("EndpointSlice", name, self.SPACE, {label: "e", "multicluster.kubernetes.io/source-cluster": "east"}, "discovery.k8s.io/v1", addressType="IPv4",
+    def __init__(self, client, space="marks"):
+        self.client, self.space, self.n = client, space, 0
+        client.create(meta("Namespace", space))
+        self.service = meta("Service", "m", self.space, spec={"type": "ExternalName", "externalName": "m0.partner.example"})
+        headless = meta("Service", "e", self.space, spec={"clusterIP": "None", "ports": [{"port": 1}]})
+        slices = [meta("EndpointSlice", name, self.space, {label: "e", "multicluster.kubernetes.io/source-cluster": "east"}, "discovery.k8s.io/v1", addressType="IPv4",
                        ports=[{"port": 1}], endpoints=[]) for name, label in (("e", "kubernetes.io/service-name"), ("i", IMPORTED))]
         self.slice, self.import_slice = slices
-        self.pod = meta("Pod", "p", self.SPACE, spec={"containers": [{"name": "c", "image": "i"}]}, status={"phase": "Running"})
-        self.imported = meta("ServiceImport", "e", self.SPACE, {}, "multicluster.x-k8s.io/v1alpha1", spec={"type": "Headless", "ports": [{"port": 1}]})
-        self.other = meta("ServiceImport", "o", self.SPACE, {}, "multicluster.x-k8s.io/v1alpha1", spec={"type": "ClusterSetIP", "ips": ["10.112.0.1"], "ports": [{"port": 1}]})
+        self.pod = meta("Pod", "p", self.space, spec={"containers": [{"name": "c", "image": "i"}]}, status={"phase": "Running"})
+        self.imported = meta("ServiceImport", "e", self.space, {}, "multicluster.x-k8s.io/v1alpha1", spec={"type": "Headless", "ports": [{"port": 1}]})
+        self.other = meta("ServiceImport", "o", self.space, {}, "multicluster.x-k8s.io/v1alpha1", spec={"type": "ClusterSetIP", "ips": ["10.112.0.1"], "ports": [{"port": 1}]})
         for o in (self.service, headless, *slices, self.pod, self.imported, self.other):
             client.create(o)
 
@@ -227,13 +230,13 @@ class Markers:
         self.client.each(lambda call: self.client.patch(*call), [
             (self.service, {"spec": {"externalName": f"m{n}.partner.example"}}), (self.slice, ends), (self.import_slice, ends),
             (self.pod, {"status": {"podIP": address, "podIPs": [{"ip": address}]}}, "/status"), (self.other, {"spec": {"ports": [{"port": n % 65536}]}})])
-        self.client.create(meta("Namespace", f"mark-{n}"))
+        self.client.create(meta("Namespace", f"{self.space}-{n}"))
 
         def q(name, qtype, zone="cluster.local"):
             return Question(text(name) + text(zone), qtype, tcp=True)
-        return [(q(f"m.{self.SPACE}.svc", "CNAME"), b"m%d" % n), (q(f"e.{self.SPACE}.svc", "A"), octets), (q(f"e.{self.SPACE}.svc", "A", "clusterset.local"), octets),
-                (q(address.replace(".", "-") + f".{self.SPACE}.pod", "A"), octets), (q(f"o.{self.SPACE}.svc", "SRV", "clusterset.local"), (n % 65536).to_bytes(2, "big") + b"\1o"),
-                (q(f"mark-{n}.svc", "A"), None)]
+        return [(q(f"m.{self.space}.svc", "CNAME"), b"m%d" % n), (q(f"e.{self.space}.svc", "A"), octets), (q(f"e.{self.space}.svc", "A", "clusterset.local"), octets),
+                (q(address.replace(".", "-") + f".{self.space}.pod", "A"), octets), (q(f"o.{self.space}.svc", "SRV", "clusterset.local"), (n % 65536).to_bytes(2, "big") + b"\1o"),
+                (q(f"{self.space}-{n}.svc", "A"), None)]
 
     @staticmethod
     def is_seen(port, marks):
@@ -246,4 +249,4 @@ class Markers:
         """All of these servers have seen what came before."""
         marks = self.put()
         for port in ports:
-            wait_for(lambda p=port: self.is_seen(p, marks), step=0.002)
+            wait_for(lambda p=port: self.is_seen(p, marks), BACK_S, step=0.002)

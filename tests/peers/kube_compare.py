@@ -64,7 +64,7 @@ class Compared:
 
     def explain(self, block, left, slack):
         why = [kube_intended.row(block, q, a, b, slack) for q, a, b in left]
-        wanted = [(i, *w) for i, (q, a, _) in enumerate(left) if why[i] is None and a is not None for w in kube_intended.elsewhere(q, block)]
+        wanted = [(i, *w) for i, (q, a, b) in enumerate(left) if why[i] is None and a is not None for w in kube_intended.elsewhere(q, block, b)]
         for place in dict.fromkeys(w[2] for w in wanted):
             those = [w for w in wanted if w[2] == place]
             for (i, row, _, _), there in zip(those, ask_all(self.theirs[place], [w[3] for w in those], peer=True)):

@@ -1,5 +1,4 @@
-"""Corefiles over one cluster. Each is a block of one process, or a process of its own where it is a stock one that listens by itself.
-In `OPTIONS`: (zones of kubernetes, its options, lines beside it, share of the questions, zones that are asked about)."""
+"""Corefiles over one cluster, each a block of one process: (zones of kubernetes, its options, lines beside it, share of the questions)."""
 
 from kube_store import LONG
 
@@ -62,6 +61,8 @@ OPTIONS = {
     "root": (".", "pods insecure", "", 2),
     "certificate": (f"{CL} {REVERSE}", "kubeconfig {dir}/certificate other", PARTNER, 1),
     "endpoint": (f"{CL} {REVERSE}", "endpoint %(url)s\n tls %(cert)s %(key)s %(ca)s\n apiserver_qps 100\n apiserver_burst 100", PARTNER, 1),
+    "external": (f"{CL} {REVERSE}", "ttl 7", f"k8s_external ext.test lb.test\n {PARTNER}", 5),
+    "headless": (f"{CL} {REVERSE}", "namespaces shop infra hidden n1", "k8s_external ext.test lb.test in-addr.arpa ip6.arpa {\n headless\n apex ns\n ttl 30\n fallthrough in-addr.arpa lb.test\n }\n " + PARTNER, 6),
     "autopath": (f"{CL} {REVERSE}", "pods verified", f"autopath @kubernetes\n {PARTNER}", 4),
     "cached": (f"{CL} {REVERSE}", "", f"cache 30\n {PARTNER}", 3),
     "bound": (f"{CL}", "", "bind 127.0.0.1", 1),
@@ -74,125 +75,6 @@ BLOCK = """.:{%s} {
  }
 }
 """
-STOCK = {
-    "kubeadm": """.:{dns} {
-    errors
-    health :{health} {
-       lameduck 5s
-    }
-    ready :{ready}
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       %(access)s
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :{metrics}
-    forward . {dir}/resolv.conf {
-       max_concurrent 1000
-    }
-    cache 30 {
-       disable success cluster.local
-       disable denial cluster.local
-    }
-    loop
-    reload
-    loadbalance
-}
-""",
-    "kubeadmold": """.:{dns} {
-    errors
-    health :{health} {
-       lameduck 5s
-    }
-    ready :{ready}
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       %(access)s
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :{metrics}
-    forward . {dir}/resolv.conf {
-       max_concurrent 1000
-    }
-    cache 30
-    loop
-    reload
-    loadbalance
-}
-""",
-    "k3s": """.:{dns} {
-    errors
-    health :{health}
-    ready :{ready}
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-      %(access)s
-      pods insecure
-      fallthrough in-addr.arpa ip6.arpa
-    }
-    hosts {dir}/NodeHosts {
-      ttl 60
-      reload 15s
-      fallthrough
-    }
-    prometheus :{metrics}
-    cache 30
-    loop
-    reload
-    loadbalance
-    import {dir}/custom/*.override
-    forward . {dir}/resolv.conf
-}
-import {dir}/custom/*.server
-""",
-    "eks": """.:{dns} {
-    errors
-    health :{health} {
-        lameduck 5s
-      }
-    ready :{ready}
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-      %(access)s
-      pods insecure
-      fallthrough in-addr.arpa ip6.arpa
-    }
-    prometheus :{metrics}
-    forward . {dir}/resolv.conf
-    cache 30
-    loop
-    reload
-    loadbalance
-}
-""",
-    "openshift": """.:{dns} {
-    bufsize 1232
-    errors
-    log . {
-        class error
-    }
-    health :{health} {
-        lameduck 20s
-    }
-    ready :{ready}
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-        %(access)s
-        pods insecure
-        fallthrough in-addr.arpa ip6.arpa
-    }
-    prometheus 127.0.0.1:{metrics}
-    forward . {dir}/resolv.conf {
-        policy sequential
-    }
-    cache 900 {
-        denial 9984 30
-    }
-    reload
-}
-""",
-}
-STOCK_FILES = {"custom/none.txt": "", "NodeHosts": "192.0.2.101 node-1\n2001:db8::101 node-1\n192.0.2.102 node-2.cluster.local\n"}
-
 
 def corefile(access):
     """The blocks of OPTIONS as one file; access: values of what is in the options."""
@@ -205,7 +87,7 @@ def corefile(access):
 
 
 # What CoreDNS alone is asked as well: the same block over a cluster without what a row of deploy/DIFFERENCES.md is about.
-OPEN = "namespaces shop infra svc pod n1 n2 bare c1 c2 c3 kube-system " + LONG
+OPEN = "namespaces shop infra svc pod n1 n2 bare kube-system " + LONG
 TWINS = {  # block: (row, its options)
     "plain": ("D-kube-stray", "labels !stray"),
     "multi": ("D-kube-stray", f"labels !stray\n multicluster {MC}"),

@@ -5,14 +5,14 @@ import copy
 from asker import differences, unordered
 from kube_corefiles import TWINS
 
-ROWS = ("D-owner-case", "D-kube-stray", "D-kube-hidden", "D-kube-fqdn", "D-kube-root", "D-kube-case", "D-kube-self")
+ROWS = ("D-owner-case", "D-kube-stray", "D-kube-hidden", "D-kube-fqdn", "D-kube-root", "D-kube-case", "D-kube-self", "D-external-alias")
 SPELLED = ("cached", "autopath", "stock")  # where a name may come as somebody else, or a search list, has spelled it
 CL = b"\x07cluster\x05local"
 
 
-def elsewhere(q, block):
+def elsewhere(q, block, theirs):
     """[(row, block of CoreDNS, question)]: where it may say what we say."""
-    out = [("D-kube-case", block, q.but(labels=lower(q.labels)))]
+    out = [("D-kube-case", block, q.but(labels=lower(q.labels)))] if theirs is not None else []
     if block in TWINS:
         out.append((TWINS[block][0], block + "twin", q))
     if block == "root":  # names of the root zone are those of another zone with less behind them
@@ -43,6 +43,8 @@ def row(block, q, ours, theirs, slack):
     """The id of the row that explains it without asking elsewhere, or None."""
     if ours is None or theirs is None:
         return None
+    if block in ("external", "headless") and is_once(ours, theirs):
+        return "D-external-alias"
     if is_one_of(ours, theirs):
         return "D-kube-fqdn"
     if is_of_self(q) and (local := without_local(theirs)) is not None and not differences(unordered(ours), unordered(local), slack):
@@ -62,7 +64,7 @@ def unspelled(a, b, slack=1):
     def folded(reply):
         out = unordered(reply)
         out.question = [(n.lower(), t) for n, t in out.question]
-        out.sections = tuple(sorted((r[0].lower(), *r[1:4], r[4].lower() if r[1] in (2, 6) else r[4]) for r in s) for s in out.sections)
+        out.sections = tuple(sorted((r[0].lower(), *r[1:4], r[4].lower() if r[1] in (2, 6, 12, 33) else r[4]) for r in s) for s in out.sections)
         return out
     return differences(folded(a), folded(b), slack)
 
@@ -76,6 +78,13 @@ def without_local(reply):
 
 def answers(reply):
     return {(r[1], r[3], r[4]) for r in reply.sections[0]}
+
+
+def is_once(ours, theirs):
+    """Theirs has a CNAME and what it leads to more than once."""
+    rest = copy.copy(theirs)
+    rest.sections = ([r for i, r in enumerate(theirs.sections[0]) if r not in theirs.sections[0][:i]], *theirs.sections[1:])
+    return any(r[1] == 5 for r in rest.sections[0]) and not differences(unordered(ours), unordered(rest))
 
 
 def is_one_of(ours, theirs):

@@ -184,15 +184,23 @@ def one(r, names, block):
         labels = spelled(r, labels)
     types = ("PTR",) * 4 + MAIN if kind == "reverse" else MAIN * 3
     qtype = r.choice(types + REST + (r.choice(ODD),)) if r.random() < 0.5 else r.choice(types)
-    return asked(r, labels, qtype) if fits(labels) else None
+    if not fits(labels):
+        return None
+    q = asked(r, labels, qtype)
+    q.mute = block == "root" and qtype == "PTR"  # D-kube-root
+    return q
 
 
 def questions(seed, names, block, count):
-    """`count` different ones; those of "plain" begin with every service and every address of a service."""
+    """`count` different ones; those of "plain" and "external" begin with every service."""
     r, out = random.Random(f"{seed} {block}"), {}
     if block == "plain":
         for labels, qtype in [*itertools.product(names.known["service"], MAIN), *itertools.product(names.known["fixed"], MAIN + REST)]:
             q = Question(labels + text("cluster.local"), qtype, tcp=True)
+            out[q.key] = q
+    if block == "external":
+        for labels, qtype in itertools.product(names.known["service"], ("A", "SRV")):
+            q = Question(labels[:2] + text("ext.test"), qtype, tcp=True)
             out[q.key] = q
     if block in ("plain", "multi"):
         for labels in r.sample(names.stray, SILENT):
@@ -203,4 +211,18 @@ def questions(seed, names, block, count):
         q = one(r, names, block)
         if q is not None:
             out.setdefault(q.key, q)
+    return list(out.values())
+
+
+def some(r, names, count):
+    """Different ones about all that these objects make, over TCP."""
+    out = {}
+    known = {k: v for k, v in names.known.items() if v and k != "fixed"}
+    for _ in range(count):
+        kind = r.choice([*known, "reverse"])
+        zone = {"external": "ext.test", "import": "clusterset.local"}.get(kind, "cluster.local")
+        labels = r.choice(known[kind]) + text(zone) if kind != "reverse" else r.choice(names.reversed)
+        if fits(labels):
+            q = Question(labels, r.choice(MAIN * 2 + REST) if kind != "reverse" else "PTR", tcp=True)
+            out[q.key] = q
     return list(out.values())
