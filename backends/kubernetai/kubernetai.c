@@ -7,6 +7,7 @@
 
 #include "waypost/dns/edns.h"
 #include "waypost/plugin/log.h"
+#include "waypost/plugin/report.h"
 
 extern const struct wp_plugin wp_plugin_kubernetes;
 static const struct wp_plugin *const each = &wp_plugin_kubernetes;
@@ -233,6 +234,18 @@ static const uint8_t *kubernetai_search(void *self, struct wp_query *q)
     return names;
 }
 
+static void kubernetai_status(void *self, struct wp_report *r)
+{
+    wp_report_list(r, "clusters");
+    for (struct kubernetai_stanza *st = ((struct kubernetai *)self)->first; st != NULL;
+         st = st->next) {
+        wp_report_open(r, NULL);
+        each->status(&st->k, r);
+        wp_report_close(r);
+    }
+    wp_report_close(r);
+}
+
 static const struct wp_option options[] = {
     {.name = "", .kind = WP_OPT_CALL, .parse = parse_head, .help = "zones to serve; none: the block's"},
     {.name = "merge",
@@ -259,4 +272,6 @@ const struct wp_plugin wp_plugin_kubernetai = {
     .search = kubernetai_search,
     .stop = kubernetai_stop,
     .is_ready = kubernetai_is_ready,
+    .status = kubernetai_status,
+    .status_place = WP_STATUS_BACKENDS,
 };

@@ -265,6 +265,14 @@ def test_a_start_waits_for_all_at_once():
         assert time.monotonic() - begun < 5 and w.alive()
 
 
+def test_status_has_each_of_them(three):
+    from test_51_status import backend, status
+    a, b, _ = three
+    with Waypost(block(line(a, "fallthrough"), line(b))) as w:
+        (row,) = backend(status(w), "kubernetai")
+        assert [c["source"] for c in row["clusters"]] == [x.url.removeprefix("http://") for x in (a, b)] and {c["state"] for c in row["clusters"]} == {"in step"}
+
+
 def test_reload_keeps_them(three):
     a, b, _ = three
     text = block(line(a, "fallthrough"), line(b))
