@@ -6,11 +6,10 @@
 
 enum { REFRESH_S = 7200, RETRY_S = 1800, EXPIRE_S = 86400, SOA_NUMBERS = 20 };
 
-static int write_soa(const struct k8s_external *p, struct wp_query *q,
-                     const struct external_zone *z, enum wp_section s)
+size_t external_soa(const struct k8s_external *p, const struct external_zone *z,
+                    uint8_t ret[2 * WP_NAME_MAX + SOA_NUMBERS])
 {
-    uint8_t rdata[2 * WP_NAME_MAX + SOA_NUMBERS];
-    struct wp_wr wr = wp_wr_to(rdata, sizeof(rdata));
+    struct wp_wr wr = wp_wr_to(ret, 2 * WP_NAME_MAX + SOA_NUMBERS);
 
     wp_wr_bytes(&wr, z->server.wire, z->server.len);
     wp_wr_bytes(&wr, z->mailbox.wire, z->mailbox.len);
@@ -19,7 +18,16 @@ static int write_soa(const struct k8s_external *p, struct wp_query *q,
     wp_wr_u32(&wr, RETRY_S);
     wp_wr_u32(&wr, EXPIRE_S);
     wp_wr_u32(&wr, p->ttl_s);
-    return wp_reply_rr(q, s, z->name, WP_TYPE_SOA, p->ttl_s, rdata, wr.len);
+    return wr.len;
+}
+
+static int write_soa(const struct k8s_external *p, struct wp_query *q,
+                     const struct external_zone *z, enum wp_section s)
+{
+    uint8_t rdata[2 * WP_NAME_MAX + SOA_NUMBERS];
+    size_t len = external_soa(p, z, rdata);
+
+    return wp_reply_rr(q, s, z->name, WP_TYPE_SOA, p->ttl_s, rdata, len);
 }
 
 int external_deny(const struct k8s_external *p, struct wp_query *q, const struct external_zone *z,
@@ -75,8 +83,8 @@ static int put_hit(struct servers *s, const struct wp_kube_self_hit *h)
     return r;
 }
 
-static int write_servers(const struct k8s_external *p, struct wp_query *q, enum wp_section section,
-                         const uint8_t *owner, uint16_t type)
+int external_write_servers(const struct k8s_external *p, struct wp_query *q, enum wp_section section,
+                           const uint8_t *owner, uint16_t type)
 {
     const struct wp_kube_self *self = &p->k->self;
     struct servers s = {p, q, section, owner, type, {.arena = q->arena}};
@@ -115,7 +123,7 @@ int external_serve_apex(const struct k8s_external *p, struct wp_query *q,
     else if (r == 0 && q->msg.qtype == WP_TYPE_NS) {
         r = wp_reply_rr(q, WP_ANSWER, NULL, WP_TYPE_NS, p->ttl_s, z->server.wire, z->server.len);
         if (r == 0)
-            r = write_servers(p, q, WP_ADDITIONAL, z->server.wire, 0);
+            r = external_write_servers(p, q, WP_ADDITIONAL, z->server.wire, 0);
     }
     return written(p, q, z, r);
 }
@@ -133,6 +141,6 @@ int external_serve_below_apex(const struct k8s_external *p, struct wp_query *q,
         return external_deny(p, q, z, WP_RCODE_NXDOMAIN);
     r = wp_reply_begin(q, WP_RCODE_NOERROR, WP_FLAG_AA);
     if (r == 0 && (type == WP_TYPE_A || type == WP_TYPE_AAAA))
-        r = write_servers(p, q, WP_ANSWER, NULL, type);
+        r = external_write_servers(p, q, WP_ANSWER, NULL, type);
     return written(p, q, z, r);
 }

@@ -143,4 +143,5 @@ const struct wp_plugin wp_plugin_k8s_external = {
     .check = external_check,
     .start = external_start,
     .serve = k8s_external_serve,
+    .transfer = k8s_external_transfer,
 };

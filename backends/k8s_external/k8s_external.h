@@ -24,7 +24,13 @@ struct k8s_external {
     const struct kubernetes *k;
 };
 
+struct wp_transfer;
 int k8s_external_serve(void *self, struct wp_query *q);
+int k8s_external_transfer(void *self, struct wp_query *q, struct wp_transfer *ret);
+
+/* The longest zone that holds the name, or NULL. */
+const struct external_zone *external_zone_of(const struct k8s_external *p,
+                                             const struct wp_qname *name);
 
 /* What there is under a name; valid within the loop's turn, as what it points at. */
 struct external_answer {
@@ -63,6 +69,13 @@ int external_serve_apex(const struct k8s_external *p, struct wp_query *q,
                         const struct external_zone *z);
 int external_serve_below_apex(const struct k8s_external *p, struct wp_query *q,
                               const struct external_zone *z);
+/* The zone's SOA as uncompressed rdata; its length. */
+size_t external_soa(const struct k8s_external *p, const struct external_zone *z,
+                    uint8_t ret[2 * WP_NAME_MAX + 20]);
+/* Addresses of the zone's name server; owner NULL: the question name, type 0: both. 0 or a negative
+ * error; a full message gets TC. */
+int external_write_servers(const struct k8s_external *p, struct wp_query *q, enum wp_section section,
+                           const uint8_t *owner, uint16_t type) WP_MUSTCHECK;
 /* A reply without records but the SOA. */
 int external_deny(const struct k8s_external *p, struct wp_query *q, const struct external_zone *z,
                   uint16_t rcode);

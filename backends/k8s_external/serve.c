@@ -4,11 +4,15 @@
 #include "backends/kubernetes/target.h"
 #include "waypost/dns/edns.h"
 
-static const struct external_zone *zone_of(const struct k8s_external *p, const uint8_t *name)
+const struct external_zone *external_zone_of(const struct k8s_external *p,
+                                             const struct wp_qname *name)
 {
+    const uint8_t *zone = wp_zones_match(&p->zones, name);
     unsigned i = 0;
 
-    while (p->zones.zone[i] != name)
+    if (zone == NULL)
+        return NULL;
+    while (p->zones.zone[i] != zone)
         i++;
     return &p->zone[i];
 }
@@ -106,14 +110,12 @@ static int serve(struct external_answer *a)
 int k8s_external_serve(void *self, struct wp_query *q)
 {
     const struct k8s_external *p = self;
-    const uint8_t *zone = wp_zones_match(&p->zones, &q->msg.qname);
-    struct external_answer a = {.p = p, .q = q};
+    struct external_answer a = {.p = p, .q = q, .zone = external_zone_of(p, &q->msg.qname)};
 
-    if (zone == NULL)
+    if (a.zone == NULL)
         return WP_STEP_NEXT;
     if (q->msg.qtype == WP_TYPE_AXFR || q->msg.qtype == WP_TYPE_IXFR)
         return wp_query_fail(q, WP_RCODE_REFUSED, 0, NULL);
-    a.zone = zone_of(p, zone);
     if (WP_UNLIKELY(!wp_kube_cluster_is_synced(p->k->cluster)))
         wp_query_depends(q, wp_kube_cluster_state_key(p->k->cluster));
     return kubernetes_finish(p->k, q, serve(&a));
