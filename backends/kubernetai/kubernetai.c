@@ -246,6 +246,24 @@ static void kubernetai_status(void *self, struct wp_report *r)
     wp_report_close(r);
 }
 
+/* A zone of one line. What several of them hold is nobody's to give away whole. */
+static int kubernetai_transfer(void *self, struct wp_query *q, struct wp_transfer *ret)
+{
+    struct kubernetai_stanza *holder = NULL;
+
+    for (struct kubernetai_stanza *st = ((struct kubernetai *)self)->first; st != NULL;
+         st = st->next) {
+        const struct kubernetes_zone *zone = kubernetes_zone_match(&st->k, &q->msg.qname);
+
+        if (zone == NULL || zone->len != q->msg.qname.len)
+            continue;
+        if (holder != NULL)
+            return WP_ENOTFOUND; /* REFUSED, as without `transfer` */
+        holder = st;
+    }
+    return holder != NULL ? each->transfer(&holder->k, q, ret) : WP_ENOTFOUND;
+}
+
 static const struct wp_option options[] = {
     {.name = "", .kind = WP_OPT_CALL, .parse = parse_head, .help = "zones to serve; none: the block's"},
     {.name = "merge",
@@ -270,6 +288,7 @@ const struct wp_plugin wp_plugin_kubernetai = {
     .prefetch = kubernetai_prefetch,
     .metadata = kubernetai_metadata,
     .search = kubernetai_search,
+    .transfer = kubernetai_transfer,
     .stop = kubernetai_stop,
     .is_ready = kubernetai_is_ready,
     .status = kubernetai_status,

@@ -245,7 +245,7 @@ def large_zone(serial):
 
 @pytest.fixture(scope="module")
 def large():
-    conf = ("example.org:{dns} {\n errors\n file {dir}/db {\n reload 1s\n}\n transfer {\n to *\n}\n}\n")
+    conf = ("example.org:{dns} {\n errors\n timeouts {\n write 1h\n}\n file {dir}/db {\n reload 1s\n}\n transfer {\n to *\n}\n}\n")
     with Waypost(conf, files={"db": "".join(large_zone(7))}) as server:
         yield server
 

@@ -174,7 +174,7 @@ def many():
 def test_changes_meanwhile():
     """A slow client, and services that come and go all the time: what stays is there once, what is there is whole, and the
     endpoints of one service are those of one moment."""
-    with kube.KubeApi(list(many())) as api, kube.gateway(api, more="transfer {\nto *\n}") as w:
+    with kube.KubeApi(list(many())) as api, kube.gateway(api, "startup_timeout 60s", more="transfer {\nto *\n}") as w:
         port = w.port["dns"]
         wait_for(lambda: xfr.axfr(port, "cluster.local").n > STAY * 9)
         end = threading.Event()
@@ -209,6 +209,16 @@ def test_changes_meanwhile():
         finally:
             end.set()
             changer.join(30)
+
+
+def test_several_clusters():
+    """kubernetai: a zone of one cluster is given away, one that two of them hold is not."""
+    with kube.cluster() as a, kube.cluster() as b:
+        lines = "".join("kubernetai %s {\n endpoint %s\n startup_timeout 60s\n}\n" % (zones, api.url) for zones, api in (("a.local both.local", a), ("b.local both.local", b)))
+        with Waypost(".:{dns} {\n errors\n%s transfer {\n to *\n}\n}\n" % lines) as w:
+            wait_for(lambda: xfr.axfr(w.port["dns"], "b.local").n > 50)
+            assert len(xfr.axfr(w.port["dns"], "a.local").texts()) > 50
+            assert wire.rcode(wire.tcp(w.port["dns"], wire.query("both.local", "AXFR"))) == 5
 
 
 def test_unreached():

@@ -31,7 +31,7 @@ class World:
                 self.nets[addresses] = Netns(*addresses)
             net = self.nets[addresses]
             self.apis[name] = net.run(lambda: kube.KubeApi(kube.scenario(*scenarios)).start())
-            text = kube.corefile(self.apis[name], options, zones, "transfer {\nto 127.0.0.1\n}")
+            text = kube.corefile(self.apis[name], f"startup_timeout 60s\n{options}", zones, "transfer {\nto 127.0.0.1\n}")
             self.running[name] = net, net.run(self.start, text)
         return self.running[name]
 
