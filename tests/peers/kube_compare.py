@@ -42,8 +42,8 @@ class Compared:
 
     def both(self, block, questions):
         a, b = ask_together((self.ours[block], questions, False), (self.theirs[block], questions, True))
-        # which records a cut reply holds is chance, as is their order: that both are cut is compared, and then all of it
-        cut = [i for i, (x, y) in enumerate(zip(a, b)) if x is not None and y is not None and x.tc and y.tc and not questions[i].tcp]
+        # which records a cut reply holds is chance, as is their order: then all of it is compared. Ours may not be the only one that is cut.
+        cut = [i for i, (x, y) in enumerate(zip(a, b)) if x is not None and y is not None and y.tc and not questions[i].tcp]
         whole = [questions[i].but(tcp=True) for i in cut]
         for i, x, y in zip(cut, *ask_together((self.ours[block], whole, False), (self.theirs[block], whole, True))):
             a[i], b[i] = x, y

@@ -87,7 +87,7 @@ def corefile(access):
 
 
 # What CoreDNS alone is asked as well: the same block over a cluster without what a row of deploy/DIFFERENCES.md is about.
-OPEN = "namespaces shop infra svc pod n1 n2 bare kube-system " + LONG
+OPEN = "namespaces shop infra svc pod n1 n2 bare " + LONG
 TWINS = {  # block: (row, its options)
     "plain": ("D-kube-stray", "labels !stray"),
     "multi": ("D-kube-stray", f"labels !stray\n multicluster {MC}"),

@@ -5,8 +5,9 @@ import copy
 from asker import differences, unordered
 from kube_corefiles import TWINS
 
-ROWS = ("D-owner-case", "D-kube-stray", "D-kube-hidden", "D-kube-fqdn", "D-kube-root", "D-kube-case", "D-kube-self", "D-external-alias")
+ROWS = ("D-owner-case", "D-kube-stray", "D-kube-hidden", "D-kube-fqdn", "D-kube-root", "D-kube-case", "D-kube-self", "D-external-alias", "D-autopath-first")
 SPELLED = ("cached", "autopath", "stock")  # where a name may come as somebody else, or a search list, has spelled it
+FIRST = (b"shop", b"svc", b"cluster", b"local")  # of the search list of who asks
 CL = b"\x07cluster\x05local"
 
 
@@ -15,8 +16,12 @@ def elsewhere(q, block, theirs):
     out = [("D-kube-case", block, q.but(labels=lower(q.labels)))] if theirs is not None else []
     if block in TWINS:
         out.append((TWINS[block][0], block + "twin", q))
+    if block == "autopath" and lower(q.labels) == FIRST:
+        out.append(("D-autopath-first", "verified", q))
+    if q.qtype == "CNAME":  # which of them is the first is chance
+        out.append(("D-kube-fqdn", block, q.but(qtype="A", tcp=True)))
     if block == "root":  # names of the root zone are those of another zone with less behind them
-        out.append(("D-kube-root", "insecure", q if lower(q.labels)[-1:] == (b"arpa",) else q.but(labels=lower(q.labels) + (b"cluster", b"local"))))
+        out.append(("D-kube-root", "insecure", q.but(tcp=True) if lower(q.labels)[-1:] == (b"arpa",) else q.but(labels=lower(q.labels) + (b"cluster", b"local"), tcp=True)))
     return out
 
 
@@ -31,6 +36,9 @@ def is_explained(row, q, ours, theirs, there, slack):
     a, t = unordered(ours), unordered(there)
     if row == "D-kube-case":  # those names whose zone it compares letter by letter
         return lower(q.labels) != q.labels and is_of_self(q) and theirs is not None and not unspelled(ours, there)
+    if row == "D-kube-fqdn":
+        cnames = {r[4] for r in there.sections[0] if r[1] == 5 and r[0].lower() == ours.question[0][0].lower()}
+        return len(cnames) > 1 and len(ours.sections[0]) == 1 and ours.sections[0][0][4] in cnames
     if row == "D-kube-root":
         whole = {(*r[:2], r[2].replace(CL, b"")) for r in answers(there)}
         return (theirs is None or is_of_self(q)) and ours.rcode == there.rcode and answers(ours) == whole

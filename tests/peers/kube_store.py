@@ -37,7 +37,7 @@ class Store:
         self.own = own  # addresses of this machine, which the servers know as theirs
         self.ip4, self.ip6 = itertools.count(25600), itertools.count(0x100)
         self.slices = itertools.count(1)
-        self.pool4 = [f"10.244.{self.r.randrange(40)}.{self.r.randrange(256)}" for _ in range(500)]
+        self.pool4 = list(dict.fromkeys(f"10.244.{self.r.randrange(40)}.{self.r.randrange(256)}" for _ in range(500)))
         self.pool6 = [f"fd00:10:244::{self.r.randrange(1, 1 << 16):x}" for _ in range(60)] + ["fd00:10:244:7::", "fd00:10:244:8::", "2001:db8::1:2:3", "fd00::"]
         self.stray4 = [f"10.245.{self.r.randrange(40)}.{self.r.randrange(256)}" for _ in range(80)]
         self.names = list(NAMES)
@@ -98,7 +98,8 @@ class Store:
 
     def endpoint(self, family, publish, pool):
         r = self.r
-        e = {"addresses": r.sample(pool, r.choice([1] * 9 + [2])) if family != "FQDN" else [r.choice(PARTNER)]}
+        several = r.random() < 0.1 and len(pool) > 100  # from among others: one address has one zone
+        e = {"addresses": [r.choice(PARTNER)] if family == "FQDN" else r.sample(pool[:50], 2) if several else [r.choice(pool[50:])]}
         kind = r.random()
         if publish:
             e["conditions"] = {"ready": True, "serving": r.random() < 0.5}
