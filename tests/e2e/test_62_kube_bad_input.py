@@ -279,6 +279,7 @@ def test_list_of_200_mb(way):
         for i in range(100):
             api.delete("Service", "shop", f"padded-{i}")
         with kube.gateway(api, env=SPARING) as w:
+            wait_for(lambda: kube.is_ready(w))
             others_unchanged(w)
             assert with_it - rss_mb(w) < 24, (with_it, rss_mb(w))
 

@@ -37,7 +37,7 @@ class Running:
 @pytest.fixture(scope="module")
 def k():
     lesson = Lesson()
-    w = lesson.start()
+    w = lesson.wait(lesson.start(), "headless.default.svc.cluster.local")
     yield Running(lesson, w)
     w.kill(9)  # without its five seconds of lameduck
     w.wait()
@@ -105,6 +105,7 @@ def test_answer_endpoints(k, _):
     w = k.lesson.start(COREFILE.replace("upstream", "answer endpoints").replace("health {\n        lameduck 5s\n    }", "").replace(":9153", ":9154")
                        .replace("ready", "ready :8182"))
     try:
+        k.lesson.wait(w, BACKEND)
         assert sorted(k.data(BACKEND, port=w.port["dns"])) == ["10.1.2.3", "10.1.2.4"]
     finally:
         w.__exit__(None, None, None)
@@ -211,6 +212,8 @@ def others(k):
         ("names", "", "cluster.local", "endpoint_pod_names"), ("pods", "", "cluster.local", "pods verified"), ("dns", "", "cluster.local", ""),
         ("own", "hosts {\n192.0.2.8 own.cluster.local\nfallthrough\n}", "cluster.local", "")))
     w = k.lesson.start(text + "corp.local:{dns} {\n    hosts {\n        192.0.2.7 x.corp.local\n    }\n}\n")
+    for port in (p for name, p in w.port.items() if name != "mycorp"):
+        wait_for(lambda port=port: k.data(BACKEND, port=port))
     yield Running(k.lesson, w), w.port
     w.__exit__(None, None, None)
 
@@ -228,7 +231,7 @@ def test_restart_without_api(_, tmp_path):
     try:
         corefile = COREFILE.replace("lameduck 5s", "").replace("upstream", "startup_timeout 100ms")
         env = {"STATE_DIRECTORY": str(tmp_path)}
-        w = lesson.start(corefile, env=env)
+        w = lesson.wait(lesson.start(corefile, env=env), "peers.default.svc.cluster.local")
         assert Running(lesson, w).data(BACKEND) == ["10.96.0.20"]
         w.__exit__(None, None, None)
         lesson.api.stop()

@@ -8,6 +8,7 @@ breaks things makes its own:
 """
 import os
 import sys
+import urllib.request
 
 import dns.rdatatype
 import pytest
@@ -51,6 +52,15 @@ def corefile(api, options="", zones="cluster.local", more=""):
 def gateway(api, options="", zones="cluster.local", more="", **args):
     """A waypost over the API server; args as of Waypost."""
     return Waypost(corefile(api, options, zones, more), **args)
+
+
+def is_ready(w):
+    """Everything has been listed: the page of `ready` says so."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{w.port['ready']}/ready", timeout=5) as r:
+            return r.status == 200
+    except OSError:
+        return False
 
 
 def ask(w, name, qtype="A", **args):

@@ -6,9 +6,10 @@ import tempfile
 
 import kube
 import pki
+import wire
 from kube_rows import Resolver, record
 from netns import Netns
-from server import Waypost
+from server import Waypost, wait_for
 
 TOKEN = "a-token-of-the-cluster"
 COREFILE = """.:{dns} {
@@ -94,6 +95,14 @@ class Lesson:
     def start(self, corefile=COREFILE, **args):
         env = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.api.port), **args.pop("env", {})}
         return self.net.run(lambda: Waypost(corefile, before=("unshare", "-m", "sh", "-c", PREPARE, "sh", self.dir), env=env, **args))
+
+    def wait(self, w, name):
+        """Until a name has an address: all has been listed then."""
+        def known():
+            octets = wire.udp(w.port["dns"], wire.query(name), 5.0)
+            return octets is not None and wire.parse(octets).answer
+        self.net.run(wait_for, known)
+        return w
 
     def close(self):
         self.api.close()

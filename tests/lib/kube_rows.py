@@ -11,6 +11,7 @@ import dns.rdatatype
 import kube
 import wire
 from netns import Netns
+from server import wait_for
 
 sys.path.insert(0, os.path.join(kube.TOP, "tests/fake"))
 from resolver import Resolver, record  # noqa: E402
@@ -200,6 +201,13 @@ def outside(q):
     return q.reply(record(b"\xc0\x0c", 1, socket.inet_aton(address)), flags=0x8180 | flags) if q.type == 1 else q.reply()
 
 
+def settled(w, s):
+    """All has arrived that will."""
+    if not s.hang:
+        return kube.is_ready(w)
+    return None in s.hang or kube.answers(w, "web.shop.svc.cluster.local") == ["10.96.1.10"]
+
+
 class World:
     """Servers for the sets, each begun when it is first asked for. start(corefile) begins the server under test: a
     Process with port["dns"]."""
@@ -222,7 +230,8 @@ class World:
             for what in s.hang:
                 api.fault(what, kube.faults.hang(), times=None)
             text = kube.corefile(api, s.options, s.zones, f"{s.more()}\nforward . 127.0.0.1:{resolver.port}")
-            self.running[name] = net.run(self.start, text)
+            w = self.running[name] = net.run(self.start, text)
+            net.run(wait_for, lambda: settled(w, s))
         return self.running[name]
 
     def ask(self, row):

@@ -30,6 +30,7 @@ def test_row(world, row):
 @pytest.fixture(scope="module")
 def spec_port(coredns):
     with KubeApi(kube_spec.OBJECTS) as api, kube_spec.resolver() as behind, CoreDns(kube_spec.corefile(api, behind), binary=coredns) as w:
+        wait_for(lambda: kube.is_ready(w))
         yield w.port["dns"]
 
 
@@ -57,6 +58,7 @@ def data(w, name):
 def both(coredns, kube_api):  # noqa: F811
     text = kube.corefile(kube_api)
     with Waypost(text) as ours, CoreDns(text, binary=coredns) as theirs:
+        wait_for(lambda: kube.is_ready(ours) and kube.is_ready(theirs))
         yield kube_api, ours, theirs
 
 
