@@ -344,6 +344,7 @@ static void test_ixfr(void)
         script.newer = serials[i].newer;
         wp_put32(msg + sizeof(msg) - 1 - 20, serials[i].theirs);
         a.q = wp_query_get(&a.worker);
+        a.q->client = (struct wp_addr){0};
         a.q->wire = msg;
         a.q->wire_len = sizeof(msg) - 1;
         a.q->many = a.q->stream = true;
@@ -380,6 +381,8 @@ static void test_cancel(void)
         script.records = 3000;
         script.rdlen = 40;
         a.q = wp_query_get(&a.worker);
+        a.q->stream = false; /* the words of the question tell */
+        a.q->client = (struct wp_addr){0};
         a.q->wire = wp_query_in(a.q);
         a.q->wire_len = (uint32_t)asker_message("test AXFR many", wp_query_in(a.q), a.q);
         a.q->route = a.group.route;

@@ -170,6 +170,8 @@ static void test_size_limit(void)
     asker_add(&a, &giver_plugin, NULL);
     giver = (struct giver){.left = 2};
     a.q = wp_query_get(&a.worker);
+    a.q->stream = false; /* the words of the question tell */
+    a.q->client = (struct wp_addr){0};
     a.q->wire = wp_query_in(a.q);
     a.q->many = true;
     a.q->wire_len = (uint32_t)asker_message("example.org AXFR many", wp_query_in(a.q), a.q);
