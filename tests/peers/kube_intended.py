@@ -51,7 +51,7 @@ def row(block, q, ours, theirs, slack):
     """The id of the row that explains it without asking elsewhere, or None."""
     if ours is None or theirs is None:
         return None
-    if block in ("external", "headless") and is_once(ours, theirs):
+    if block in ("external", "headless") and is_once(ours, theirs, slack):
         return "D-external-alias"
     if is_one_of(ours, theirs):
         return "D-kube-fqdn"
@@ -88,11 +88,14 @@ def answers(reply):
     return {(r[1], r[3], r[4]) for r in reply.sections[0]}
 
 
-def is_once(ours, theirs):
-    """Theirs has a CNAME and what it leads to more than once."""
+def is_once(ours, theirs, slack):
+    """Theirs has a CNAME, or what it leads to, more than once."""
+    def records(reply):
+        return {(r[0], r[1], 0 if slack > 1 else r[3], r[4]) for r in reply.sections[0]}
     rest = copy.copy(theirs)
-    rest.sections = ([r for i, r in enumerate(theirs.sections[0]) if r not in theirs.sections[0][:i]], *theirs.sections[1:])
-    return any(r[1] == 5 for r in rest.sections[0]) and not differences(unordered(ours), unordered(rest))
+    rest.sections = (ours.sections[0], *theirs.sections[1:])
+    return any(r[1] == 5 for r in theirs.sections[0]) and len(ours.sections[0]) < len(theirs.sections[0]) and records(ours) == records(theirs) and \
+        not differences(unordered(ours), unordered(rest))
 
 
 def is_one_of(ours, theirs):
