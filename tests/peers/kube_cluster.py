@@ -59,4 +59,8 @@ def both_started(ours, theirs, given, coredns):
     """Two servers that start beside each other, with these Corefiles."""
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(Waypost, ours, given), pool.submit(CoreDNS, theirs, given, binary=coredns)]
-        return [j.result() for j in jobs]
+    if any(j.exception() for j in jobs):  # none stays alone
+        for j in jobs:
+            if not j.exception():
+                j.result().stop()
+    return [j.result() for j in jobs]
