@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,7 +15,10 @@
 #include "waypost/server/guard.h"
 #include "waypost/server/router.h"
 
-enum { ROUNDS = 4 }; /* batches taken in one turn before other descriptors have theirs */
+enum {
+    ROUNDS = 4,     /* batches taken in one turn before other descriptors have theirs */
+    AHEAD_STEP = 2, /* questions between the two steps of a prefetch */
+};
 
 static const char *const dropped_text[WP_UDP_DROPPED_REASONS] = {
     "source", "send buffer", "send error", "proxy header", "size"};
@@ -140,7 +144,51 @@ static void let_wait(struct wp_udp *u, struct wp_udp_slot *s)
     u->waiting++;
 }
 
-/* One datagram through the router. */
+/* One question through the router. */
+static void run(struct wp_udp *u, struct wp_udp_slot *s)
+{
+    struct wp_udp_batch *b = u->batch;
+
+    if (WP_UNLIKELY(wp_query_run(s->q) == WP_STEP_WAIT)) {
+        let_wait(u, s);
+    } else if (WP_LIKELY(s->q->out_len > 0)) {
+        b->out[b->n_out++] = s;
+    } else {
+        wp_query_reset(s->q);
+        b->slot[b->n_slots++] = s;
+    }
+}
+
+static void run_oldest(struct wp_udp *u)
+{
+    struct wp_udp_batch *b = u->batch;
+    struct wp_udp_slot *s = b->ahead[0];
+
+    b->n_ahead--;
+    memmove(b->ahead, b->ahead + 1, b->n_ahead * sizeof(*b->ahead));
+    run(u, s);
+}
+
+static void run_ahead(struct wp_udp *u)
+{
+    while (u->batch->n_ahead > 0)
+        run_oldest(u);
+}
+
+/* While others are answered the memory that this one needs comes near. */
+static void run_soon(struct wp_udp *u, struct wp_udp_slot *s)
+{
+    struct wp_udp_batch *b = u->batch;
+
+    if (b->n_ahead == WP_UDP_AHEAD)
+        run_oldest(u);
+    b->ahead[b->n_ahead++] = s;
+    wp_query_prefetch(s->q, 0);
+    if (b->n_ahead > AHEAD_STEP)
+        wp_query_prefetch(b->ahead[b->n_ahead - 1 - AHEAD_STEP]->q, 1);
+}
+
+/* One datagram. */
 static void serve(struct wp_udp *u, const struct wp_udp_envelope *env, const uint8_t *data,
                   size_t len)
 {
@@ -177,14 +225,10 @@ static void serve(struct wp_udp *u, const struct wp_udp_envelope *env, const uin
     q->owner = s;
     s->env = env;
     b->n_slots--;
-    if (WP_UNLIKELY(wp_query_run(q) == WP_STEP_WAIT)) {
-        let_wait(u, s);
-    } else if (WP_LIKELY(q->out_len > 0)) {
-        b->out[b->n_out++] = s;
-    } else {
-        wp_query_reset(q);
-        b->slot[b->n_slots++] = s;
-    }
+    if (b->several)
+        run_soon(u, s);
+    else
+        run(u, s);
 }
 
 /* A slot to serve with; answers are sent first when all are taken. False: the worker's limit. */
@@ -194,6 +238,9 @@ static bool have_slot(struct wp_udp *u)
     struct wp_udp_slot *s;
 
     if (WP_LIKELY(b->n_slots > 0))
+        return true;
+    run_ahead(u);
+    if (b->n_slots > 0)
         return true;
     if (b->n_out == WP_UDP_SLOTS) {
         flush_batch(u);
@@ -222,6 +269,7 @@ static void serve_message(struct wp_udp *u, unsigned i)
     segment = wp_udp_read_control(env, h);
     if (segment == 0)
         segment = len;
+    b->several = b->used > 1 || len > segment;
     do {
         size_t n = len < segment ? len : segment;
 
@@ -265,6 +313,7 @@ static bool one_batch(struct wp_udp *u)
     b->used = (unsigned)n;
     for (unsigned i = 0; i < b->used; i++)
         serve_message(u, i);
+    run_ahead(u);
     flush_batch(u);
     return n == WP_UDP_MESSAGES;
 }

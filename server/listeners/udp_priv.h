@@ -11,6 +11,7 @@ struct wp_proxy_sessions; /* server/listeners/proxy_udp.h */
 enum {
     WP_UDP_MESSAGES = 64, /* of a batch */
     WP_UDP_SLOTS = 64,    /* answers that are sent together */
+    WP_UDP_AHEAD = 6,     /* questions that wait while memory comes near */
     WP_UDP_CONTROL = 96,
     WP_UDP_LATE_MAX = 64,
     WP_UDP_MESSAGE_LEN = 65536,
@@ -55,6 +56,9 @@ struct wp_udp_batch {
     unsigned n_slots;
     struct wp_udp_slot *out[WP_UDP_SLOTS]; /* answered, to be sent */
     unsigned n_out;
+    bool several; /* what was read has more than one question */
+    struct wp_udp_slot *ahead[WP_UDP_AHEAD]; /* oldest first */
+    unsigned n_ahead;
 };
 
 struct wp_udp {
