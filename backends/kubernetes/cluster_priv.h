@@ -103,6 +103,7 @@ struct wp_kube_reflector {
     struct wp_kube_hold hold;
     unsigned torn, retries;
 
+    bool away; /* it rests because nobody answered */
     uint64_t wait_ns, waited_ns; /* back-off: the next one, when the last one began */
     atomic_bool listed;          /* once; it stays */
     atomic_bool open;            /* there is an open watch: any thread */

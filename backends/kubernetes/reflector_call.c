@@ -121,6 +121,19 @@ static int begin_body(struct wp_kube_reflector *r, const char *content_type)
     return r->body != NULL ? 0 : -ENOMEM;
 }
 
+/* The server is there again: nobody needs to wait for it any more. */
+static void wake_others(const struct wp_kube_reflector *r)
+{
+    struct wp_kube_cluster_own *o = r->own;
+
+    for (unsigned i = 0; i < o->n_reflectors; i++) {
+        struct wp_kube_reflector *other = &o->reflectors[i];
+        if (other->away && other->phase == WP_KUBE_RESTING)
+            wp_kube_rest(other, other->next, 0);
+        other->away = false;
+    }
+}
+
 static void on_head(void *arg, const struct wp_httpc_head *head)
 {
     struct wp_kube_reflector *r = arg;
@@ -133,6 +146,7 @@ static void on_head(void *arg, const struct wp_httpc_head *head)
     snprintf(r->content_type, sizeof(r->content_type), "%s", head->content_type);
     if (head->status != 200)
         return;
+    wake_others(r);
     r->retries = 0;
     e = begin_body(r, head->content_type);
     if (e < 0) { /* who knows when the body comes */

@@ -261,6 +261,7 @@ void wp_kube_call_ended(struct wp_kube_reflector *r, int err, const char *text)
     char why[WP_KUBE_WHY_MAX];
     enum verdict v = judge(r, err, text, &head, why);
 
+    r->away = v == AWAY;
     if (phase == WP_KUBE_WATCHING)
         wp_kube_watch_ended(r, v == AWAY, r->status == 200 && err == WP_ETIMEOUT);
     if (phase == WP_KUBE_LISTING)

@@ -192,22 +192,40 @@ static void read_labels(struct reader *r, struct wp_kube_object *o)
     }
 }
 
+/* Lists that objects of a collection have; no other one may be there. */
+enum { IPS = 1, EXTERNALS = 2, PORTS = 4, ENDPOINTS = 8, LABELS = 16 };
+static const uint8_t lists[WP_KUBE_COLLECTIONS] = {
+    [WP_KUBE_SERVICES] = IPS | EXTERNALS | PORTS,
+    [WP_KUBE_SLICES] = PORTS | ENDPOINTS,
+    [WP_KUBE_NAMESPACES] = 0,
+    [WP_KUBE_PODS] = IPS | LABELS,
+    [WP_KUBE_IMPORTS] = IPS | PORTS,
+    [WP_KUBE_IMPORT_SLICES] = PORTS | ENDPOINTS,
+};
+
+static unsigned lists_of(const struct wp_kube_object *o)
+{
+    return (o->n_ips > 0 ? IPS : 0u) | (o->n_externals > 0 ? EXTERNALS : 0u) |
+           (o->n_ports > 0 ? PORTS : 0u) | (o->n_endpoints > 0 ? ENDPOINTS : 0u) |
+           (o->n_labels > 0 ? LABELS : 0u);
+}
+
 /* What the store relies on, beside what the reader has seen to. */
 static bool is_possible(const struct wp_kube_object *o)
 {
     bool is_pod = o->collection == WP_KUBE_PODS;
+    bool is_slice = o->collection == WP_KUBE_SLICES || o->collection == WP_KUBE_IMPORT_SLICES;
+    bool has_kind = o->collection == WP_KUBE_SERVICES || o->collection == WP_KUBE_IMPORTS;
 
     if (o->collection >= WP_KUBE_COLLECTIONS || o->kind > WP_KUBE_EXTERNAL_NAME ||
-        o->name.len == 0 || o->n_endpoints > WP_KUBE_ADDRS_MAX ||
-        (is_pod && o->n_ips > WP_KUBE_POD_IPS_MAX))
+        o->name.len == 0 || (lists_of(o) & ~(unsigned)lists[o->collection]) != 0 ||
+        has_kind != (o->kind != WP_KUBE_NONE) || (is_slice && o->n_ports == 0) ||
+        o->n_endpoints > WP_KUBE_ADDRS_MAX || (is_pod && o->n_ips > WP_KUBE_POD_IPS_MAX))
         return false;
     for (size_t i = 0; is_pod && i < o->n_ips; i++)
         if (o->ips[i].len > WP_KUBE_IP_TEXT_MAX)
             return false;
-    if (o->collection == WP_KUBE_SERVICES || o->collection == WP_KUBE_IMPORTS)
-        return o->kind != WP_KUBE_NONE;
-    return (o->collection != WP_KUBE_SLICES && o->collection != WP_KUBE_IMPORT_SLICES) ||
-           o->n_ports > 0;
+    return true;
 }
 
 int wp_kube_saved_read(const uint8_t *rec, size_t len, struct wp_arena *a,

@@ -250,7 +250,7 @@ class Member:
                 return True
             except Error as e:
                 return "user name is empty" in str(e)
-        wait_for(up, step=0.05)
+        wait_for(up, 60, step=0.05)
         return self
 
     def signal(self, sig):

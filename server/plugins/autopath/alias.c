@@ -5,7 +5,12 @@
 #include "server/plugins/autopath/autopath.h"
 #include "waypost/base/wr.h"
 
-enum { POINTERS_MAX = 64, SMALL = 512 /* fits every client as it is */, RR_FRAME = 12 };
+enum {
+    POINTERS_MAX = 64,
+    LABELS_MAX = 64,
+    SMALL = 512, /* fits every client as it is */
+    RR_FRAME = 12,
+};
 
 /* Records on their way to another place in the message. */
 struct move {
@@ -16,7 +21,18 @@ struct move {
     size_t name_to;        /* where the same octets stand then; 0: nowhere */
     unsigned n;
     uint16_t at[POINTERS_MAX]; /* places of pointers */
+    unsigned n_labels;
+    uint16_t label[LABELS_MAX]; /* where labels begin, of names that came before */
 };
+
+/* May a pointer lead there? In the middle of another pointer the octets will be others. */
+static bool is_label(const struct move *m, size_t at)
+{
+    for (unsigned i = 0; i < m->n_labels; i++)
+        if (m->label[i] == at)
+            return true;
+    return at < m->from;
+}
 
 /* Where a pointer must lead then; 0: nowhere. */
 static size_t target(const struct move *m, size_t old)
@@ -30,6 +46,12 @@ static size_t target(const struct move *m, size_t old)
     return now < 0x4000 ? now : 0;
 }
 
+static void note_label(struct move *m, size_t at)
+{
+    if (m->n_labels < LABELS_MAX)
+        m->label[m->n_labels++] = (uint16_t)at;
+}
+
 /* Past the name, its pointer noted; 0: it cannot be moved. */
 static size_t pass_name(struct move *m, size_t at)
 {
@@ -39,12 +61,14 @@ static size_t pass_name(struct move *m, size_t at)
         if (c == 0)
             return at + 1;
         if (c >= 0xc0) {
-            if (at + 2 > m->end || m->n == POINTERS_MAX ||
-                target(m, wp_be16(m->buf + at) & 0x3fff) == 0)
+            size_t to = wp_be16(m->buf + at) & 0x3fff;
+            if (at + 2 > m->end || m->n == POINTERS_MAX || target(m, to) == 0 || !is_label(m, to))
                 return 0;
+            note_label(m, at);
             m->at[m->n++] = (uint16_t)at;
             return at + 2;
         }
+        note_label(m, at);
         at += c + 1u;
     }
     return 0;

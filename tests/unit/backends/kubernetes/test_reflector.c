@@ -641,7 +641,35 @@ static void test_generation(void)
     world_close();
 }
 
+/* The server was away for long, and everybody waits for a time of his own. The first one who gets an
+ * answer wakes the others. */
+static void test_back_for_all(void)
+{
+    static const char *const paths[] = {"/services?", "/namespaces?"};
+    unsigned first;
+
+    world_open(NULL);
+    world_sync();
+    for (int i = 0; i < 8; i++) {
+        for (unsigned k = 0; k < COUNT(paths); k++)
+            world_end(world_call(paths[k]), -ECONNREFUSED, "refused");
+        if (i < 7)
+            world_pass(60001);
+    }
+    while (world_find(paths[0]) == NULL && world_find(paths[1]) == NULL)
+        world_pass(1);
+    first = world_find(paths[0]) == NULL;
+    world_pass(20);
+    CHECK(world_find(paths[!first]) == NULL);
+    world_head(world_call(paths[first]), 200);
+    world_pass(0);
+    world_head(world_call(paths[!first]), 200);
+    CHECK(world_behind() == 0);
+    world_close();
+}
+
 RUN_TESTS(TEST(test_stream), TEST(test_watch_again), TEST(test_expired), TEST(test_refusals), TEST(test_retries), TEST(test_away),
           TEST(test_silent), TEST(test_pages), TEST(test_too_large), TEST(test_restored_server), TEST(test_torn_stream), TEST(test_spill), TEST(test_nonsense),
           TEST(test_bad_objects), TEST(test_large_objects), TEST(test_collections), TEST(test_max_inflight), TEST(test_qps),
-          TEST(test_generation))
+          TEST(test_generation),
+          TEST(test_back_for_all))
