@@ -1,5 +1,7 @@
 #include "backends/kubernetes/store_priv.h"
 
+enum { CACHE_LINE = 64, PLACE_LINES = 3 /* a plain service with its names and addresses */ };
+
 void wp_kube_place_prefetch(const struct wp_kube_store *s, uint64_t hash)
 {
     const struct wp_kube_table *t = wp_kube_index_table(&s->places);
@@ -12,8 +14,8 @@ void wp_kube_place_prefetch_content(const struct wp_kube_store *s, uint64_t hash
     size_t at = 0;
     uint64_t value = wp_kube_table_next(wp_kube_index_table(&s->places), hash, &at);
 
-    if (value != 0)
-        __builtin_prefetch(wp_kube_pointer(value));
+    for (size_t line = 0; value != 0 && line < PLACE_LINES; line++)
+        __builtin_prefetch((const char *)wp_kube_pointer(value) + line * CACHE_LINE);
 }
 
 uint64_t wp_kube_place_namespace_key(const struct wp_kube_store *s, const struct wp_kube_place *p)
