@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/provider.h"
 #include "tls/tls_priv.h"
 
 /* --- policy -------------------------------------------------------------------------------- */
@@ -87,7 +88,7 @@ static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files
         snprintf(errbuf, WP_TLS_ERR_MAX, "out of memory");
         return WP_ETLS;
     }
-    m->provider = &wp_tls_openssl;
+    m->provider = p->provider;
     m->file_hash = f->hash;
     atomic_init(&m->refs, 1);
     r = read_alpn(p->alpn, m);
@@ -117,15 +118,19 @@ static struct wp_tls_material *current(struct wp_tls_ctx *ctx)
 }
 
 /* Takes the policy's texts, also on failure. */
-static int ctx_new(struct wp_tls_policy *p, int r, char errbuf[WP_TLS_ERR_MAX],
-                   struct wp_tls_ctx **ret)
+static int ctx_new(struct wp_tls_policy *p, const char *provider, int r,
+                   char errbuf[WP_TLS_ERR_MAX], struct wp_tls_ctx **ret)
 {
     struct wp_tls_ctx *ctx = r == 0 ? calloc(1, sizeof(*ctx)) : NULL;
     struct wp_tls_files files;
 
-    if (ctx == NULL) {
+    if (ctx == NULL)
         snprintf(errbuf, WP_TLS_ERR_MAX, "out of memory");
+    else
+        p->provider = wp_tls_provider_find(provider, errbuf);
+    if (ctx == NULL || p->provider == NULL) {
         policy_done(p);
+        free(ctx);
         return WP_ETLS;
     }
     files_of(p, &files);
@@ -170,7 +175,7 @@ int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[WP_TLS_E
         if (r == 0)
             r = copy(c->more[i].key_file, &p.more[i][1]);
     }
-    return ctx_new(&p, r, errbuf, ret);
+    return ctx_new(&p, c->provider, r, errbuf, ret);
 }
 
 int wp_tls_client_new(const struct wp_tls_client_config *c, char errbuf[WP_TLS_ERR_MAX],
@@ -185,7 +190,7 @@ int wp_tls_client_new(const struct wp_tls_client_config *c, char errbuf[WP_TLS_E
         r = copy(c->ca_file, &p.ca_file);
     if (r == 0)
         r = copy(c->alpn, &p.alpn);
-    return ctx_new(&p, r, errbuf, ret);
+    return ctx_new(&p, c->provider, r, errbuf, ret);
 }
 
 struct wp_tls_ctx *wp_tls_ctx_ref(struct wp_tls_ctx *ctx)
@@ -259,6 +264,8 @@ const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_c
         return "server name policies differ";
     if (a->material->tickets_id != b->material->tickets_id)
         return "session ticket policies differ";
+    if (a->policy.provider != b->policy.provider)
+        return "TLS providers differ";
     return NULL;
 }
 

@@ -194,8 +194,15 @@ static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files
     return r;
 }
 
+static const char *library(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 const struct wp_tls_provider wp_tls_openssl = {
+    .version = WP_TLS_PROVIDER_VERSION,
     .name = "openssl",
+    .library = library,
     .material_new = material_new,
     .material_free = material_free,
     .warning = wp_openssl_warning,

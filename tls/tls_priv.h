@@ -27,6 +27,7 @@ void wp_tls_files_done(struct wp_tls_files *f);
 
 /* What a context is made with: policy and paths, one of the two kinds. */
 struct wp_tls_policy {
+    const struct wp_tls_provider *provider;
     bool server, insecure, strict_sni;
     enum wp_tls_auth client_auth;
     char *cert_file, *key_file, *ca_file, *alpn, *keylog_file, *ocsp_file, *tickets_file;
@@ -66,9 +67,14 @@ struct wp_tls_conn {
     bool ready, peer_verified, short_of_memory;
 };
 
-/* A TLS library. Results as in tls.h; nothing here reads files or sockets. */
+/* A TLS library. Results as in tls.h; nothing here reads files or sockets. The version changes with
+ * every change in this header: a module of another one is refused. */
+enum { WP_TLS_PROVIDER_VERSION = 1 };
 struct wp_tls_provider {
+    unsigned version;
     const char *name;
+    const char *licence; /* of what is loaded with it, where stricter than the program's; or NULL */
+    const char *(*library)(void); /* its version: "3.0.16" */
     /* Sets impl, chain_id, ca_id. */
     int (*material_new)(const struct wp_tls_policy *p, const struct wp_tls_files *f,
                         struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
@@ -87,3 +93,5 @@ struct wp_tls_provider {
     void (*rotate)(void);
 };
 extern const struct wp_tls_provider wp_tls_openssl;
+#define WP_TLS_WOLFSSL_MODULE "waypost-tls-wolfssl.so"
+#define WP_TLS_WOLFSSL_SYMBOL "wp_tls_wolfssl"

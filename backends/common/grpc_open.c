@@ -2,7 +2,7 @@
 #include <stddef.h>
 
 #include "backends/common/grpc_client.h"
-#include "backends/common/module.h"
+#include "waypost/base/module.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct wp_grpc_ops *opened; /* by lock */

@@ -105,11 +105,12 @@ static int check(const struct wp_cli *cli)
 int wp_cli_check(int argc, char **argv)
 {
     struct wp_cli cli = {.conf = "", .pidfile = ""};
-    const char *port = "53";
+    const char *port = "53", *provider = "openssl";
     const struct flag flags[] = {
         {"conf", FLAG_TEXT, &cli.conf, "Corefile to look at; without: ./Corefile"},
         {"dns.port", FLAG_TEXT, &port, "Default port"},
         {"p", FLAG_TEXT, &port, "Default port"},
+        {"tls-provider", FLAG_TEXT, &provider, "TLS library where a Corefile names none"},
     };
     enum flag_result r;
     int rest;
@@ -118,6 +119,7 @@ int wp_cli_check(int argc, char **argv)
     if (r != FLAG_OK) {
         cli.conf = "";
         port = "53";
+        provider = "openssl";
         fprintf(stderr, "Usage of waypost check:\n");
         flag_usage(flags, WP_COUNT(flags), stderr);
         return r == FLAG_HELP ? 0 : 2;
@@ -126,5 +128,5 @@ int wp_cli_check(int argc, char **argv)
         cli_extra(argc, argv, rest);
         return 1;
     }
-    return cli_port(port, &cli.port) ? check(&cli) : 1;
+    return cli_port(port, &cli.port) && cli_tls_provider(provider) ? check(&cli) : 1;
 }

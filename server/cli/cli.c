@@ -9,6 +9,7 @@
 #include "server/cli/flag_priv.h"
 #include "waypost/base/text.h"
 #include "waypost/server/log.h"
+#include "waypost/tls/tls.h"
 
 bool cli_port(const char *text, uint16_t *ret)
 {
@@ -25,6 +26,26 @@ bool cli_port(const char *text, uint16_t *ret)
     }
     *ret = (uint16_t)n;
     return true;
+}
+
+bool cli_tls_provider(const char *name)
+{
+    char why[WP_TLS_ERR_MAX];
+
+    if (wp_tls_provider_use(name, why) < 0) {
+        wp_log_fatal("-tls-provider: %s", why);
+        return false;
+    }
+    return true;
+}
+
+/* A program with a GPL module beside it says so. */
+static void print_libraries(void)
+{
+    char text[WP_TLS_ERR_MAX];
+
+    wp_tls_providers(text);
+    printf("TLS: %s\n", text);
 }
 
 void cli_extra(int argc, char **argv, int at)
@@ -66,7 +87,7 @@ static void usage(const char *program, const struct flag *flags, size_t n, FILE 
     fprintf(out, "Usage of %s:\n", program);
     flag_usage(flags, n, out);
     fprintf(out, "Commands:\n"
-                 "  check [-conf FILE] [-dns.port PORT]\n"
+                 "  check [-conf FILE] [-dns.port PORT] [-tls-provider NAME]\n"
                  "    \tTell every error of a Corefile, start nothing\n");
     command_list(out);
     fprintf(out, "  help [COMMAND]\n"
@@ -105,7 +126,7 @@ static int run_command(int argc, char **argv)
 int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
 {
     struct wp_cli cli = {.conf = "Corefile", .pidfile = ""};
-    const char *format = "text", *port = "53";
+    const char *format = "text", *port = "53", *provider = "openssl";
     bool version = false, plugins = false;
     const struct flag flags[] = {
         {"conf", FLAG_TEXT, &cli.conf, "Corefile to load"},
@@ -115,6 +136,7 @@ int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
         {"pidfile", FLAG_TEXT, &cli.pidfile, "Path to write pid file"},
         {"plugins", FLAG_BOOL, &plugins, "List installed plugins"},
         {"quiet", FLAG_BOOL, &cli.quiet, "Quiet mode (no initialization output)"},
+        {"tls-provider", FLAG_TEXT, &provider, "TLS library where a Corefile names none: openssl or wolfssl"},
         {"version", FLAG_BOOL, &version, "Show version"},
     };
     const char *untouched = cli.conf;
@@ -132,6 +154,7 @@ int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
         cli.conf = "Corefile";
         port = "53";
         format = "text";
+        provider = "openssl";
         usage(argc > 0 ? argv[0] : "waypost", flags, WP_COUNT(flags), stderr);
         return r == FLAG_HELP ? 0 : 2;
     }
@@ -146,11 +169,12 @@ int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
     }
     if (version) {
         puts(wp_cli_banner());
+        print_libraries();
         return 0;
     }
     if (plugins)
         return list_plugins();
-    if (!cli_port(port, &cli.port))
+    if (!cli_port(port, &cli.port) || !cli_tls_provider(provider))
         return 1;
     if (cli.conf == untouched)
         cli.conf = "";

@@ -9,6 +9,8 @@ struct wp_gen;
 
 /* -dns.port's text; false: has been refused. */
 bool cli_port(const char *text, uint16_t *ret);
+/* -tls-provider's word; false: has been refused. */
+bool cli_tls_provider(const char *name);
 /* Words argv[at..] that nobody asked for. */
 void cli_extra(int argc, char **argv, int at);
 /* The Corefile, set up and not started; every error has been told. 0, or the exit code. Generation

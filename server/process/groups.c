@@ -234,6 +234,7 @@ static int tls_of(const struct wp_group *g, const struct wp_block *b, struct wp_
         .tickets_file = t->tickets,
         .n_more = t->n_more,
         .strict_sni = t->strict_sni,
+        .provider = t->provider,
     };
     struct wp_tls_pair more[WP_TLS_CERTIFICATES];
     char why[256];

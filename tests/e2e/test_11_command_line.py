@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 # --- flags ---------------------------------------------------------------------------------------
 
-USAGE = ["-conf", "-dns.port", "-log-format", "-p ", "-pidfile", "-plugins", "-quiet", "-version"]
+USAGE = ["-conf", "-dns.port", "-log-format", "-p ", "-pidfile", "-plugins", "-quiet", "-tls-provider", "-version"]
 
 
 @pytest.mark.parametrize("args, code, said", [
@@ -58,6 +58,7 @@ def test_usage(args, code, said):
     (["-conf", "/"], "loading Caddyfile via flag: read /: is a directory\n"),
     (["-p", "70000"], "address 70000: invalid port\n"),
     (["-dns.port", "abc"], "lookup tcp/abc: unknown port\n"),
+    (["-tls-provider", "nss"], "-tls-provider: unknown TLS provider 'nss': openssl and wolfssl are known\n"),
 ])
 def test_refused(args, said):
     assert run(*args) == (1, "", said)
@@ -66,8 +67,10 @@ def test_refused(args, said):
 def test_version():
     code, out, err = run("--version")
     lines = out.split("\n")
-    assert code == 0 and err == "" and len(lines) == 3 and lines[2] == ""
+    assert code == 0 and err == "" and len(lines) == 4 and lines[3] == ""
     assert lines[0] == "CoreDNS-1.15.0" and len(lines[1].split(", ")) == 3
+    assert lines[2].startswith("TLS: openssl 3.")
+    assert ("wolfssl" in lines[2]) == ("GPLv3" in lines[2])  # the notice, where there is something to notice
 
 
 def test_plugins():
@@ -362,3 +365,12 @@ def test_check_uses_the_default_port(folder):
     assert run("check", "-conf", conf)[0] == 0
     assert run("check", "-conf", conf, "-dns.port", "5300") == (
         1, "", f"{conf}:3: cannot serve dns://a.:5300 - it is already defined\n")
+
+
+@pytest.mark.parametrize("option, said", [
+    ("provider nss", "tls: unknown TLS provider 'nss': openssl and wolfssl are known"),
+    ("provider", "tls: Wrong argument count or unexpected line ending after 'provider'"),
+])
+def test_check_tells_of_the_tls_library(folder, option, said):
+    conf = folder("Corefile", f". {{\n    tls cert.pem key.pem {{\n        {option}\n    }}\n}}\n")
+    assert run("check", "-conf", conf) == (1, "", f"{conf}:3: {said}\n")

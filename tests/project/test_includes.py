@@ -22,8 +22,8 @@ RULES = [
     # no data of their own: what kubernetes has under other names, or several of it
     (r"backends/(k8s_external|kubernetai)/", r"waypost/(base|dns|plugin)/|backends/(common|kubernetes|\1)/"),
     (r"backends/(\w+)/", rf"waypost/(base|dns|plugin)/|backends/(common|\1)/|{PB}"),
-    # metrics over TLS, as CoreDNS's web configuration has it
-    (r"server/plugins/(prometheus)/", r"waypost/(base|dns|plugin|tls)/|server/plugins/\1/"),
+    # metrics over TLS, as CoreDNS's web configuration has it; the names of TLS libraries
+    (r"server/plugins/(prometheus|tls)/", r"waypost/(base|dns|plugin|tls)/|server/plugins/\1/"),
     (r"server/plugins/(\w+)/", r"waypost/(base|dns|plugin)/|server/plugins/\1/"),
     (r"server/main\.c", r"waypost/|server/process/run\.h"),
     (r"server/(\w+)/", r"waypost/|server/\1/|[a-z0-9_]+\.h"),

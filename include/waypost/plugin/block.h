@@ -28,6 +28,7 @@ struct wp_tls_settings {
     const char *cert, *key, *ca; /* paths; ca may be NULL */
     enum wp_client_auth client_auth;
     const char *keylog, *ocsp, *tickets; /* paths or NULL */
+    const char *provider;                /* the TLS library; NULL: the default one */
     unsigned n_more;
     const char *more[WP_TLS_CERTIFICATES][2]; /* paths of certificate and key */
 };

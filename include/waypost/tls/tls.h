@@ -33,14 +33,24 @@ struct wp_tls_server_config {
     const struct wp_tls_pair *more;
     unsigned n_more;
     bool strict_sni; /* other names get alert 112 instead */
+    const char *provider; /* the library; NULL: the default one */
 };
 struct wp_tls_client_config {
     const char *cert_file, *key_file, *ca_file; /* NULL: none, none, system roots */
     const char *alpn;
     bool insecure; /* whoever answers is believed: tests, and who asks for it by hand */
+    const char *provider; /* the library; NULL: the default one */
 };
 
 enum { WP_TLS_ERR_MAX = 256 };
+/* The libraries that do TLS: "openssl" is linked, "wolfssl" a module that is opened when it is first
+ * asked for. 0, or WP_ETLS: unknown, or not here and why. Not for worker threads. */
+int wp_tls_provider_check(const char *name, char errbuf[WP_TLS_ERR_MAX]) WP_MUSTCHECK;
+/* From now on the default; "openssl" until then. As check. */
+int wp_tls_provider_use(const char *name, char errbuf[WP_TLS_ERR_MAX]) WP_MUSTCHECK;
+/* Those that are here, with versions: "openssl 3.0.16; wolfssl 5.5.4 (module ..., GPLv3)". */
+void wp_tls_providers(char text[WP_TLS_ERR_MAX]);
+
 /* Errors: WP_ETLS with the reason in errbuf, worded like CoreDNS's ("could not load TLS cert:
  * open FILE: no such file or directory"). Not for worker threads: files are read. */
 int wp_tls_server_new(const struct wp_tls_server_config *c, char errbuf[WP_TLS_ERR_MAX],

@@ -7,6 +7,7 @@
 #include "waypost/plugin/block.h"
 #include "waypost/plugin/log.h"
 #include "waypost/plugin/plugin.h"
+#include "waypost/tls/tls.h"
 
 static int parse_files(void *self, struct wp_setup *s, const struct wp_line *line)
 {
@@ -108,6 +109,20 @@ static int parse_file(void *self, struct wp_setup *s, const struct wp_line *line
     return *to != NULL ? 0 : -ENOMEM;
 }
 
+/* Opened now, so that what is missing has a line, also on a block without a listener of its own. */
+static int parse_provider(void *self, struct wp_setup *s, const struct wp_line *line)
+{
+    char why[WP_TLS_ERR_MAX];
+
+    (void)self;
+    if (line->n_words != 2)
+        return wp_setup_arg_error(s, line);
+    if (wp_tls_provider_check(line->words[1], why) < 0)
+        return wp_setup_error(s, line, "%s", why);
+    s->block->set.tls.provider = line->words[1];
+    return 0;
+}
+
 static bool has_listener(const struct wp_block *b)
 {
     for (unsigned i = 0; i < b->n_keys; i++) {
@@ -193,6 +208,10 @@ static const struct wp_option tls_options[] = {
      .kind = WP_OPT_CALL,
      .parse = parse_keylog,
      .help = "file for the secrets of connections, to decrypt captures"},
+    {.name = "provider",
+     .kind = WP_OPT_CALL,
+     .parse = parse_provider,
+     .help = "openssl|wolfssl: the TLS library; what -tls-provider says, or openssl"},
     {0},
 };
 

@@ -1,4 +1,4 @@
-#include "backends/common/module.h"
+#include "waypost/base/module.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -11,19 +11,13 @@
 #define WP_MODULE_DIR "/usr/lib/waypost"
 #endif
 
-static const void *open_at(const char *dir, const char *file, const char *symbol, unsigned version,
-                           char errbuf[256])
+/* There is a file: what is wrong with it is the answer, whatever lies elsewhere. */
+static const void *open_file(const char *path, const char *symbol, unsigned version,
+                             char errbuf[256])
 {
-    char path[PATH_MAX + 64];
+    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const unsigned *object;
-    void *module;
 
-    snprintf(path, sizeof(path), "%s/%s", dir, file);
-    if (access(path, R_OK) < 0) {
-        snprintf(errbuf, 256, "%.200s: %s", path, "no such module");
-        return NULL;
-    }
-    module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (module == NULL) {
         snprintf(errbuf, 256, "%.250s", dlerror());
         return NULL;
@@ -31,7 +25,11 @@ static const void *open_at(const char *dir, const char *file, const char *symbol
     object = dlsym(module, symbol);
     if (object != NULL && *object == version)
         return object;
-    snprintf(errbuf, 256, "%.200s: of another version", path);
+    if (object == NULL)
+        snprintf(errbuf, 256, "%.180s: it has no %s", path, symbol);
+    else
+        snprintf(errbuf, 256, "%.140s: made for version %u of %.40s, this program has %u", path,
+                 *object, symbol, version);
     dlclose(module);
     return NULL;
 }
@@ -54,12 +52,15 @@ static void program_dirs(char dir[PATH_MAX], char above[PATH_MAX])
 
 const void *wp_module_open(const char *file, const char *symbol, unsigned version, char errbuf[256])
 {
-    char dir[PATH_MAX], above[PATH_MAX];
+    char dir[PATH_MAX], above[PATH_MAX], path[PATH_MAX + 64];
     const char *places[] = {dir, above, WP_MODULE_DIR};
-    const void *object = NULL;
 
     program_dirs(dir, above);
-    for (size_t i = 0; i < WP_COUNT(places) && object == NULL; i++)
-        object = open_at(places[i], file, symbol, version, errbuf);
-    return object;
+    for (size_t i = 0; i < WP_COUNT(places); i++) {
+        snprintf(path, sizeof(path), "%s/%s", places[i], file);
+        if (access(path, R_OK) == 0)
+            return open_file(path, symbol, version, errbuf);
+    }
+    snprintf(errbuf, 256, "%.200s: no such module", path);
+    return NULL;
 }
