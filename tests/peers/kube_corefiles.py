@@ -90,6 +90,7 @@ def corefile(access):
 OPEN = "namespaces shop infra svc pod n1 n2 bare " + LONG
 TWINS = {  # block: (row, its options)
     "plain": ("D-kube-stray", "labels !stray"),
+    "cached": ("D-kube-stray", "labels !stray"),
     "multi": ("D-kube-stray", f"labels !stray\n multicluster {MC}"),
     "tiers": ("D-kube-hidden", f"{OPEN}\n pods insecure"),
     "nottiers": ("D-kube-hidden", f"{OPEN}\n pods verified"),
