@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tls/provider.h"
 #include "tls/tls_priv.h"
@@ -32,34 +33,25 @@ static int copy(const char *s, char **ret)
     return *ret == NULL ? -ENOMEM : 0;
 }
 
-/* "h2,http/1.1" as the wire has it, and as separate texts. */
-static int read_alpn(const char *text, struct wp_tls_material *m)
-{
-    size_t len = 0;
-
-    while (text != NULL && *text != '\0') {
-        size_t n = strcspn(text, ",");
-
-        if (n == 0 || len + 1 + n > sizeof(m->alpn))
-            return WP_EMALFORMED;
-        m->alpn[len] = (uint8_t)n;
-        memcpy(m->alpn + len + 1, text, n);
-        memcpy(m->alpn_names + len, text, n); /* the NUL is there already */
-        len += 1 + n;
-        text += n + (text[n] == ',');
-    }
-    m->alpn_len = len;
-    return 0;
-}
-
 /* --- material ------------------------------------------------------------------------------ */
+
+/* All but the provider's part. */
+static void material_done(struct wp_tls_material *m)
+{
+    wp_x509_free(m->x509);
+    for (unsigned i = 0; i < m->n_pairs; i++)
+        wp_tls_names_done(&m->names[i]);
+    free(m->ocsp);
+    explicit_bzero(m->tickets, sizeof(m->tickets));
+    free(m);
+}
 
 void wp_tls_material_unref(struct wp_tls_material *m)
 {
     if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1)
         return;
     m->provider->material_free(m);
-    free(m);
+    material_done(m);
 }
 
 static void files_of(const struct wp_tls_policy *p, struct wp_tls_files *ret)
@@ -91,13 +83,18 @@ static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files
     m->provider = p->provider;
     m->file_hash = f->hash;
     atomic_init(&m->refs, 1);
-    r = read_alpn(p->alpn, m);
+    r = wp_tls_alpn_read(p->alpn, m);
     if (r < 0)
         snprintf(errbuf, WP_TLS_ERR_MAX, "bad ALPN list \"%s\"", p->alpn);
     else
+        r = wp_x509_load(p, f, m, errbuf);
+    m->usual = wp_tls_pairs_usual(m);
+    if (r == 0 && p->server)
+        r = wp_tls_tickets_load(p, f, m, errbuf);
+    if (r == 0)
         r = m->provider->material_new(p, f, m, errbuf);
     if (r < 0) {
-        free(m);
+        material_done(m);
         return WP_ETLS;
     }
     *ret = m;
@@ -269,19 +266,26 @@ const char *wp_tls_ctx_differs(const struct wp_tls_ctx *a, const struct wp_tls_c
     return NULL;
 }
 
+bool wp_tls_ocsp_is_fresh(const struct wp_tls_material *m)
+{
+    return m->ocsp_until > (int64_t)time(NULL);
+}
+
+static const char *ocsp_warning(const struct wp_tls_material *m)
+{
+    if (m->ocsp_lacks != NULL || m->ocsp == NULL)
+        return m->ocsp_lacks;
+    return wp_tls_ocsp_is_fresh(m) ? NULL : "the OCSP response is out of date";
+}
+
 const char *wp_tls_ctx_warning(struct wp_tls_ctx *ctx)
 {
-    const char *text = ctx->material->provider->warning(ctx->material);
+    const char *text = ocsp_warning(ctx->material);
 
     if (text == ctx->warned)
         return NULL;
     ctx->warned = text;
     return text;
-}
-
-void wp_tls_tickets_rotate(void)
-{
-    wp_tls_openssl.rotate();
 }
 
 /* --- connections --------------------------------------------------------------------------- */

@@ -22,14 +22,6 @@ static const char sigalgs[] =
     "ECDSA+SHA256:ed25519:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA384:RSA+SHA384:"
     "ECDSA+SHA512:RSA-PSS+SHA512:RSA+SHA512";
 
-const char *wp_openssl_reason(void)
-{
-    const char *text = ERR_reason_error_string(ERR_peek_last_error());
-
-    ERR_clear_error();
-    return text != NULL ? text : "unknown TLS error";
-}
-
 static int set_policy(SSL_CTX *ctx)
 {
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
@@ -53,16 +45,14 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
                        const unsigned char *in, unsigned in_len, void *arg)
 {
     const struct wp_tls_material *m = arg;
+    const uint8_t *ours = wp_tls_alpn_choose(m, in, in_len);
 
     (void)ssl;
-    for (size_t i = 0; i < m->alpn_len; i += 1u + m->alpn[i])
-        for (unsigned k = 0; k < in_len; k += 1u + in[k])
-            if (in[k] == m->alpn[i] && memcmp(in + k + 1, m->alpn + i + 1, in[k]) == 0) {
-                *out = m->alpn + i + 1;
-                *out_len = m->alpn[i];
-                return SSL_TLSEXT_ERR_OK;
-            }
-    return m->alpn_len == 0 ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    if (ours == NULL)
+        return m->alpn_len == 0 ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = ours + 1;
+    *out_len = *ours;
+    return SSL_TLSEXT_ERR_OK;
 }
 
 /* `request` and `require` ask for a certificate and look at nothing in it. */
@@ -90,7 +80,8 @@ static void set_client_auth(SSL_CTX *ctx, enum wp_tls_auth mode)
 
 static void write_keylog(const SSL *ssl, const char *line)
 {
-    const struct wp_openssl_material *o = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const struct wp_tls_material *m = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const struct wp_openssl_material *o = m->impl;
     struct iovec v[2] = {{(void *)(uintptr_t)line, strlen(line)}, {(void *)(uintptr_t) "\n", 1}};
 
     /* one write: lines of several workers do not mix; a full disk is not the client's fault */
@@ -113,21 +104,37 @@ static int open_keylog(SSL_CTX *ctx, struct wp_openssl_material *o, const char *
     return 0;
 }
 
-static int set_server(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
-                      struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
+/* Roots of a file stand for themselves, also one that is not self-signed (as in Go). */
+static int set_roots(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                     const struct wp_tls_material *m)
 {
-    struct wp_openssl_material *o = m->impl;
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 
+    if (wp_x509_needs_system_roots(p, f))
+        return SSL_CTX_set_default_verify_paths(ctx) == 1 ? 0 : WP_ETLS;
+    for (int i = 0; i < sk_X509_num(m->x509->roots); i++) {
+        X509 *x = sk_X509_value(m->x509->roots, i);
+
+        if (X509_STORE_add_cert(store, x) != 1)
+            return WP_ETLS;
+        if (p->server)
+            SSL_CTX_add_client_CA(ctx, x);
+    }
+    if (m->x509->roots != NULL)
+        X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+    return 0;
+}
+
+static int set_server(SSL_CTX *ctx, const struct wp_tls_policy *p, struct wp_tls_material *m,
+                      char errbuf[WP_TLS_ERR_MAX])
+{
     set_client_auth(ctx, p->client_auth);
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, m);
-    if (wp_openssl_tickets(p, f, m, errbuf) < 0)
-        return WP_ETLS;
-    if (wp_openssl_select(o, p->strict_sni) < 0) {
-        snprintf(errbuf, WP_TLS_ERR_MAX, "could not load TLS cert: %s", wp_openssl_reason());
+    if (wp_openssl_tickets(ctx, m) < 0) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "session tickets: %s", wp_x509_reason());
         return WP_ETLS;
     }
-    wp_openssl_ocsp(m, &f->ocsp);
-    return open_keylog(ctx, o, p->keylog_file, errbuf);
+    return open_keylog(ctx, m->impl, p->keylog_file, errbuf);
 }
 
 /* --- client policy ------------------------------------------------------------------------- */
@@ -153,11 +160,28 @@ static void material_free(struct wp_tls_material *m)
     pthread_mutex_destroy(&o->session_lock);
     if (o->keylog_fd >= 0)
         close(o->keylog_fd);
-    free(o->ocsp);
-    OPENSSL_cleanse(o->tickets, sizeof(o->tickets));
-    for (unsigned i = 0; i < o->n_pairs; i++)
-        wp_openssl_pair_done(&o->pairs[i]);
     free(o);
+}
+
+static int set_material(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                        struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
+{
+    if (wp_openssl_select(ctx, m, p->strict_sni) < 0) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "could not load TLS cert: %s", wp_x509_reason());
+        return WP_ETLS;
+    }
+    if (set_roots(ctx, p, f, m) < 0) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "could not read %s roots: %s",
+                 f->ca.data != NULL ? "these" : "system", wp_x509_reason());
+        return WP_ETLS;
+    }
+    if (p->server)
+        return set_server(ctx, p, m, errbuf);
+    if (set_client(ctx, p, m) < 0) {
+        snprintf(errbuf, WP_TLS_ERR_MAX, "%s", wp_x509_reason());
+        return WP_ETLS;
+    }
+    return 0;
 }
 
 static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files *f,
@@ -176,19 +200,12 @@ static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files
     o->client_auth = p->client_auth;
     o->ctx = SSL_CTX_new(p->server ? TLS_server_method() : TLS_client_method());
     if (o->ctx == NULL || set_policy(o->ctx) < 0) {
-        snprintf(errbuf, WP_TLS_ERR_MAX, "%s", wp_openssl_reason());
+        snprintf(errbuf, WP_TLS_ERR_MAX, "%s", wp_x509_reason());
         material_free(m);
         return WP_ETLS;
     }
-    SSL_CTX_set_app_data(o->ctx, o);
-    r = wp_openssl_load(o->ctx, p, f, m, errbuf);
-    if (r == 0 && p->server) {
-        r = set_server(o->ctx, p, f, m, errbuf);
-    } else if (r == 0) {
-        r = set_client(o->ctx, p, m);
-        if (r < 0)
-            snprintf(errbuf, WP_TLS_ERR_MAX, "%s", wp_openssl_reason());
-    }
+    SSL_CTX_set_app_data(o->ctx, m);
+    r = set_material(o->ctx, p, f, m, errbuf);
     if (r < 0)
         material_free(m);
     return r;
@@ -205,7 +222,6 @@ const struct wp_tls_provider wp_tls_openssl = {
     .library = library,
     .material_new = material_new,
     .material_free = material_free,
-    .warning = wp_openssl_warning,
     .conn_new = wp_openssl_conn_new,
     .conn_free = wp_openssl_conn_free,
     .handshake = wp_openssl_handshake,
@@ -216,5 +232,4 @@ const struct wp_tls_provider wp_tls_openssl = {
     .alpn = wp_openssl_alpn,
     .server_name = wp_openssl_server_name,
     .peer = wp_openssl_peer,
-    .rotate = wp_openssl_rotate,
 };

@@ -25,7 +25,8 @@ static struct wp_openssl_session *slot_of(struct wp_openssl_material *o, const c
 
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
-    struct wp_openssl_material *o = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const struct wp_tls_material *m = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct wp_openssl_material *o = m->impl;
     const struct wp_tls_conn *c = BIO_get_data(SSL_get_rbio(ssl)); /* app data costs memory */
     struct wp_openssl_session *slot;
     SSL_SESSION *old;

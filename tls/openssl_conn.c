@@ -143,7 +143,7 @@ static const char *reason(const struct wp_tls_conn *c)
         return "out of memory";
     if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         return verify_text(SSL_get_verify_result(ssl_of(c)));
-    return wp_openssl_reason();
+    return wp_x509_reason();
 }
 
 /* What a failed call means; the error queue is empty afterwards, and was before the call. */
@@ -232,18 +232,21 @@ bool wp_openssl_is_resumed(const struct wp_tls_conn *c)
 
 const char *wp_openssl_alpn(struct wp_tls_conn *c)
 {
-    const struct wp_tls_material *m = c->material;
     const unsigned char *name;
     unsigned len;
 
     SSL_get0_alpn_selected(ssl_of(c), &name, &len);
-    for (size_t i = 0, k = 0; len > 0 && i < m->alpn_len; k++, i += 1u + m->alpn[i])
-        if (m->alpn[i] == len && memcmp(m->alpn + i + 1, name, len) == 0)
-            return m->alpn_names + i;
-    return "";
+    return wp_tls_alpn_text(c->material, name, len);
 }
 
 const char *wp_openssl_server_name(const struct wp_tls_conn *c)
 {
     return SSL_get_servername(ssl_of(c), TLSEXT_NAMETYPE_host_name);
+}
+
+struct wp_peer *wp_openssl_peer(const struct wp_tls_conn *c)
+{
+    X509 *x = SSL_get0_peer_certificate(ssl_of(c));
+
+    return x != NULL ? wp_x509_peer(x, c->peer_verified) : NULL;
 }

@@ -1,5 +1,5 @@
-/* Between the part of tls/ that knows no library (context.c, conn.c, files.c) and a provider
- * (openssl_*.c): contexts, files and byte queues above, cryptography below. */
+/* Between what all connections share (contexts, files, byte queues, choices; certificates are read by
+ * x509_*.c) and a provider (openssl_*.c, wolfssl/): who speaks TLS. */
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -35,11 +35,38 @@ struct wp_tls_policy {
     unsigned n_more;
 };
 
-/* Keys and certificates ready for use. Shared by connections and the context. */
+/* What a certificate is for. */
+struct wp_tls_names {
+    char **names; /* lower case, maybe a wildcard in front */
+    unsigned n;
+    int kind; /* of its key: two certificates of one kind are rivals */
+};
+
+/* A key of session tickets, as a file has it. */
+struct wp_tls_ticket_key {
+    uint8_t name[16], aes[32], mac[32];
+};
+enum { WP_TLS_TICKET_KEYS = 8 }; /* of a file */
+/* No longer than a key that is kept can open it. */
+enum { WP_TLS_TICKET_LIFE_S = 24 * 3600, WP_TLS_POLICY_ID_LEN = 32 };
+
+/* Keys and certificates ready for use. Shared by connections and the context. Read-only but for the
+ * provider's own part. */
 struct wp_tls_material {
     _Atomic unsigned refs;
     const struct wp_tls_provider *provider;
     void *impl;
+    struct wp_x509 *x509; /* x509_priv.h */
+    struct wp_tls_names names[1 + WP_TLS_MORE];
+    unsigned n_pairs;
+    uint32_t usual;         /* pairs for other names and for none, a bit each */
+    const char *ocsp_lacks; /* why the response is not stapled, or NULL */
+    uint8_t *ocsp;          /* DER to staple to the first certificate, or NULL */
+    size_t ocsp_len;
+    int64_t ocsp_until; /* Unix time */
+    struct wp_tls_ticket_key tickets[WP_TLS_TICKET_KEYS]; /* from a file */
+    unsigned n_tickets;
+    uint8_t policy_id[WP_TLS_POLICY_ID_LEN]; /* servers: under which a ticket was made */
     uint64_t file_hash;
     uint64_t chain_id, ca_id; /* of the certificates' DER: for wp_tls_ctx_differs */
     uint64_t tickets_id;      /* of the keys from a file, likewise */
@@ -48,6 +75,40 @@ struct wp_tls_material {
     char alpn_names[64]; /* entry i of the wire form as text, at the same offset */
 };
 void wp_tls_material_unref(struct wp_tls_material *m);
+bool wp_tls_ocsp_is_fresh(const struct wp_tls_material *m);
+
+/* choice.c: host names in lower case without final dot; false when it is no name. */
+bool wp_tls_name_plain(const char *from, size_t len, char to[WP_TLS_NAME_MAX]);
+int wp_tls_names_add(struct wp_tls_names *n, const char *name, size_t len) WP_MUSTCHECK;
+void wp_tls_names_done(struct wp_tls_names *n);
+/* Pairs of a material for the name asked for (any octets; NULL: none), a bit each, at most one of a
+ * kind of key. 0: none. */
+uint32_t wp_tls_pairs_asked(const struct wp_tls_material *m, const char *sni, size_t len);
+uint32_t wp_tls_pairs_usual(const struct wp_tls_material *m);
+
+/* alpn.c: "h2,http/1.1" into the material, as the wire has it and as separate texts. */
+int wp_tls_alpn_read(const char *text, struct wp_tls_material *m) WP_MUSTCHECK;
+/* The first protocol of ours that a client's list (wire form) has: its length octet, the name behind
+ * it; NULL: none. */
+const uint8_t *wp_tls_alpn_choose(const struct wp_tls_material *m, const uint8_t *in, size_t len);
+const char *wp_tls_alpn_text(const struct wp_tls_material *m, const uint8_t *name, size_t len);
+
+/* ticket.c: servers. */
+int wp_tls_tickets_load(const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                        struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
+/* The key that makes tickets; wipe it after use. */
+void wp_tls_ticket_newest(const struct wp_tls_material *m, struct wp_tls_ticket_key *ret);
+/* The key of this name: 0 gone or never ours, 1 the one that makes tickets, 2 an older one. */
+int wp_tls_ticket_find(const struct wp_tls_material *m, const uint8_t name[16],
+                       struct wp_tls_ticket_key *ret);
+
+/* x509_load.c: certificates, keys, roots and the OCSP response into the material. */
+int wp_x509_load(const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                 struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
+void wp_x509_free(struct wp_x509 *x);
+/* x509_peer.c: of a certificate in DER, for providers with certificates of their own kind. malloc'ed,
+ * or NULL. */
+struct wp_peer *wp_tls_peer_of(const uint8_t *der, size_t len, bool verified);
 
 struct wp_tls_ctx {
     _Atomic unsigned refs;
@@ -75,11 +136,10 @@ struct wp_tls_provider {
     const char *name;
     const char *licence; /* of what is loaded with it, where stricter than the program's; or NULL */
     const char *(*library)(void); /* its version: "3.0.16" */
-    /* Sets impl, chain_id, ca_id. */
+    /* Sets impl: the rest of the material is there, files have been found good. */
     int (*material_new)(const struct wp_tls_policy *p, const struct wp_tls_files *f,
                         struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
     void (*material_free)(struct wp_tls_material *m);
-    const char *(*warning)(const struct wp_tls_material *m); /* static text, or NULL */
     int (*conn_new)(struct wp_tls_conn *c, const struct wp_tls_policy *p, const char *server_name);
     void (*conn_free)(struct wp_tls_conn *c);
     int (*handshake)(struct wp_tls_conn *c);
@@ -90,7 +150,6 @@ struct wp_tls_provider {
     const char *(*alpn)(struct wp_tls_conn *c);
     const char *(*server_name)(const struct wp_tls_conn *c);
     struct wp_peer *(*peer)(const struct wp_tls_conn *c); /* malloc'ed, or NULL */
-    void (*rotate)(void);
 };
 extern const struct wp_tls_provider wp_tls_openssl;
 #define WP_TLS_WOLFSSL_MODULE "waypost-tls-wolfssl.so"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/openssl_priv.h"
+#include "tls/x509_priv.h"
 
 enum { NAME_MAX_OCTETS = 256, SAN_MAX = 1024, ISSUER_MAX = 512, KEY_DIGITS = 64 };
 
@@ -97,14 +97,13 @@ static char *put(char **at, const char *text)
     return to;
 }
 
-struct wp_peer *wp_openssl_peer(const struct wp_tls_conn *c)
+struct wp_peer *wp_x509_peer(X509 *x, bool verified)
 {
-    X509 *x = SSL_get0_peer_certificate(c->impl);
     struct texts t = {0};
     struct wp_peer *peer;
     char *at;
 
-    if (x == NULL || !read_key(x, t.key))
+    if (!read_key(x, t.key))
         return NULL;
     read_name(x, t.name);
     read_san(x, t.san);
@@ -115,12 +114,22 @@ struct wp_peer *wp_openssl_peer(const struct wp_tls_conn *c)
     if (peer == NULL)
         return NULL;
     at = (char *)(peer + 1);
-    *peer = (struct wp_peer){.verified = c->peer_verified};
+    *peer = (struct wp_peer){.verified = verified};
     peer->key = put(&at, t.key);
     peer->issuer = put(&at, t.issuer);
     if (t.name[0] != '\0')
         peer->name = put(&at, t.name);
     if (t.san[0] != '\0')
         peer->san = put(&at, t.san);
+    return peer;
+}
+
+struct wp_peer *wp_tls_peer_of(const uint8_t *der, size_t len, bool verified)
+{
+    X509 *x = d2i_X509(NULL, &der, (long)len);
+    struct wp_peer *peer = x != NULL ? wp_x509_peer(x, verified) : NULL;
+
+    X509_free(x);
+    ERR_clear_error();
     return peer;
 }

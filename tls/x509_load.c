@@ -7,8 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/openssl_priv.h"
+#include "tls/x509_priv.h"
 #include "waypost/base/hash.h"
+
+const char *wp_x509_reason(void)
+{
+    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+
+    ERR_clear_error();
+    return text != NULL ? text : "unknown TLS error";
+}
 
 static int load_error(char errbuf[WP_TLS_ERR_MAX], const char *what)
 {
@@ -53,7 +61,7 @@ static const char *no_cert_text(const struct wp_tls_file *f)
 }
 
 /* Leaf first, then the chain in order. */
-static int take_certificate(struct wp_openssl_pair *p, X509 *x)
+static int take_certificate(struct wp_x509_pair *p, X509 *x)
 {
     if (p->leaf == NULL) {
         p->leaf = x;
@@ -67,7 +75,7 @@ static int take_certificate(struct wp_openssl_pair *p, X509 *x)
     return WP_ETLS;
 }
 
-static int load_chain(struct wp_openssl_pair *p, const struct wp_tls_file *f,
+static int load_chain(struct wp_x509_pair *p, const struct wp_tls_file *f,
                       struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
 {
     BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
@@ -82,10 +90,10 @@ static int load_chain(struct wp_openssl_pair *p, const struct wp_tls_file *f,
     }
     BIO_free(bio);
     if (r < 0)
-        return load_error(errbuf, wp_openssl_reason());
+        return load_error(errbuf, wp_x509_reason());
     /* the end of the file is an error to OpenSSL; a broken block in it is one to us */
     if (p->leaf != NULL && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-        return load_error(errbuf, wp_openssl_reason());
+        return load_error(errbuf, wp_x509_reason());
     ERR_clear_error();
     return p->leaf != NULL ? 0 : load_error(errbuf, no_cert_text(f));
 }
@@ -99,7 +107,7 @@ static const char *no_key_text(const struct wp_tls_file *f)
     return "tls: failed to parse private key";
 }
 
-static int load_key(struct wp_openssl_pair *p, const struct wp_tls_file *f,
+static int load_key(struct wp_x509_pair *p, const struct wp_tls_file *f,
                     char errbuf[WP_TLS_ERR_MAX])
 {
     BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
@@ -117,83 +125,94 @@ static int load_key(struct wp_openssl_pair *p, const struct wp_tls_file *f,
 static int load_pair(const struct wp_tls_file *cert, const struct wp_tls_file *key,
                      struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
 {
-    struct wp_openssl_material *o = m->impl;
-    struct wp_openssl_pair *p = &o->pairs[o->n_pairs++];
+    struct wp_tls_names *names = &m->names[m->n_pairs];
+    struct wp_x509_pair *p = &m->x509->pairs[m->n_pairs++];
     int r = 0;
 
     if (cert->data != NULL)
         r = load_chain(p, cert, m, errbuf);
     if (r == 0 && key->data != NULL)
         r = load_key(p, key, errbuf);
-    return r;
+    if (r < 0)
+        return r;
+    if (p->key != NULL)
+        names->kind = EVP_PKEY_get_id(p->key);
+    return p->leaf == NULL || wp_x509_names(p->leaf, names) == 0
+               ? 0
+               : load_error(errbuf, "out of memory");
 }
 
-void wp_openssl_pair_done(struct wp_openssl_pair *p)
+static void pair_free(struct wp_x509_pair *p)
 {
     X509_free(p->leaf);
     sk_X509_pop_free(p->chain, X509_free);
     EVP_PKEY_free(p->key);
-    for (unsigned i = 0; i < p->n_names; i++)
-        free(p->names[i]);
-    free(p->names);
 }
 
-/* Every certificate of the file is an anchor, also one that is not self-signed (as in Go). */
-static int load_roots(SSL_CTX *ctx, bool server, const struct wp_tls_file *f,
-                      struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
+static int load_roots(const struct wp_tls_file *f, struct wp_tls_material *m,
+                      char errbuf[WP_TLS_ERR_MAX])
 {
-    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
     BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
-    unsigned n = 0;
+    STACK_OF(X509) *roots = sk_X509_new_null();
     X509 *x;
 
-    if (bio == NULL)
-        return load_error(errbuf, "out of memory");
-    while ((x = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
-        n += X509_STORE_add_cert(store, x) == 1;
-        if (server)
-            SSL_CTX_add_client_CA(ctx, x);
+    m->x509->roots = roots;
+    while (bio != NULL && roots != NULL &&
+           (x = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
         m->ca_id += der_hash(x) | 1; /* a set: order does not matter */
+        if (sk_X509_push(roots, x) > 0)
+            continue;
         X509_free(x);
+        roots = NULL;
+    }
+    if (bio == NULL || roots == NULL) {
+        BIO_free(bio);
+        return load_error(errbuf, "out of memory");
     }
     BIO_free(bio);
     ERR_clear_error();
-    if (n == 0) {
-        snprintf(errbuf, WP_TLS_ERR_MAX, "could not read root certs: no certificate in %s",
-                 f->path);
-        return WP_ETLS;
-    }
-    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-    return 0;
+    if (sk_X509_num(roots) > 0)
+        return 0;
+    snprintf(errbuf, WP_TLS_ERR_MAX, "could not read root certs: no certificate in %s", f->path);
+    return WP_ETLS;
 }
 
-static bool needs_roots(const struct wp_tls_policy *p)
+bool wp_x509_needs_system_roots(const struct wp_tls_policy *p, const struct wp_tls_files *f)
 {
+    if (f->ca.data != NULL)
+        return false;
     if (!p->server)
         return !p->insecure;
     return p->client_auth == WP_TLS_AUTH_VERIFY_IF_GIVEN ||
            p->client_auth == WP_TLS_AUTH_REQUIRE_AND_VERIFY;
 }
 
-int wp_openssl_load(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct wp_tls_files *f,
-                    struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
+int wp_x509_load(const struct wp_tls_policy *p, const struct wp_tls_files *f,
+                 struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
 {
-    const struct wp_openssl_pair *first = ((struct wp_openssl_material *)m->impl)->pairs;
     int r;
 
+    m->x509 = calloc(1, sizeof(*m->x509));
+    if (m->x509 == NULL)
+        return load_error(errbuf, "out of memory");
     if (p->server && (f->cert.data == NULL || f->key.data == NULL))
         return load_error(errbuf, "no certificate or key given");
     r = load_pair(&f->cert, &f->key, m, errbuf);
     for (unsigned i = 0; r == 0 && i < f->n_more; i++)
         r = load_pair(&f->more[i].cert, &f->more[i].key, m, errbuf);
-    if (r == 0 && first->leaf != NULL &&
-        SSL_CTX_use_cert_and_key(ctx, first->leaf, first->key, first->chain, 1) != 1)
-        return load_error(errbuf, wp_openssl_reason());
     if (r == 0 && f->ca.data != NULL)
-        return load_roots(ctx, p->server, &f->ca, m, errbuf);
-    if (r == 0 && needs_roots(p) && SSL_CTX_set_default_verify_paths(ctx) != 1) {
-        snprintf(errbuf, WP_TLS_ERR_MAX, "could not read system roots: %s", wp_openssl_reason());
-        return WP_ETLS;
-    }
+        r = load_roots(&f->ca, m, errbuf);
+    if (r == 0 && p->server)
+        wp_x509_ocsp(m->x509->pairs, m, &f->ocsp);
     return r;
+}
+
+void wp_x509_free(struct wp_x509 *x)
+{
+    if (x == NULL)
+        return;
+    for (unsigned i = 0; i < WP_COUNT(x->pairs); i++)
+        pair_free(&x->pairs[i]);
+    sk_X509_pop_free(x->roots, X509_free);
+    free(x);
 }

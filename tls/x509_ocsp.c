@@ -1,19 +1,17 @@
-/* Stapling an OCSP response from a file (RFC 6066 s8) while it is fresh. */
+/* An OCSP response from a file (RFC 6066 s8): whose it is, and until when. */
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "tls/openssl_priv.h"
+#include "tls/x509_priv.h"
 #include "waypost/base/hash.h"
 
 static const char unreadable[] = "the OCSP response cannot be read";
 static const char foreign[] = "the OCSP response is for another certificate";
-static const char old[] = "the OCSP response is out of date";
 
 /* Is it about this certificate? Without its issuer in the chain the serial number must do. */
-static bool is_for(const struct wp_openssl_pair *p, OCSP_SINGLERESP *single)
+static bool is_for(const struct wp_x509_pair *p, OCSP_SINGLERESP *single)
 {
     OCSP_CERTID *id = (OCSP_CERTID *)(uintptr_t)OCSP_SINGLERESP_get0_id(single), *ours;
     ASN1_OBJECT *algorithm;
@@ -32,7 +30,7 @@ static bool is_for(const struct wp_openssl_pair *p, OCSP_SINGLERESP *single)
 }
 
 /* What it says of the certificate, or NULL and why. */
-static OCSP_SINGLERESP *find(const struct wp_openssl_pair *p, OCSP_BASICRESP *basic,
+static OCSP_SINGLERESP *find(const struct wp_x509_pair *p, OCSP_BASICRESP *basic,
                              const char **ret_lacks)
 {
     *ret_lacks = unreadable;
@@ -49,7 +47,7 @@ static OCSP_SINGLERESP *find(const struct wp_openssl_pair *p, OCSP_BASICRESP *ba
 }
 
 /* End of validity; 0: not usable, *ret_lacks says why. */
-static int64_t valid_until(const struct wp_openssl_pair *pair, const struct wp_tls_file *f,
+static int64_t valid_until(const struct wp_x509_pair *pair, const struct wp_tls_file *f,
                            const char **ret_lacks)
 {
     const uint8_t *p = f->data;
@@ -72,49 +70,18 @@ static int64_t valid_until(const struct wp_openssl_pair *pair, const struct wp_t
     return until;
 }
 
-static bool is_fresh(const struct wp_openssl_material *o)
+void wp_x509_ocsp(const struct wp_x509_pair *first, struct wp_tls_material *m,
+                  const struct wp_tls_file *f)
 {
-    return o->ocsp_until > (int64_t)time(NULL);
-}
-
-static int staple(SSL *ssl, void *arg)
-{
-    const struct wp_openssl_material *o = arg;
-    uint8_t *copy;
-
-    if (!is_fresh(o) || SSL_get_certificate(ssl) != o->pairs[0].leaf)
-        return SSL_TLSEXT_ERR_NOACK;
-    copy = OPENSSL_memdup(o->ocsp, o->ocsp_len);
-    if (copy == NULL)
-        return SSL_TLSEXT_ERR_NOACK;
-    SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)o->ocsp_len); /* takes it */
-    return SSL_TLSEXT_ERR_OK;
-}
-
-void wp_openssl_ocsp(struct wp_tls_material *m, const struct wp_tls_file *f)
-{
-    struct wp_openssl_material *o = m->impl;
-
     if (f->data == NULL)
         return;
     m->chain_id = wp_hash_mix(m->chain_id, wp_hash_bytes(f->data, f->len));
-    o->ocsp_until = valid_until(&o->pairs[0], f, &o->ocsp_lacks);
-    if (o->ocsp_until == 0)
+    m->ocsp_until = valid_until(first, f, &m->ocsp_lacks);
+    if (m->ocsp_until == 0)
         return;
-    o->ocsp = malloc(f->len);
-    if (o->ocsp == NULL)
+    m->ocsp = malloc(f->len);
+    if (m->ocsp == NULL)
         return;
-    memcpy(o->ocsp, f->data, f->len);
-    o->ocsp_len = f->len;
-    SSL_CTX_set_tlsext_status_cb(o->ctx, staple);
-    SSL_CTX_set_tlsext_status_arg(o->ctx, o);
-}
-
-const char *wp_openssl_warning(const struct wp_tls_material *m)
-{
-    const struct wp_openssl_material *o = m->impl;
-
-    if (o->ocsp_lacks != NULL || o->ocsp == NULL)
-        return o->ocsp_lacks;
-    return is_fresh(o) ? NULL : old;
+    memcpy(m->ocsp, f->data, f->len);
+    m->ocsp_len = f->len;
 }
