@@ -1,9 +1,8 @@
 """DNS over HTTPS: the acceptance table, row by row. Rows that the table marks for it run over HTTP/2 and HTTP/1.1,
-each with TLS and in the clear."""
+each with TLS and in the clear. What clients and TLS agree on: test_26_tls_clients.py."""
 import http.client
 import re
 import socket
-import ssl
 import struct
 import subprocess
 import time
@@ -34,7 +33,7 @@ def w(tmp_path_factory):
     fast = fixture.Upstream(0)
     with fixture.Upstreams() as up:
         with Waypost(corefile, files=fixture.FILES, ports={**up.ports, "xfast": fast.port}) as server:
-            server.up, server.fast, server.cert = up, fast, cert
+            server.up, server.fast = up, fast
             yield server
     fast.close()
 
@@ -348,30 +347,6 @@ def test_age_in_the_cache(w, row):
     assert wire.parse(second.body).answer[0].ttl == max_age(second) and asked == 1
 
 
-# --- TLS and the choice of HTTP -----------------------------------------------------------------------------------------------
-
-ALPN = [("H47", ["http/1.1"], "http/1.1"), ("H48", ["http/1.1", "h2"], "h2"), ("H48-other-order", ["h2", "http/1.1"], "h2"),
-        ("S05-none", [], None)]
-
-
-@pytest.mark.parametrize("row, offered, chosen", ALPN, ids=[a[0] for a in ALPN])
-def test_alpn(w, row, offered, chosen):
-    with socket.create_connection(("127.0.0.1", w.port["https"]), 5) as raw:
-        s = clients.context(offered).wrap_socket(raw)
-        assert s.selected_alpn_protocol() == chosen
-        if chosen == "h2":
-            return
-        s.sendall(f"GET {get(A)[1]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert s.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
-
-
-@pytest.mark.parametrize("row", ["H49"])
-def test_alpn_of_another_protocol(w, row):
-    with socket.create_connection(("127.0.0.1", w.port["https"]), 5) as raw:
-        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
-            clients.context(["dot"]).wrap_socket(raw)
-
-
 # --- HTTP/1.1 -------------------------------------------------------------------------------------------------------------------
 
 def exchange(w, data, seconds=3):
@@ -558,30 +533,16 @@ def test_refusals_are_counted(w):
 # --- other people's clients ---------------------------------------------------------------------------------------------------------------
 
 # curl 7.88 cannot use a connection again that it began with prior knowledge: one request there
-CURL = [("http2", ["--http2", "-k"], "https", 2), ("http1", ["--http1.1", "-k"], "https", 2), ("clear http1", ["--http1.1"], "http", 2),
-        ("clear http2", ["--http2-prior-knowledge"], "http", 1)]
+CURL = [("http1", ["--http1.1"], 2), ("http2", ["--http2-prior-knowledge"], 1)]
 
 
-@pytest.mark.parametrize("what, args, scheme, n", CURL, ids=[c[0] for c in CURL])
-def test_curl(w, tmp_path, what, args, scheme, n):
+@pytest.mark.parametrize("what, args, n", CURL, ids=[c[0] for c in CURL])
+def test_curl_in_the_clear(w, tmp_path, what, args, n):
     (tmp_path / "q").write_bytes(A)
-    url = f"{scheme}://127.0.0.1:{w.port[scheme]}{PATH}"
+    url = f"http://127.0.0.1:{w.port['http']}{PATH}"
     out = subprocess.run(["curl", "-s", "-S", "--max-time", "5", *args, "-H", f"content-type: {DNS}", "--data-binary",
                           f"@{tmp_path}/q", *[url] * n], capture_output=True, check=True).stdout
     assert out.count(b"\xc0\0\2\1") == n
-
-
-def test_kdig(w):
-    out = subprocess.run(["kdig", "@127.0.0.1", "-p", str(w.port["https"]), "+https", "+tls-ca=" + w.cert, "+tls-hostname=localhost",
-                          "+short", "www.waypost.test", "A"], capture_output=True, text=True, timeout=10, check=True).stdout
-    assert out.strip() == "192.0.2.1"
-
-
-def test_h2load(w, tmp_path):
-    (tmp_path / "q").write_bytes(A)
-    out = subprocess.run(["h2load", "-n", "20000", "-c", "10", "-m", "32", "-d", f"{tmp_path}/q", "-H", f"content-type: {DNS}",
-                          f"https://127.0.0.1:{w.port['https']}{PATH}"], capture_output=True, text=True, timeout=60, check=True).stdout
-    assert "20000 succeeded, 0 failed" in out and "status codes: 20000 2xx" in out, out
 
 
 # --- drain --------------------------------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""TLS and DoT: the transports table 17.3, row by row. Rows left out, with the unit test that stands for them where there is
-one: S19 (keys rotate every 12 hours) and S20: tests/unit/tls/test_tls.c."""
+"""TLS and DoT: the transports table 17.3, row by row, with each TLS library. Rows left out, with the unit test that
+stands for them where there is one: S19 (keys rotate every 12 hours) and S20: tests/unit/tls/test_tls.c."""
 import shutil
 import signal
 import socket
@@ -14,6 +14,7 @@ import pytest
 import wire
 from server import Process, Waypost, wait_for
 
+pytestmark = pytest.mark.usefixtures("provider")
 FILES = fixture.FILES
 WWW = {"www.waypost.test. A 192.0.2.1"}
 
@@ -27,7 +28,7 @@ def tls_line(cert, key, ca=None, mode=None):
 
 
 @pytest.fixture(scope="module")
-def w():
+def w(provider):
     with Waypost(corefile(tls_line(*pki.cert("ns.waypost.test"))), files=FILES) as server:
         yield server
 
@@ -77,6 +78,12 @@ def alert(server, ctx):
             assert ask(s) is None, "answered"
             raise ConnectionError("closed")
     return (getattr(e.value, "reason", None) or str(e.value)).upper().replace(" ", "_")
+
+
+def test_library(w, provider):
+    """The library that was asked for is the one that serves, and nobody pays for another."""
+    with open(f"/proc/{w.pid}/maps") as f:
+        assert ("libwolfssl" in f.read()) == (provider == "wolfssl")
 
 
 # --- versions, suites, ALPN -------------------------------------------------------------------------------------
@@ -131,7 +138,7 @@ def with_more(*options):
 
 
 @pytest.fixture(scope="module")
-def several():
+def several(provider):
     """Default and strict."""
     with Waypost(corefile(with_more()), files=FILES) as one, Waypost(corefile(with_more("strict_sni")), files=FILES) as two:
         yield {"default": one, "strict": two}
@@ -468,7 +475,7 @@ MODES = [
 
 
 @pytest.fixture(scope="module")
-def by_mode():
+def by_mode(provider):
     servers = {}
 
     def get(mode):

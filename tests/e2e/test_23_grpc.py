@@ -1,13 +1,10 @@
 """CoreDNS's gRPC service: the acceptance table, row by row, with grpcio's client and with one that sends what it
-likes."""
-import socket
-import ssl
+likes. Over TLS: test_26_tls_clients.py."""
 import struct
 import subprocess
 import threading
 import time
 
-import clients
 import fixture
 import grpc
 import pytest
@@ -24,15 +21,13 @@ SLOW = wire.query("x.slow.waypost.test")
 
 
 @pytest.fixture(scope="module")
-def w(tmp_path_factory):
-    cert, key = clients.certificate(tmp_path_factory.mktemp("cert"))
-    tls = f"tls {cert} {key}"
+def w():
     few = "grpc://waypost.test:{few} {\ngrpc_server {\n max_connections 2\n}\nfile {dir}/db.waypost.test\n}\n"
     none = "grpc://waypost.test:{none} {\ngrpc_server {\n max_connections 0\n max_streams 0\n}\nfile {dir}/db.waypost.test\n}\n"
     with fixture.Upstreams() as up:
-        corefile = fixture.blocks("grpc://", "", "grpc") + fixture.blocks("grpc://", tls, "sealed") + few + none
+        corefile = fixture.blocks("grpc://", "", "grpc") + few + none
         with Waypost(corefile, files=fixture.FILES, ports=up.ports) as server:
-            server.up, server.cert = up, cert
+            server.up = up
             yield server
 
 
@@ -40,9 +35,9 @@ def framed(packet, flag=0):
     return bytes([flag]) + struct.pack(">I", len(packet)) + packet
 
 
-def call(w, body, path=QUERY, headers=TYPE, port="grpc", tls=False):
+def call(w, body, path=QUERY, headers=TYPE, port="grpc"):
     """One call, body sent as it is; the stream when it has ended. A new connection."""
-    with H2(w.port[port], tls) as c:
+    with H2(w.port[port], False) as c:
         return c.ask("POST", path, headers, body)
 
 
@@ -217,56 +212,6 @@ def test_no_connection_limit(w, row):
     assert all(status(c.ask("POST", QUERY, TYPE, dns(A))) == OK for c in many)
     for c in many:
         c.close()
-
-
-# --- TLS -------------------------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("row", ["G19"])
-def test_alpn(w, row):
-    with socket.create_connection(("127.0.0.1", w.port["sealed"]), 5) as raw:
-        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
-            clients.context(["http/1.1"]).wrap_socket(raw)
-    assert status(call(w, dns(A), port="sealed", tls=True)) == OK
-
-
-def secure(w, **kw):
-    with open(w.cert, "rb") as f:
-        creds = grpc.ssl_channel_credentials(f.read(), **kw)
-    return grpc.secure_channel(f"localhost:{w.port['sealed']}", creds, options=[("grpc.enable_retries", 0)])
-
-
-@pytest.mark.parametrize("row", ["G01-tls"])
-def test_grpcio_tls(w, row):
-    with secure(w) as channel:
-        ask = channel.unary_unary(QUERY, request_serializer=Grpc.pack, response_deserializer=Grpc.unpack)
-        assert wire.rcode(ask(A, timeout=5)) == 0
-
-
-def client_certificate(folder, name, ca=None):
-    """A certificate signed by `ca` (or by itself); (certificate, key) paths."""
-    cert, key = f"{folder}/{name}.pem", f"{folder}/{name}.key"
-    sign = ["-CA", ca[0], "-CAkey", ca[1]] if ca else []
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", f"/CN={name}", *sign, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    return cert, key
-
-
-@pytest.mark.parametrize("row", ["G24"])
-def test_client_certificates(tmp_path, row):
-    cert, key = clients.certificate(tmp_path)
-    ca = client_certificate(tmp_path, "ca")
-    good, stranger = client_certificate(tmp_path, "good", ca), client_certificate(tmp_path, "stranger")
-    tls = f"tls {cert} {key} {ca[0]} {{\n client_auth require_and_verify\n}}"
-    with Waypost(fixture.blocks("grpc://", tls, "sealed").split("grpc://slow")[0], files=fixture.FILES) as w:
-        w.cert = cert
-        for pair, want in ((good, None), (stranger, grpc.StatusCode.UNAVAILABLE), (None, grpc.StatusCode.UNAVAILABLE)):
-            kw = {} if pair is None else {"certificate_chain": open(pair[0], "rb").read(), "private_key": open(pair[1], "rb").read()}
-            with secure(w, **kw) as channel:
-                ask = channel.unary_unary(QUERY, request_serializer=Grpc.pack, response_deserializer=Grpc.unpack)
-                if want is None:
-                    assert wire.rcode(ask(A, timeout=5)) == 0
-                else:
-                    assert failure(ask, A, timeout=5) == want
 
 
 # --- pings, idleness, drain --------------------------------------------------------------------------------------------------------

@@ -124,6 +124,8 @@ class Waypost(Process):
     """waypost with a Corefile. `{name}` in it is replaced by a port: {dns} {tls} {https} {grpc} {a} ...; `{dir}`
     by the folder, where files={name: text} are written. `before`: a command that executes the rest of its line."""
 
+    tls_provider = None  # of all that are started while it is set: the fixture `provider`
+
     def __init__(self, corefile, files=None, args=(), binary=None, env=None, wait=True, ports=None, before=()):
         self.home = tempfile.TemporaryDirectory(prefix="waypost-conf-")
         self.port = dict(ports or {})
@@ -135,7 +137,8 @@ class Waypost(Process):
                 f.write(text if isinstance(text, bytes) else text.encode())
         self.write(corefile)
         env = {"STATE_DIRECTORY": NOWHERE, "WAYPOST_RUNTIME_DIR": self.home.name, **(env or {})}
-        super().__init__([*before, binary or WAYPOST, "-conf", self.conf, *args], cwd=self.home.name, env=env)
+        tls = ["-tls-provider", self.tls_provider] if self.tls_provider else []
+        super().__init__([*before, binary or WAYPOST, "-conf", self.conf, *tls, *args], cwd=self.home.name, env=env)
         if wait:
             self.wait_ready()
 
