@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backends/common/secret_file.h"
 #include "backends/kubernetes/access_priv.h"
 #include "waypost/plugin/log.h"
 
@@ -29,14 +30,14 @@ static int look(struct wp_kube_file *f, uint64_t now_ns, size_t max, const char 
 {
     char buf[80], *text;
     const char *why;
-    int r = wp_kube_file_read(f->path, max, &text);
+    int r = wp_secret_file_read(f->path, max, &text);
 
     *ret = NULL;
     if (r == -ENOMEM)
         return r;
     f->read_ns = now_ns;
     if (r < 0) {
-        complain(f, what, wp_kube_errno(r, buf));
+        complain(f, what, wp_errno_words(r, buf));
         return 0;
     }
     why = flaw(text);
@@ -76,12 +77,12 @@ static const char *token_flaw(const char *text)
 
 static const char *ca_flaw(const char *text)
 {
-    return wp_kube_pem_has(text, "CERTIFICATE") ? NULL : "no certificate in it";
+    return wp_pem_has(text, "CERTIFICATE") ? NULL : "no certificate in it";
 }
 
 static const char *key_flaw(const char *text)
 {
-    return wp_kube_pem_has(text, "KEY") ? NULL : "no key in it";
+    return wp_pem_has(text, "KEY") ? NULL : "no key in it";
 }
 
 static int make_bearer(struct wp_kube_access *a, const char *token)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "backends/common/secret_file.h"
 #include "backends/kubernetes/access_priv.h"
 
 struct opening {
@@ -44,12 +45,12 @@ static int read_now(struct opening *o, struct wp_kube_file *f, const char *path,
         return 0;
     f->path = path;
     f->read_ns = o->now_ns;
-    r = wp_kube_file_read(path, WP_KUBE_PEM_MAX, &f->text);
+    r = wp_secret_file_read(path, WP_KUBE_PEM_MAX, &f->text);
     if (r == -ENOMEM)
         return r;
     if (r < 0)
         flaw(o, "unable to read %s %.160s for %.60s due to open %.160s: %s", what, path, whose,
-             path, wp_kube_errno(r, buf));
+             path, wp_errno_words(r, buf));
     return 0;
 }
 
@@ -137,11 +138,11 @@ static int check_pem(struct opening *o)
         return 0;
     if (a->k.insecure && ca != NULL)
         what = "specifying a root certificates file with the insecure flag is not allowed";
-    else if (ca != NULL && ca[0] != '\0' && !wp_kube_pem_has(ca, "CERTIFICATE"))
+    else if (ca != NULL && ca[0] != '\0' && !wp_pem_has(ca, "CERTIFICATE"))
         what = "unable to load root certificates: unable to parse bytes as PEM block";
-    else if (cert != NULL && !wp_kube_pem_has(cert, "CERTIFICATE"))
+    else if (cert != NULL && !wp_pem_has(cert, "CERTIFICATE"))
         what = "tls: failed to find any PEM data in certificate input";
-    else if (cert != NULL && !wp_kube_pem_has(key, "KEY"))
+    else if (cert != NULL && !wp_pem_has(key, "KEY"))
         what = "tls: failed to find any PEM data in key input";
     return what == NULL
                ? 0
@@ -265,11 +266,11 @@ static int open_account(struct opening *o)
         &a->arena, strchr(host, ':') != NULL ? "https://[%s]:%s" : "https://%s:%s", host, port);
     if (a->k.token_file == NULL || a->ca.path == NULL || a->k.server == NULL)
         return -ENOMEM;
-    r = wp_kube_file_read(a->k.token_file, WP_KUBE_TOKEN_MAX, &text);
+    r = wp_secret_file_read(a->k.token_file, WP_KUBE_TOKEN_MAX, &text);
     if (r == -ENOMEM)
         return r;
     if (r < 0)
-        return wp_kube_say(o->why, "open %.300s: %s", a->k.token_file, wp_kube_errno(r, buf));
+        return wp_kube_say(o->why, "open %.300s: %s", a->k.token_file, wp_errno_words(r, buf));
     free(text); /* each request looks at its age */
     return wp_kube_url(a, a->k.server,
                        o->why); /* the CA file is read with the first request, like a changed one */
@@ -291,7 +292,7 @@ static int open_kubeconfig(struct opening *o)
 {
     const char *path = o->source->kubeconfig;
     char *text, buf[80];
-    int r = wp_kube_file_read(path, WP_KUBECONFIG_MAX, &text);
+    int r = wp_secret_file_read(path, WP_KUBECONFIG_MAX, &text);
 
     if (r == -ENOENT)
         return wp_kube_say(o->why, "stat %.300s: no such file or directory", path);
@@ -299,7 +300,7 @@ static int open_kubeconfig(struct opening *o)
         return r;
     if (r < 0)
         return wp_kube_say(o->why, "error loading config file \"%.300s\": %s %.120s: %s", path,
-                           r == -EISDIR ? "read" : "open", path, wp_kube_errno(r, buf));
+                           r == -EISDIR ? "read" : "open", path, wp_errno_words(r, buf));
     r = wp_kubeconfig_parse(text, strlen(text), path, o->source->context, &o->a->arena, o->why,
                             &o->a->k);
     free(text);

@@ -32,10 +32,3 @@ struct wp_kube_access {
 int wp_kube_url(struct wp_kube_access *a, const char *server, char why[WP_KUBE_WHY]) WP_MUSTCHECK;
 int wp_kube_basic(struct wp_kube_access *a, const char *user, const char *password) WP_MUSTCHECK;
 int wp_kube_say(char why[WP_KUBE_WHY], const char *fmt, ...) WP_PRINTF(2, 3); /* WP_ECONFIG */
-
-/* --- access_file.c -------------------------------------------------------------------------- */
-/* The whole file as a text; -errno, WP_ELIMIT past max, WP_EMALFORMED with a NUL. */
-int wp_kube_file_read(const char *path, size_t max, char **ret) WP_MUSTCHECK;
-bool wp_kube_pem_has(const char *text, const char *word); /* "-----BEGIN ...WORD-----" */
-/* strerror as Go writes it: "no such file or directory". */
-const char *wp_kube_errno(int err, char buf[80]);

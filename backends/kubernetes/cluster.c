@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "backends/kubernetes/access_priv.h"
+#include "backends/common/secret_file.h"
 #include "backends/kubernetes/cluster_priv.h"
 #include "waypost/base/hash.h"
 #include "waypost/plugin/change.h"
@@ -34,7 +34,7 @@ static void put_file(FILE *f, const char *path)
 {
     char *text = NULL;
 
-    if (path == NULL || wp_kube_file_read(path, WP_KUBE_PEM_MAX, &text) < 0)
+    if (path == NULL || wp_secret_file_read(path, WP_KUBE_PEM_MAX, &text) < 0)
         return;
     fprintf(f, "%zu.%016llx,", strlen(text),
             (unsigned long long)wp_hash_bytes(text, strlen(text)));

@@ -1,10 +1,10 @@
-/* Files of credentials. */
+#include "backends/common/secret_file.h"
+
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "backends/kubernetes/access_priv.h"
 
 /* It may be a pipe or still be growing: what comes is read, not what its size says. */
 static int read_all(FILE *in, size_t max, char **ret)
@@ -38,7 +38,7 @@ static int read_all(FILE *in, size_t max, char **ret)
     return 0;
 }
 
-int wp_kube_file_read(const char *path, size_t max, char **ret)
+int wp_secret_file_read(const char *path, size_t max, char **ret)
 {
     FILE *in = fopen(path, "re");
     int r;
@@ -54,7 +54,7 @@ int wp_kube_file_read(const char *path, size_t max, char **ret)
     return r;
 }
 
-bool wp_kube_pem_has(const char *text, const char *word)
+bool wp_pem_has(const char *text, const char *word)
 {
     static const char begin[] = "-----BEGIN ";
 
@@ -67,7 +67,7 @@ bool wp_kube_pem_has(const char *text, const char *word)
     return false;
 }
 
-const char *wp_kube_errno(int err, char buf[80])
+const char *wp_errno_words(int err, char buf[80])
 {
     snprintf(buf, 80, "%.78s", wp_strerror(err));
     buf[0] = (char)tolower((unsigned char)buf[0]);
