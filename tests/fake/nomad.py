@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The agents of a Nomad region, as far as readers of its services see them: lists, services, blocking queries with the index of
 the whole table, namespaces, ACLs, pages, filters, checks, the event stream; and, told so, slow, leaderless, torn and nonsensical
-answers.
+answers. What they do was held against real agents, see NOMAD.md.
 
     with Nomad(agents=2) as n:              # HTTP in clear; tls=(certificate, key); unix="/a/path": the first agent there, too
         ... addresses n.urls ...
@@ -31,7 +31,7 @@ class Agent:
     def __init__(self, home, name, state, host="127.0.0.1", unix=None):
         self.home, self.host, self.port, self.unix = home, host, 0, unix
         self.handler = Handler(state, name, home.log)
-        self.servers, self.serve = [], None
+        self.servers, self.serves = [], []
 
     @property
     def url(self):
@@ -48,12 +48,12 @@ class Agent:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as Go does; accepted ones inherit it
         s.bind((self.host, self.port))
         self.port = s.getsockname()[1]
-        self.serve = Serve(self.handler)
-        self.servers = [await asyncio.start_server(self.serve, sock=s, ssl=self.home.context, backlog=256)]
+        self.serves = [Serve(self.handler), Serve(self.handler.task_api)]
+        self.servers = [await asyncio.start_server(self.serves[0], sock=s, ssl=self.home.context, backlog=256)]
         if self.unix:
             if os.path.exists(self.unix):
                 os.unlink(self.unix)
-            self.servers.append(await asyncio.start_unix_server(self.serve, self.unix))
+            self.servers.append(await asyncio.start_unix_server(self.serves[1], self.unix))
 
     def stop(self):
         """Nobody listens, and every connection is cut."""
@@ -70,8 +70,9 @@ class Agent:
         await asyncio.sleep(0)
 
     def _cut(self):
-        for w in list(self.serve.connections.values()):
-            w.transport.abort()
+        for serve in self.serves:
+            for w in list(serve.connections.values()):
+                w.transport.abort()
 
     def cut(self):
         """Every connection is cut; new ones are welcome."""
@@ -80,12 +81,12 @@ class Agent:
     @property
     def connections(self):
         """How many are open."""
-        return self.home.run(lambda: len(self.serve.connections))
+        return self.home.run(lambda: sum(len(s.connections) for s in self.serves))
 
     @property
     def accepted(self):
         """How many there have been since start()."""
-        return self.home.run(lambda: self.serve.count)
+        return self.home.run(lambda: sum(s.count for s in self.serves))
 
     # --- faults ---
 
@@ -101,7 +102,7 @@ class Agent:
         self.set(hung=False, leader=True)
 
     def set(self, **options):
-        """leader, hung, gzip, basic, missing, last_contact_ms, heartbeat_s, region, state: see Handler."""
+        """leader, hold_s, hung, gzip, basic, missing, last_contact_ms, heartbeat_s, plain_stream_errors, region, state: see Handler."""
         assert all(hasattr(self.handler, k) for k in options), options
         self.home.run(lambda: [setattr(self.handler, k, v) for k, v in options.items()])
         return self
@@ -194,7 +195,7 @@ class Nomad:
                 datacenter="dc1"):
         self.made += 1
         alloc = alloc or allocation(self.made)
-        return {"ID": id or make_id(namespace, name, alloc, port), "ServiceName": name, "Namespace": namespace, "NodeID": node,
+        return {"ID": id or make_id(name, alloc, port), "ServiceName": name, "Namespace": namespace, "NodeID": node,
                 "Datacenter": datacenter, "JobID": job or name, "AllocID": alloc, "Tags": None if tags is None else list(tags),
                 "Address": address, "Port": port}
 
@@ -268,8 +269,8 @@ class Nomad:
         return self.run(lambda: self.state.services_index)
 
     def busy(self, entries=1):
-        """Entries of raft that have nothing to do with services."""
-        self.run(lambda: [self.state.next_index() for _ in range(entries)])
+        """Entries of raft that have nothing to do with services: they take place in the stream's buffer."""
+        self.run(lambda: [self.state.publish(self.state.next_index(), "EvaluationUpdated", []) for _ in range(entries)])
 
     def wake(self):
         """Every blocking query comes back though nothing has changed."""
@@ -291,23 +292,29 @@ class Nomad:
 
     def wipe(self):
         """A cluster made anew: nothing in it, indexes from the beginning, and every connection is cut."""
-        self.run(lambda: self.state.restore(self.state.empty()))
+        def go():
+            fresh = self.state.empty()
+            self.state.restore(fresh)
+            self.state.index = fresh["index"]
+        self.run(go)
         for a in self.agents:
             if a.servers:
                 a.cut()
 
     # --- who may ---
 
-    def token(self, secret, *namespaces, management=False, workload=False, agent_read=True):
-        """A token with read-job on these namespaces; a workload's own reads services everywhere but lists only these."""
+    def token(self, secret, *namespaces, management=False, workload=False, agent_read=False, sees=()):
+        """A token with read-job on these namespaces; a workload's own reads services everywhere but lists only these. Given anew
+        it has other rights from then on; what runs is not ended. sees: namespaces with some other right."""
         def go():
-            self.state.tokens = self.state.tokens or {}
-            self.state.tokens[secret] = Token(None if management else frozenset(namespaces), workload, agent_read)
-            self.state.end_streams(secret)
+            if self.state.tokens is None:
+                self.state.tokens = {}
+            self.state.tokens[secret] = Token(None if management else frozenset(namespaces), workload, agent_read, sees)
         self.run(go)
         return secret
 
     def revoke(self, secret):
+        """Streams end; who waits is answered as if nothing had been, and refused when he asks again."""
         def go():
             self.state.tokens.pop(secret, None)
             self.state.end_streams(secret)

@@ -28,14 +28,14 @@ def too_many():
     return what
 
 
-def null():
-    return body(b"null", headers=[("x-nomad-index", "12"), ("x-nomad-knownleader", "true"), ("x-nomad-lastcontact", "0")])
-
-
 def json(octets, index=12):
     """These octets with the headers of a good answer."""
     octets = octets if isinstance(octets, bytes) else octets.encode()
-    return body(octets, headers=[("x-nomad-index", str(index)), ("x-nomad-knownleader", "true"), ("x-nomad-lastcontact", "0")])
+    return body(octets, headers=[("X-Nomad-Index", str(index)), ("X-Nomad-Knownleader", "true"), ("X-Nomad-Lastcontact", "0")])
+
+
+def null(index=12):
+    return json(b"null", index)
 
 
 def index(value):

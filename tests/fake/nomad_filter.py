@@ -8,6 +8,9 @@ FIELDS = ("ID", "ServiceName", "Namespace", "NodeID", "Datacenter", "JobID", "Al
           "ModifyIndex")
 TOKEN = re.compile(r'\s*(?:(==|!=|\(|\)|\.)|"((?:[^"\\]|\\.)*)"|`([^`]*)`|([^\s()"`=!.]+))')
 
+# What is expected depends on the place; clients can only tell it on.
+EXPECTED = '1:{} ({}): no match found, expected: "!=", ".", "==", "[", [ \\t\\r\\n] or [a-zA-Z0-9_/]'
+
 
 class Bad(Exception):
     """The text of the 400."""
@@ -29,7 +32,7 @@ def _tokens(text):
         out.append((m.start(m.lastindex), "text" if value is not None else "mark" if mark else "word", value if value is not None else mark or word))
         at = m.end()
     if at < len(text):
-        raise Bad(f"1:{at + 1} ({at}): no match found")
+        raise Bad(EXPECTED.format(at + 1, at))
     return out
 
 
@@ -52,7 +55,7 @@ class _Reader:
 
     def bad(self):
         at = self.peek()[0]
-        return Bad(f"1:{at + 1} ({at}): no match found")
+        return Bad(EXPECTED.format(at + 1, at))
 
     def value(self):
         _, kind, text = self.peek()
@@ -106,17 +109,28 @@ class _Reader:
         raise self.bad()
 
 
+def _search(pattern, text):
+    try:
+        return re.search(pattern, text) is not None
+    except re.error as e:
+        raise Wrong(f'failed to compile regular expression "{pattern}": error parsing regexp: {e}: `{pattern}`')
+
+
 def _test(field, op, value, negated):
     def passes(reg):
         if field not in FIELDS:
-            raise Wrong(f'error finding value in datum: /{field}: at part 0: couldn\'t find key: struct field with name "{field}"')
+            raise Wrong(f'error finding value in datum: /{field} at part 0: couldn\'t find key: struct field with name "{field}"')
         has = reg[field]
         if op == "empty":
             is_ = not has
         elif op == "contains":
-            is_ = value in (has or ())
+            is_ = value in (has or ())  # a piece of a text, one of the tags
         elif op == "matches":
-            is_ = re.search(value, str(has)) is not None
+            is_ = _search(value, str(has))
+        elif field == "Tags":
+            raise Wrong("unable to find suitable primitive comparison function for matching")
+        elif isinstance(has, int) and not value.lstrip("-").isdigit():
+            raise Wrong(f'error getting match value in expression: strconv.ParseInt: parsing "{value}": invalid syntax')
         else:
             is_ = str(has) == value
         return is_ != negated

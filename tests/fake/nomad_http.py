@@ -9,7 +9,8 @@ import zlib
 from nomad_filter import Bad, Wrong, compile_filter
 from nomad_state import Stream, Wait, short
 
-GZIP_FROM = 1400
+TEXT = "text/plain; charset=utf-8"
+NEVER_MS = 9223372036854  # since a server without a leader has heard from one: the most that Go's time.Duration holds
 WAIT_MAX_S = 300.0
 DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -116,7 +117,7 @@ class Told:
 class Handler:
     """What requests to one agent get. `state` may be that of other agents as well."""
 
-    ROUTES = {"services": r"/v1/services", "service": r"/v1/service/[^/]*", "namespaces": r"/v1/namespaces", "events": r"/v1/event/stream",
+    ROUTES = {"services": r"/v1/services", "service": r"/v1/service/[^/]*(?:/[^/]*)?", "namespaces": r"/v1/namespaces", "events": r"/v1/event/stream",
               "self": r"/v1/agent/self", "health": r"/v1/agent/health", "leader": r"/v1/status/leader",
               "checks": r"/v1/client/allocation/[^/]+/checks"}
 
@@ -126,14 +127,26 @@ class Handler:
         self.faults = []
         self.region = "global"
         self.leader = True  # False: an election, or the others are not to be reached
+        self.hold_s = 0.0  # how long a request waits for a leader before it is refused; a real agent: 5 s and a bit
         self.last_contact_ms = 0
         self.hung = False  # nothing is answered any more, not even what was asked before
-        self.gzip = True
+        self.gzip = True  # with it everything is compressed that may be: errors too, and two octets
+        self.plain_stream_errors = False  # True: streams are refused as old agents do, with a status
         self.basic = None  # "user:password" as wanted by a proxy in front
         self.missing = set()  # routes that this agent has not: 404
         self.heartbeat_s = 30.0
         self.running = 0  # requests under way
         self.most = 0  # most of them at a time
+
+    async def task_api(self, a, r):
+        """The socket in a task's secrets: nothing without a token, even where there are no ACLs."""
+        if not Asked(r, None, self.name).token:
+            self.requests.append(Asked(r, None, self.name))
+            octets = b"Unauthorized"
+            await a.head(401, [("Content-Type", TEXT)], len(octets))
+            await a.data(octets)
+            return
+        await self(a, r)
 
     async def __call__(self, a, r):
         path = r.path.partition("?")[0]
@@ -174,16 +187,16 @@ class Handler:
                 raise Refuse(405, "Invalid method")
             await getattr(self, "_" + asked.route)(a, asked)
         except Refuse as e:
-            await self._whole(a, asked, e.code, e.text.encode(), "text/plain; charset=utf-8")
+            await self._whole(a, asked, e.code, e.text.encode(), TEXT)
 
     async def _whole(self, a, asked, code, octets, kind="application/json", headers=()):
         if self.hung:
             await asyncio.sleep(86400)
-        head = [("vary", "Accept-Encoding"), *headers, ("content-type", kind)]
-        if self.gzip and len(octets) >= GZIP_FROM and "gzip" in asked.headers.get("accept-encoding", ""):
+        head = [("Vary", "Accept-Encoding"), *headers, ("Content-Type", kind)]
+        if self.gzip and "gzip" in asked.headers.get("accept-encoding", ""):
             squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
             octets = squeeze.compress(octets) + squeeze.flush()
-            head.append(("content-encoding", "gzip"))
+            head.append(("Content-Encoding", "gzip"))
         await a.head(code, head, len(octets))
         await a.data(octets)
         await a.end()
@@ -200,19 +213,22 @@ class Handler:
             raise Refuse(403, "Permission denied")
         return tokens[asked.token]
 
-    def _reach(self, q):
+    async def _reach(self, q):
         """A request that only a leader answers, or stale any server of the region."""
-        if q.region != self.region:
+        if q is not None and q.region != self.region:
             raise Refuse(500, "No path to region")
-        if not self.leader and not q.stale:
-            raise Refuse(500, "No cluster leader")
+        end = time.monotonic() + self.hold_s
+        while not self.leader and not (q is not None and q.stale):
+            if time.monotonic() >= end:
+                raise Refuse(500, "No cluster leader")
+            await asyncio.sleep(0.02)
 
     # --- blocking queries ---
 
     async def _meta(self, a, asked, q, keys, run):
         """run() -> (index, octets, more headers), again after each change that touches one of `keys`, until the index is beyond
         the one that was asked for or the time is over."""
-        self._reach(q)
+        await self._reach(q)
         index, octets, more = run()
         if q.index > 0 and index <= q.index:
             end = time.monotonic() + q.block_s()
@@ -225,13 +241,13 @@ class Handler:
                     except asyncio.TimeoutError:
                         break
                     event.clear()
-                    self._reach(q)
+                    await self._reach(q)
                     index, octets, more = run()
             finally:
                 self.state.leave(keys, event)
         await self._whole(a, asked, 200, octets, headers=[
-            ("x-nomad-index", str(index)), ("x-nomad-lastcontact", str(self.last_contact_ms)),
-            ("x-nomad-knownleader", "true" if self.leader else "false"), *more])
+            ("X-Nomad-Index", str(index)), ("X-Nomad-Lastcontact", str(self.last_contact_ms if self.leader else NEVER_MS)),
+            ("X-Nomad-Knownleader", "true" if self.leader else "false"), *more])
 
     async def _services(self, a, asked):
         q = Query(asked, self.region)
@@ -252,9 +268,11 @@ class Handler:
 
     async def _service(self, a, asked):
         q = Query(asked, self.region)
-        name = asked.segments[3]
+        name = "/".join(asked.segments[3:])
         if not name:
             raise Refuse(400, "missing service name")
+        if "/" in name:  # a name and an ID, of which only DELETE knows; decoded before it is taken apart
+            raise Refuse(405, "Invalid method")
         bearer = self._bearer(asked)
         if bearer is not None and not bearer.reads(q.namespace):
             raise Refuse(403, "Permission denied")
@@ -278,7 +296,7 @@ class Handler:
             except Wrong as e:
                 raise Refuse(400, f"failed to read result page: {e}")
             if limit > 0 and len(out) == limit:
-                more = [("x-nomad-nexttoken", token)]
+                more = [("X-Nomad-Nexttoken", token)]
                 break
             out.append(r)
         if q.choose:
@@ -289,7 +307,7 @@ class Handler:
     def _choose(regs, text):
         count, bar, key = text.partition("|")
         if not bar or not key or not count.isdigit():
-            raise Refuse(400, "failed to choose services: choose must be in the form '<number>|<key>'")
+            raise Refuse(400, "failed to choose services: Parameter for choose must be in form '<number>|<key>'")
         return sorted(regs, key=lambda r: zlib.crc32((r.fields["ID"] + key).encode()))[:int(count)]
 
     async def _namespaces(self, a, asked):
@@ -299,27 +317,29 @@ class Handler:
         def run():
             s = self.state
             told = [{"Name": n, "Description": d, "CreateIndex": 1, "ModifyIndex": 1} for n, d in sorted(s.names.items())
-                    if bearer is None or bearer.lists(n)]
-            return s.namespaces_index, short(told or None).encode(), ()
+                    if bearer is None or bearer.knows(n)]
+            return s.namespaces_index, short(told).encode(), ()
         await self._meta(a, asked, q, ["namespaces"], run)
 
     # --- about agents and allocations ---
 
     async def _self(self, a, asked):
         bearer = self._bearer(asked)
-        if bearer is not None and not (bearer.management or bearer.agent_read and asked.token):
+        if bearer is not None and not bearer.agent_read:
             raise Refuse(403, "Permission denied")
         await self._whole(a, asked, 200, short({"config": {"Region": self.region, "Datacenter": "dc1", "Version": {"Version": "2.0.6"}},
                                                 "member": {"Name": self.name + "." + self.region, "Status": "alive"}, "stats": {}}).encode())
 
     async def _health(self, a, asked):
-        ok = {"ok": True, "message": "ok"}
-        bad = {"ok": False, "message": "No cluster leader"}
-        await self._whole(a, asked, 200 if self.leader else 500, short({"server": ok if self.leader else bad, "client": ok}).encode())
+        try:
+            await self._reach(None)
+            ok = {"ok": True, "message": "ok"}
+            await self._whole(a, asked, 200, short({"server": ok, "client": ok}).encode())
+        except Refuse as e:
+            await self._whole(a, asked, e.code, short({"server": {"ok": False, "message": e.text}}).encode(), TEXT)
 
     async def _leader(self, a, asked):
-        if not self.leader:
-            raise Refuse(500, "No cluster leader")
+        await self._reach(None)
         await self._whole(a, asked, 200, b'"127.0.0.1:4647"')
 
     async def _checks(self, a, asked):
@@ -328,9 +348,15 @@ class Handler:
         if bearer is not None and not bearer.reads(q.namespace):
             raise Refuse(403, "Permission denied")
         alloc = asked.segments[4]
-        if alloc not in self.state.checks:
-            raise Refuse(404, f"Unknown allocation \"{alloc}\"")
-        await self._whole(a, asked, 200, short(self.state.checks[alloc]).encode())
+        if len(alloc) != 36:
+            raise Refuse(500, "alloc lookup failed: index error: UUID must be 36 characters")
+        if alloc in self.state.checks:
+            octets = short(self.state.checks[alloc]).encode()
+        elif any(r.fields["AllocID"] == alloc for s in self.state.services.values() for r in s.values()):
+            octets = b"null"  # it has none
+        else:
+            raise Refuse(404, f'Unknown allocation "{alloc}"')
+        await self._whole(a, asked, 200, octets)
 
     # --- events ---
 
@@ -339,10 +365,19 @@ class Handler:
         if not index.lstrip("+-").isdigit():
             raise Refuse(400, f'Unable to parse index: strconv.Atoi: parsing "{index}": invalid syntax')
         q = Query(asked, self.region)
-        bearer = self._bearer(asked)
         wanted = list(self.state.names) if q.namespace == "*" else [q.namespace]
-        if bearer is not None and not all(bearer.lists(n) for n in wanted):
-            raise Refuse(403, "Permission denied")
+        if not self.leader:
+            await asyncio.sleep(86400)
+        try:
+            await self._reach(q)
+            bearer = self._bearer(asked)
+            if bearer is not None and not all(bearer.lists(n) for n in wanted):
+                raise Refuse(403, "Permission denied")
+        except Refuse:
+            if self.plain_stream_errors:
+                raise
+            await self._stream_head(a, asked)
+            await asyncio.sleep(86400)  # neither a line nor the end
         topics = [t.partition(":")[::2] for t in asked.many.get("topic", ["*"])]
         stream = Stream(asked.token)
         kept = self.state.events
@@ -351,20 +386,27 @@ class Handler:
             stream.put_nowait(entry)
         self.state.streams.add(stream)
         try:
-            await a.head(200, [("content-type", "application/json"), ("cache-control", "no-cache")])
+            await self._stream_head(a, asked)
             await self._run_stream(a, stream, wanted, topics)
         finally:
             self.state.streams.discard(stream)
 
+    @staticmethod
+    async def _stream_head(a, asked):
+        """Neither a length nor chunks: the end of the connection ends it."""
+        asked.code = 200
+        await a.raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: no-cache\r\nContent-Type: application/json\r\n"
+                    b"Vary: Accept-Encoding\r\n\r\n")
+
     async def _run_stream(self, a, stream, namespaces, topics):
-        await a.data(b"{}\n")
+        await a.raw(b"{}\n")
         beat = time.monotonic() + self.heartbeat_s
         while True:
             try:
                 entry = await asyncio.wait_for(stream.get(), max(0.0, beat - time.monotonic()))
             except asyncio.TimeoutError:
                 beat += self.heartbeat_s
-                await a.data(b"{}\n")
+                await a.raw(b"{}\n")
                 continue
             if self.hung:
                 await asyncio.sleep(86400)
@@ -375,4 +417,4 @@ class Handler:
             told = [e for topic, ns, keys, e in events if ns in namespaces and any(
                 t in ("*", topic) and (k in ("", "*") or k in keys) for t, k in topics)]
             if told:
-                await a.data(f'{{"Index":{index},"Events":[{",".join(told)}]}}\n'.encode())
+                await a.raw(f'{{"Events":[{",".join(told)}],"Index":{index}}}\n'.encode())

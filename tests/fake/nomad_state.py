@@ -4,21 +4,26 @@ All agents of nomad.py look at one State. Bodies are made once for each registra
 thousands of services cost little. Indexes are those of raft: one for the region, and for each table the last that changed it."""
 import asyncio
 import json
+import random
 import uuid
 
 EVENTS_KEPT = 100
+SMALL = 16  # services; in a table as small as this every change wakes everybody, as neighbours in the tree
 
 
 def short(value):
-    return json.dumps(value, separators=(",", ":"))
+    """As Nomad writes it: members by name, which brings an event's type and its index after all else."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 class Token:
-    """What the bearer may do. namespaces: those with read-job; None: all, as a management token."""
+    """What the bearer may do. namespaces: those with read-job; None: all, as a management token. sees: those in which it has
+    some other right, enough to be told that they exist."""
 
-    def __init__(self, namespaces=None, workload=False, agent_read=True):
-        self.namespaces, self.workload, self.agent_read = namespaces, workload, agent_read
-        self.management = namespaces is None and not workload
+    def __init__(self, namespaces=None, workload=False, agent_read=False, sees=()):
+        self.namespaces, self.workload, self.sees = namespaces, workload, sees
+        self.management = namespaces is None
+        self.agent_read = agent_read or self.management
 
     def lists(self, namespace):
         return self.management or namespace in (self.namespaces or ())
@@ -26,6 +31,9 @@ class Token:
     def reads(self, namespace):
         """Reads of one namespace; every workload may, whatever its policies say."""
         return self.workload or self.lists(namespace)
+
+    def knows(self, namespace):
+        return self.lists(namespace) or namespace in self.sees
 
 
 class Registration:
@@ -114,6 +122,8 @@ class State:
         self.services_index = index
         self.bodies.pop((namespace, name), None)
         self.wake("*", namespace, (namespace, name))
+        if len(self.services) <= SMALL:
+            self.wake(*(k for k in list(self.waiting) if k != "namespaces"))
 
     def of_service(self, namespace, name):
         """Registrations in the order of the API: by ID."""
@@ -129,7 +139,7 @@ class State:
         return self.bodies[key]
 
     def list_body(self, allowed):
-        """allowed: the namespaces that are told; None: all."""
+        """allowed: the namespaces that are told; None: all. Services are in no order: each time in another one."""
         key = None if allowed is None else frozenset(allowed)
         kept = self.lists.get(key)
         if kept and kept[0] == self.services_index:
@@ -139,6 +149,8 @@ class State:
             if key is None or namespace in key:
                 tags = sorted({t for r in regs.values() for t in r.fields["Tags"] or ()})
                 by_namespace.setdefault(namespace, []).append({"ServiceName": name, "Tags": tags})
+        for services in by_namespace.values():
+            random.shuffle(services)
         octets = short([{"Namespace": n, "Services": s} for n, s in by_namespace.items()]).encode()
         self.lists[key] = (self.services_index, octets)
         return octets
@@ -171,11 +183,13 @@ class State:
                 "services": {k: dict(v) for k, v in self.services.items()}, "where": dict(self.where), "tokens": self.tokens and dict(self.tokens)}
 
     def restore(self, kept):
-        """As after `operator snapshot restore`: the whole store is another one; streams end, and nobody who waits is told more
-        than that he has to look again."""
+        """As after `operator snapshot restore`: tables are as they were, with the indexes that they had; streams end; who waits goes on
+        waiting, since no index is beyond his. Raft goes on: the next change has an index beyond all before."""
+        at = max(self.index, kept["index"])
         for k, v in kept.items():
             setattr(self, k, dict(v) if isinstance(v, dict) else v)
         self.services = {k: dict(v) for k, v in kept["services"].items()}
+        self.index = at
         self.bodies.clear()
         self.lists.clear()
         self.events.clear()
@@ -184,8 +198,7 @@ class State:
 
     def empty(self):
         """What a cluster that was made anew holds."""
-        fresh = State()
-        return {**fresh.copy(), "tokens": self.tokens}
+        return {**State().copy(), "tokens": self.tokens}
 
 
 class Stream(asyncio.Queue):
@@ -196,8 +209,8 @@ class Stream(asyncio.Queue):
         self.secret = secret
 
 
-def make_id(namespace, name, alloc, port, task="server"):
-    return f"_nomad-task-{alloc}-{task}-{name}-{port or 'none'}"
+def make_id(name, alloc, port):
+    return f"_nomad-task-{alloc}-group-g-{name}-p{port}"
 
 
 def allocation(number):
