@@ -47,28 +47,6 @@ static void summary(const char *source, const char *name, char line[1024])
     line[0] = '\0';
 }
 
-static const char *argument(enum wp_opt_kind kind)
-{
-    switch (kind) {
-    case WP_OPT_INT:
-        return " NUMBER";
-    case WP_OPT_DURATION:
-        return " DURATION";
-    case WP_OPT_STRING:
-        return " TEXT";
-    case WP_OPT_PATH:
-        return " PATH";
-    case WP_OPT_ZONES:
-    case WP_OPT_FALL:
-        return " [ZONES...]";
-    case WP_OPT_FLAG:
-    case WP_OPT_IGNORE:
-    case WP_OPT_CALL:
-        break;
-    }
-    return "";
-}
-
 static void put_option(const struct wp_option *o)
 {
     if (o->help == NULL)
@@ -78,7 +56,7 @@ static void put_option(const struct wp_option *o)
     else if (o->name[0] == '\0')
         printf(".It arguments\n");
     else
-        printf(".It Cm %s%s\n", o->name, argument(o->kind));
+        printf(".It Cm %s%s\n", o->name, wp_cli_option_words(o->kind));
     put_text(o->help);
     if (o->def != NULL) {
         fputs("; ", stdout);
@@ -173,8 +151,8 @@ static void put_those(const struct wp_command *const *c, void (*put)(const struc
 static void each_command(void (*put)(const struct wp_command *c))
 {
     put_those(wp_commands, put);
-    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++)
-        put_those((*p)->commands, put);
+    for (const struct wp_directive *d = wp_directives(); d->name != NULL; d++)
+        put_those(d->plugin != NULL ? d->plugin->commands : NULL, put);
 }
 
 static void put_line(const char *source, const char *line)
@@ -186,8 +164,10 @@ static void put_line(const char *source, const char *line)
     else if (strcmp(line, "@DIRECTIVES@\n") != 0)
         fputs(line, stdout);
     else
-        for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++)
-            put_directive(source, *p);
+        for (const struct wp_directive *d = wp_directives(); d->name != NULL; d++) {
+            if (d->plugin != NULL)
+                put_directive(source, d->plugin);
+        }
 }
 
 int main(int argc, char **argv)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/cli/cli_priv.h"
+#include "server/cli/directive_priv.h"
 #include "server/cli/flag_priv.h"
 #include "waypost/server/cli.h"
 
@@ -105,11 +106,12 @@ static int check(const struct wp_cli *cli)
 int wp_cli_check(int argc, char **argv)
 {
     struct wp_cli cli = {.conf = "", .pidfile = ""};
-    const char *port = "53", *provider = "openssl";
+    const char *port = "53", *cfg = "", *provider = "openssl";
     const struct flag flags[] = {
         {"conf", FLAG_TEXT, &cli.conf, "Corefile to look at; without: ./Corefile"},
         {"dns.port", FLAG_TEXT, &port, "Default port"},
         {"p", FLAG_TEXT, &port, "Default port"},
+        {"plugin.cfg", FLAG_TEXT, &cfg, "Order of the plugins, and those from outside"},
         {"tls-provider", FLAG_TEXT, &provider, "TLS library where a Corefile names none"},
     };
     enum flag_result r;
@@ -128,5 +130,8 @@ int wp_cli_check(int argc, char **argv)
         cli_extra(argc, argv, rest);
         return 1;
     }
-    return cli_port(port, &cli.port) && cli_tls_provider(provider) ? check(&cli) : 1;
+    if (!cli_port(port, &cli.port) || !cli_tls_provider(provider) ||
+        (cfg[0] != '\0' && !cli_plugin_cfg(cfg, true)))
+        return 1;
+    return check(&cli);
 }

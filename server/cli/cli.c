@@ -6,6 +6,7 @@
 
 #include "server/cli/cli_priv.h"
 #include "server/cli/command_priv.h"
+#include "server/cli/directive_priv.h"
 #include "server/cli/flag_priv.h"
 #include "waypost/base/text.h"
 #include "waypost/server/log.h"
@@ -58,40 +59,16 @@ void cli_extra(int argc, char **argv, int at)
     wp_log_fatal("extra command line arguments: [%s]", text);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    const char *x = *(const char *const *)a, *y = *(const char *const *)b;
-    int last = (strcmp(x, "on") == 0) - (strcmp(y, "on") == 0); /* CoreDNS lists it last */
-
-    return last != 0 ? last : strcmp(x, y);
-}
-
-static int list_plugins(void)
-{
-    const char *names[128];
-    size_t n = 0;
-
-    for (const struct wp_directive *d = wp_directives; d->name != NULL && n < WP_COUNT(names);
-         d++) {
-        if (d->plugin != NULL)
-            names[n++] = d->name;
-    }
-    qsort(names, n, sizeof(*names), by_name);
-    for (size_t i = 0; i < n; i++)
-        puts(names[i]);
-    return 0;
-}
-
 static void usage(const char *program, const struct flag *flags, size_t n, FILE *out)
 {
     fprintf(out, "Usage of %s:\n", program);
     flag_usage(flags, n, out);
     fprintf(out, "Commands:\n"
-                 "  check [-conf FILE] [-dns.port PORT] [-tls-provider NAME]\n"
+                 "  check [-conf FILE] [-dns.port PORT] [-plugin.cfg FILE] [-tls-provider NAME]\n"
                  "    \tTell every error of a Corefile, start nothing\n");
     command_list(out);
-    fprintf(out, "  help [COMMAND]\n"
-                 "    \tWhat a command does, its options and exit codes\n");
+    fprintf(out, "  help [COMMAND|DIRECTIVE]\n"
+                 "    \tWhat a command does, its options and exit codes; the options of a directive\n");
 }
 
 /* `COMMAND ...` and `help COMMAND`: their exit code. NO_COMMAND: the server's own flags follow. */
@@ -118,22 +95,37 @@ static int run_command(int argc, char **argv)
     }
     if (!help && n == 0)
         return NO_COMMAND;
-    fprintf(stderr, "waypost: %s%s%s: no such command\nSee: waypost help\n", argv[1],
-            argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+    if (help && argc == 2 && directive_help(argv[1], stdout))
+        return 0;
+    fprintf(stderr, "waypost: %s%s%s: no such command%s\nSee: waypost help\n", argv[1],
+            argc > 2 ? " " : "", argc > 2 ? argv[2] : "", help ? " or directive" : "");
     return 2;
+}
+
+/* `-plugin.cfg FILE` in front of a command: what it loads may be what the command is about. Words taken,
+ * or -1: an error was told. */
+static int read_cfg_before(int argc, char **argv)
+{
+    const char *name = argc > 3 && argv[2][0] != '-' && argv[3][0] != '-' ? argv[1] : "";
+
+    if (strcmp(name, "-plugin.cfg") != 0 && strcmp(name, "--plugin.cfg") != 0)
+        return 0;
+    return cli_plugin_cfg(argv[2], true) ? 2 : -1;
 }
 
 int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
 {
     struct wp_cli cli = {.conf = "Corefile", .pidfile = ""};
-    const char *format = "text", *port = "53", *provider = "openssl";
-    bool version = false, plugins = false;
+    const char *format = "text", *port = "53", *cfg = "", *provider = "openssl";
+    bool version = false, plugins = false, order = false;
     const struct flag flags[] = {
         {"conf", FLAG_TEXT, &cli.conf, "Corefile to load"},
         {"dns.port", FLAG_TEXT, &port, "Default port"},
         {"log-format", FLAG_TEXT, &format, "Log format (text or json)"},
+        {"order", FLAG_BOOL, &order, "With -plugins: in the order in which they are asked"},
         {"p", FLAG_TEXT, &port, "Default port"},
         {"pidfile", FLAG_TEXT, &cli.pidfile, "Path to write pid file"},
+        {"plugin.cfg", FLAG_TEXT, &cfg, "Order of the plugins, and those from outside"},
         {"plugins", FLAG_BOOL, &plugins, "List installed plugins"},
         {"quiet", FLAG_BOOL, &cli.quiet, "Quiet mode (no initialization output)"},
         {"tls-provider", FLAG_TEXT, &provider, "TLS library where a Corefile names none: openssl or wolfssl"},
@@ -141,8 +133,16 @@ int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
     };
     const char *untouched = cli.conf;
     enum flag_result r;
-    int rest, code = run_command(argc, argv);
+    int rest, code, before = read_cfg_before(argc, argv);
 
+    if (before < 0)
+        return 1;
+    if (before > 0) {
+        argv[before] = argv[0];
+        argc -= before;
+        argv += before;
+    }
+    code = run_command(argc, argv);
     if (code != NO_COMMAND)
         return code;
     if (argc == 2 && strcmp(argv[1], "help") == 0) {
@@ -172,8 +172,10 @@ int wp_cli_read(int argc, char **argv, struct wp_cli *ret)
         print_libraries();
         return 0;
     }
+    if (cfg[0] != '\0' && !cli_plugin_cfg(cfg, false))
+        return 1;
     if (plugins)
-        return list_plugins();
+        return cli_list_plugins(cli.conf != untouched ? cli.conf : NULL, order);
     if (!cli_port(port, &cli.port) || !cli_tls_provider(provider))
         return 1;
     if (cli.conf == untouched)

@@ -49,9 +49,9 @@ const struct wp_command *command_find(int argc, char **argv, const struct wp_plu
     *ret_n = 0;
     *ret_plugin = NULL;
     c = find_in(wp_commands, argc, argv, ret_n);
-    for (const struct wp_plugin *const *p = wp_plugins; c == NULL && *p != NULL; p++) {
-        c = find_in((*p)->commands, argc, argv, ret_n);
-        *ret_plugin = *p;
+    for (const struct wp_directive *d = wp_directives(); c == NULL && d->name != NULL; d++) {
+        c = d->plugin != NULL ? find_in(d->plugin->commands, argc, argv, ret_n) : NULL;
+        *ret_plugin = d->plugin;
     }
     return c;
 }
@@ -100,8 +100,8 @@ static void list_those(const struct wp_command *const *c, FILE *out)
 void command_list(FILE *out)
 {
     list_those(wp_commands, out);
-    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++)
-        list_those((*p)->commands, out);
+    for (const struct wp_directive *d = wp_directives(); d->name != NULL; d++)
+        list_those(d->plugin != NULL ? d->plugin->commands : NULL, out);
 }
 
 /* --- running it ----------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ static int make_room(struct binder *b, struct wp_block *block)
 {
     unsigned n = 0;
 
-    for (const struct wp_directive *d = wp_directives; d->name != NULL; d++)
+    for (const struct wp_directive *d = b->directives; d->name != NULL; d++)
         n += d->plugin != NULL && has_line(block, d->name);
     block->all = wp_arena_array(b->arena, n, sizeof(*block->all));
     block->chain = wp_arena_array(b->arena, n, sizeof(*block->chain));
@@ -33,8 +33,12 @@ static int set_up(struct binder *b, struct wp_block *block, const struct wp_plug
     if (node.self == NULL)
         return r;
     block->all[block->n_all++] = node;
-    if (p->in_chain != NULL ? p->in_chain(node.self) : !p->config_only)
+    if (p->in_chain != NULL ? p->in_chain(node.self) : !p->config_only) {
+        if (block->n_chain == WP_CHAIN_MAX)
+            return wp_conf_report_add(b->report, WP_CONF_PARSE, p->name, block->file, block->line,
+                                      "more than %d plugins in one server block", WP_CHAIN_MAX);
         block->chain[block->n_chain++] = node;
+    }
     block->has_filter |= p->filter != NULL;
     block->has_metadata |= strcmp(p->name, "metadata") == 0;
     return r;
@@ -42,7 +46,7 @@ static int set_up(struct binder *b, struct wp_block *block, const struct wp_plug
 
 static int set_up_all(struct binder *b, struct wp_block *blocks, unsigned n)
 {
-    for (const struct wp_directive *d = wp_directives; d->name != NULL; d++) {
+    for (const struct wp_directive *d = b->directives; d->name != NULL; d++) {
         for (unsigned i = 0; d->plugin != NULL && i < n; i++) {
             if (has_line(&blocks[i], d->name) && set_up(b, &blocks[i], d->plugin) == -ENOMEM)
                 return -ENOMEM;
@@ -55,8 +59,11 @@ int wp_conf_bind(const struct wp_conf *conf, uint16_t default_port, bool check_o
                  struct wp_arena *arena, struct wp_conf_report *report,
                  struct wp_block **ret_blocks, unsigned *ret_n)
 {
-    struct binder b = {
-        .arena = arena, .report = report, .default_port = default_port, .check_only = check_only};
+    struct binder b = {.arena = arena,
+                       .report = report,
+                       .directives = conf->directives,
+                       .default_port = default_port,
+                       .check_only = check_only};
     struct wp_block *blocks = wp_arena_array(arena, conf->n_blocks, sizeof(*blocks));
     unsigned before = report->n;
     int r = 0;

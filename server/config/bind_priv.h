@@ -7,6 +7,7 @@
 struct binder {
     struct wp_arena *arena;
     struct wp_conf_report *report;
+    const struct wp_directive *directives;
     uint16_t default_port;
     bool check_only;
 };

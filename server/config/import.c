@@ -64,31 +64,31 @@ static bool file_tokens(struct parser *p, const char *path, struct wp_tokens *re
     return true;
 }
 
-/* The directory of the file that the word stands in, absolute. */
+const char *conf_dir_of(struct wp_arena *arena, const char *path)
+{
+    char cwd[4096] = "", *dir;
+
+    if (path[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
+        return NULL;
+    dir = wp_conf_join(arena, cwd, path);
+    if (dir != NULL)
+        *strrchr(dir, '/') = '\0';
+    else
+        errno = ENOMEM;
+    return dir;
+}
+
+/* Of the file that the word stands in; NULL: reported. */
 static const char *dir_of(struct parser *p, const struct wp_token *t)
 {
-    const char *path = t->file;
-    char *slash;
+    const char *dir = conf_dir_of(p->arena, t->file);
 
-    if (path[0] != '/') {
-        char cwd[4096];
-
-        if (getcwd(cwd, sizeof(cwd)) == NULL) {
-            conf_error(p, t, WP_CONF_PARSE, "import", "Failed to get absolute path of file: %s: %s",
-                       path, wp_conf_errno_text(p->arena, errno));
-            return NULL;
-        }
-        path = wp_conf_join(p->arena, cwd, path);
-    } else {
-        path = wp_conf_join(p->arena, "", path);
-    }
-    if (path == NULL) {
+    if (dir == NULL && errno == ENOMEM)
         conf_no_memory(p);
-        return NULL;
-    }
-    slash = strrchr(path, '/');
-    *slash = '\0';
-    return path;
+    else if (dir == NULL)
+        conf_error(p, t, WP_CONF_PARSE, "import", "Failed to get absolute path of file: %s: %s",
+                   t->file, wp_conf_errno_text(p->arena, errno));
+    return dir;
 }
 
 static size_t count(const char *s, char c)

@@ -208,6 +208,7 @@ int conf_instance(struct binder *b, struct wp_block *block, const struct wp_plug
         .report = b->report,
         .plugin = p->name,
         .line = first_line(block, p),
+        .directives = b->directives,
     };
     void *self = aligned(b->arena, p->size > 0 ? p->size : 1);
     unsigned before = b->report->n;

@@ -152,9 +152,9 @@ static void read_group(struct parser *p, struct wp_line *of, unsigned depth)
         of->options = pop_lines(p, base, &of->n_options);
 }
 
-static const struct wp_directive *find_directive(const char *name)
+static const struct wp_directive *find_directive(const struct parser *p, const char *name)
 {
-    const struct wp_directive *d = wp_directives;
+    const struct wp_directive *d = conf_directives(p);
 
     while (d->name != NULL && strcmp(d->name, name) != 0)
         d++;
@@ -180,17 +180,22 @@ static const char *old_directive(const char *name)
 /* One directive; false: the block has ended. */
 static bool read_directive(struct parser *p)
 {
-    const struct wp_directive *d;
+    const struct wp_directive *d = NULL;
     struct wp_line line = {0};
+    struct wp_token at;
     const char *name;
+    bool load;
 
     conf_take(p);
-    name = conf_expand(p, &p->cur);
+    at = p->cur;
+    name = conf_expand(p, &at);
+    load = strcmp(name, "load") == 0;
     line.file = p->cur.file;
     line.line = p->cur.line;
     line.words = &name;
-    d = p->stop ? NULL : find_directive(name);
-    if (d == NULL && !p->stop)
+    if (!load && !p->stop)
+        d = find_directive(p, name);
+    if (d == NULL && !load && !p->stop)
         conf_error(p, &p->cur, WP_CONF_PARSE, name, "Unknown directive '%s'%s", name,
                    old_directive(name));
     else if (d != NULL && d->plugin == NULL)
@@ -199,7 +204,9 @@ static bool read_directive(struct parser *p)
     if (is_word(&p->cur, "{"))
         read_group(p, &line, 1);
     read_line(p, &line, 0);
-    if (d != NULL && d->plugin != NULL)
+    if (load && !p->stop)
+        conf_load(p, &at, &line);
+    if (load || (d != NULL && d->plugin != NULL))
         push_line(p, &line);
     if (next_is(p, "}") && !conf_is_new_line(p)) {
         conf_error(p, conf_peek(p), WP_CONF_PARSE, name,
@@ -442,6 +449,7 @@ int wp_conf_parse(const char *name, const char *text, size_t len, struct wp_aren
     }
     conf.blocks = wp_arena_dup(arena, p.blocks.at, p.blocks.n * sizeof(*conf.blocks));
     conf.n_blocks = (unsigned)p.blocks.n;
+    conf.directives = conf_directives(&p);
     r = p.failed;
     if (conf.blocks == NULL)
         r = -ENOMEM;

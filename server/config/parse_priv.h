@@ -52,6 +52,7 @@ struct parser {
     unsigned n_snippets, n_files;
     struct snippet *snippets;
     struct imported *imported[FILE_BUCKETS];
+    struct wp_directive *directives; /* a copy, once a `load` line has been read; else NULL */
     bool stop;  /* nothing more can be read; `failed` or the report says why */
     int failed; /* 0, or -ENOMEM */
     /* stacks: what is being collected */
@@ -84,6 +85,12 @@ void conf_import(struct parser *p);
 bool conf_lex(struct parser *p, const char *file, const char *text, size_t len,
               struct wp_tokens *ret);
 
+/* --- load.c --- */
+/* A `load` line, whole: what it loads is a directive from there on. */
+void conf_load(struct parser *p, const struct wp_token *at, const struct wp_line *line);
+/* The directives that are known here. */
+const struct wp_directive *conf_directives(const struct parser *p);
+
 /* --- env.c --- */
 /* {%NAME%}, then {$NAME}. *ret is `word` itself when there is nothing to replace.
  * @return 0, -ENOMEM, WP_ELIMIT (a value that refers to itself, or too long) */
@@ -95,6 +102,8 @@ int wp_conf_env(struct wp_arena *arena, const char *word, const char **ret) WP_M
 int wp_conf_glob(struct wp_arena *arena, const char *pattern, struct wp_vec *ret) WP_MUSTCHECK;
 /* dir/path without "." and "..", by text alone (Go's filepath.Join). NULL: no memory. */
 char *wp_conf_join(struct wp_arena *arena, const char *dir, const char *path);
+/* The directory of a file, absolute, by text alone. NULL: no memory, or errno says why. */
+const char *conf_dir_of(struct wp_arena *arena, const char *path);
 
 /* --- digest.c --- */
 int wp_conf_digest(const struct wp_conf *conf, char ret[129]) WP_MUSTCHECK;

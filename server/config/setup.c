@@ -65,6 +65,15 @@ int wp_env_fail(struct wp_env *env, const char *fmt, ...)
     return WP_ECONFIG;
 }
 
+const struct wp_plugin *wp_setup_plugin(const struct wp_setup *s, const char *name)
+{
+    for (const struct wp_directive *d = s->directives; d->name != NULL; d++) {
+        if (strcmp(d->name, name) == 0)
+            return d->plugin;
+    }
+    return NULL;
+}
+
 const char *wp_setup_errno(struct wp_setup *s, int err)
 {
     return wp_conf_errno_text(s->arena, err);

@@ -117,14 +117,14 @@ static void warn_tls(const struct wp_group *g)
 int wp_gen_start(struct wp_gen *gen, const struct wp_env *services, const struct wp_gen *previous,
                  struct wp_conf_report *report)
 {
-    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++) {
+    for (const struct wp_directive *d = gen->conf.directives; d->name != NULL; d++) {
         for (unsigned i = 0; i < gen->n_blocks; i++) {
             struct wp_block *b = &gen->blocks[i];
 
             for (unsigned j = 0; j < b->n_all; j++) {
                 int r;
 
-                if (b->all[j].plugin != *p || (*p)->start == NULL)
+                if (b->all[j].plugin != d->plugin || d->plugin->start == NULL)
                     continue;
                 r = start_one(gen, services, previous, report, b, &b->all[j]);
                 if (r < 0)

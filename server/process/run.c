@@ -155,12 +155,14 @@ static void lameduck(struct life *l)
 {
     const struct wp_gen *gen = wp_process_gen(l->process);
 
-    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++) {
-        for (unsigned i = 0; (*p)->lameduck != NULL && i < gen->n_blocks; i++) {
-            void *self = wp_block_plugin(&gen->blocks[i], (*p)->name);
+    for (const struct wp_directive *d = gen->conf.directives; d->name != NULL; d++) {
+        const struct wp_plugin *p = d->plugin;
+
+        for (unsigned i = 0; p != NULL && p->lameduck != NULL && i < gen->n_blocks; i++) {
+            void *self = wp_block_plugin(&gen->blocks[i], p->name);
 
             if (self != NULL)
-                wait_until(l, now_ns() + (uint64_t)(*p)->lameduck(self), NULL);
+                wait_until(l, now_ns() + (uint64_t)p->lameduck(self), NULL);
         }
     }
 }

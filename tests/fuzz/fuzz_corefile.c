@@ -159,8 +159,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         wp_log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
         ready = true;
     }
-    /* relative imports find nothing; absolute ones could read a terminal */
-    if (size > INPUT_MAX || (memmem(data, size, "import", 6) != NULL && memchr(data, '/', size) != NULL))
+    /* relative imports and modules find nothing; absolute ones could read a terminal, run a library */
+    if (size > INPUT_MAX ||
+        ((memmem(data, size, "import", 6) != NULL || memmem(data, size, "load", 4) != NULL) &&
+         memchr(data, '/', size) != NULL))
         return 0;
     wp_arena_init(&arena, MEMORY_MAX);
     wp_arena_init(&arena2, MEMORY_MAX);

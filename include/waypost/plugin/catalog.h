@@ -110,11 +110,22 @@ int wp_entry_maker_set(struct wp_entry_maker *m, uint16_t type, uint16_t variant
                        const uint16_t count[WP_SECTIONS], const uint8_t *body,
                        size_t len) WP_MUSTCHECK;
 
+/* One more record of the name, into the set of its type (variant 0). As maker_set. */
+int wp_entry_maker_record(struct wp_entry_maker *m, uint16_t type, uint32_t ttl, const uint8_t *rdata,
+                          size_t len) WP_MUSTCHECK;
+/* The records that an apex needs if nobody says others: SOA (ns.dns.APEX, hostmaster.APEX, `ttl` is
+ * also that of negative answers) and NS. The name that was started is the apex. */
+int wp_entry_maker_apex(struct wp_entry_maker *m, uint32_t serial, uint32_t ttl) WP_MUSTCHECK;
+
 /* Publish (replacing what the name had). Missing ancestors up to the apex are made as EMPTY
  * entries and go when nothing is below them any more. Marks what changed, and nothing else: the
  * name, and each ancestor that came. -ENOMEM (nothing changed) or WP_EMALFORMED: not within the
  * apex. */
 int wp_catalog_put(struct wp_catalog *c, const struct wp_entry_maker *m) WP_MUSTCHECK;
+/* Put one more record to those that the name has: for feeds that bring them one by one. The maker is
+ * started by it. As put; WP_ELIMIT as maker_set. */
+int wp_catalog_add(struct wp_catalog *c, struct wp_entry_maker *m, const uint8_t *name, uint16_t type,
+                   uint32_t ttl, const uint8_t *rdata, size_t len) WP_MUSTCHECK;
 /* Remove a name; one that has others below becomes EMPTY. WP_ENOTFOUND, -ENOMEM: nothing
  * changed. */
 int wp_catalog_del(struct wp_catalog *c, const uint8_t *name);
@@ -170,6 +181,11 @@ struct wp_catalog_ops {
  * with AA at once, everything else goes to ops->answer. */
 int wp_catalog_serve(const struct wp_catalog *c, struct wp_query *q,
                      const struct wp_catalog_ops *ops, void *backend);
+
+/* A whole answer from a catalog whose sets are plain records and whose apex has a SOA (wp_entry_maker_apex):
+ * records, wildcards (RFC 4592), CNAMEs with what the server says of their target, and else NODATA or
+ * NXDOMAIN with that SOA (RFC 2308). Returns as serve(); NEXT: the name is not within the apex. */
+int wp_catalog_serve_plain(const struct wp_catalog *c, struct wp_query *q);
 
 /* The pointer to `suffix` (a tail of the entry's name of that length in octets, root included) in a
  * reply to that name. */

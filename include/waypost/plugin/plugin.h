@@ -18,6 +18,7 @@
 struct wp_setup;
 struct wp_env;
 struct wp_block;
+struct wp_directive;
 struct wp_command; /* waypost/plugin/command.h */
 struct wp_report;  /* waypost/plugin/report.h */
 struct wp_transfer; /* waypost/plugin/transfer.h */
@@ -90,7 +91,10 @@ struct wp_setup {
     void *report;               /* the configuration's list of errors */
     const char *plugin;         /* the directive being set up */
     const struct wp_line *line; /* the line being read: where an error points */
+    const struct wp_directive *directives; /* all there are, opaque: wp_setup_plugin */
 };
+/* The plugin behind a directive; NULL: there is none. */
+const struct wp_plugin *wp_setup_plugin(const struct wp_setup *s, const char *name);
 /* Remember an error at `line` (NULL: the line being read). Printed as
  * "plugin/NAME: FILE:LINE - Error during parsing: text" at start and
  * "FILE:LINE: NAME: text" by check. Returns WP_ECONFIG. */
@@ -221,6 +225,3 @@ struct wp_plugin {
     /* Sub-commands of the program; closed by NULL, or NULL. */
     const struct wp_command *const *commands;
 };
-
-/* Every plugin of the build, in the one order; {NULL} at the end. */
-extern const struct wp_plugin *const wp_plugins[];

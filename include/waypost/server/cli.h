@@ -31,6 +31,10 @@ int wp_cli_check(int argc, char **argv);
  * plugins. */
 extern const struct wp_command *const wp_commands[];
 
+/* What stands behind an option of this kind, for help and the manual: " NUMBER"; "" if nothing, or
+ * the row's text says it. */
+const char *wp_cli_option_words(enum wp_opt_kind kind);
+
 /* What a start prints: a line for each zone of each listener, then the banner. */
 void wp_cli_announce(const struct wp_gen *gen);
 /* The two lines of the banner, the last without newline. The first one is what scripts look for

@@ -69,6 +69,7 @@ struct wp_conf {
     struct wp_arena *arena;
     struct wp_conf_block *blocks;
     unsigned n_blocks;
+    const struct wp_directive *directives; /* the process's, and what `load` lines have added */
     char sha512[129]; /* of the parsed configuration, hex (plugin `reload`); "" after an error */
 };
 /* text need not be NUL-terminated; name is the path as given. A text without blocks is the built-in
@@ -87,10 +88,19 @@ int wp_conf_bind(const struct wp_conf *conf, uint16_t default_port, bool check_o
 void wp_conf_unbind(struct wp_block *blocks, unsigned n);
 /* "dns", "tls", ... */
 const char *wp_scheme_text(enum wp_scheme s);
-/* All 62 directives of CoreDNS 1.15.0 in the order of its list with nomad moved, and ours; built: in this
- * binary. {NULL} at the end. */
+/* A directive: the 62 of CoreDNS 1.15.0, ours, and those from outside. Tables are closed by a row
+ * without name; their order is the one in which set-up and chain follow them. */
 struct wp_directive {
     const char *name;
     const struct wp_plugin *plugin; /* NULL: known, not in this build */
+    const char *file;               /* from outside: the shared object; NULL: built in */
+    const char *beside;             /* from outside: what it was put behind or, `before`, in front of */
+    bool before;
 };
-extern const struct wp_directive wp_directives[];
+/* Of the build. */
+extern const struct wp_directive wp_built_directives[];
+/* Of the process: those of the build, and what a plugin.cfg has added and moved. */
+const struct wp_directive *wp_directives(void);
+/* Read a plugin.cfg (lines NAME:PLACE, `#` comments) over those of the build. Main thread, before
+ * anything of a Corefile is read. The report says what was wrong; nothing is changed then. */
+int wp_directives_read(const char *path, struct wp_conf_report *report) WP_MUSTCHECK;

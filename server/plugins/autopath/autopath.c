@@ -60,15 +60,6 @@ static int parse_own(void *self, struct wp_setup *s, const struct wp_line *l)
     return 0;
 }
 
-static const struct wp_plugin *plugin_called(const char *name)
-{
-    for (const struct wp_plugin *const *p = wp_plugins; *p != NULL; p++) {
-        if (strcmp((*p)->name, name) == 0)
-            return *p;
-    }
-    return NULL;
-}
-
 static bool stands_in(const struct wp_block *b, const char *directive)
 {
     for (unsigned i = 0; i < b->n_lines; i++) {
@@ -99,7 +90,7 @@ static int read_file(struct autopath *a, struct wp_setup *s, const char *path, b
 static int autopath_check(void *self, struct wp_setup *s)
 {
     struct autopath *a = self;
-    const struct wp_plugin *by = a->by != NULL ? plugin_called(a->by) : NULL;
+    const struct wp_plugin *by = a->by != NULL ? wp_setup_plugin(s, a->by) : NULL;
 
     if (by != NULL && !by->config_only && stands_in(s->block, a->by)) {
         if (by->search == NULL)

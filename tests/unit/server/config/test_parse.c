@@ -251,7 +251,7 @@ static void check_error(const char *what, struct wp_conf_report *r, const struct
 /* A build may leave directives out (WAYPOST_PLUGINS); the built-in text needs two. */
 static bool is_built(const char *name)
 {
-    for (const struct wp_directive *d = wp_directives; d->name != NULL; d++) {
+    for (const struct wp_directive *d = wp_directives(); d->name != NULL; d++) {
         if (strcmp(d->name, name) == 0)
             return d->plugin != NULL;
     }
