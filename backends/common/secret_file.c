@@ -41,17 +41,21 @@ static int read_all(FILE *in, size_t max, char **ret)
 int wp_secret_file_read(const char *path, size_t max, char **ret)
 {
     FILE *in = fopen(path, "re");
+    char *text = NULL;
     int r;
 
     if (in == NULL)
         return -errno;
-    r = read_all(in, max, ret);
+    r = read_all(in, max, &text);
     fclose(in);
-    if (r == 0 && strlen(*ret) > max) {
-        free(*ret);
+    if (r < 0)
+        return r;
+    if (strlen(text) > max) {
+        free(text);
         return WP_ELIMIT;
     }
-    return r;
+    *ret = text;
+    return 0;
 }
 
 bool wp_pem_has(const char *text, const char *word)
