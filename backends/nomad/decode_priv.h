@@ -1,5 +1,6 @@
 /* What the readers of Nomad's responses share. */
 #pragma once
+#include <string.h>
 #include "backends/common/json_pull.h"
 #include "backends/nomad/decode.h"
 
