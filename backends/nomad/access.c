@@ -128,7 +128,6 @@ int wp_nomad_access_request(struct wp_nomad_access *a, unsigned agent, const cha
     r->proxy = NULL;
     r->proxy_env = g->unix_path == NULL;
     r->http1 = r->gzip = true;
-    r->connect_ms = a->n > 1 ? WP_NOMAD_CONNECT_ONE_MS : WP_NOMAD_CONNECT_MS;
     return 0;
 }
 

@@ -43,14 +43,12 @@ const char *wp_nomad_access_name(const struct wp_nomad_access *a, unsigned agent
  * any more is logged once, and what it held before stays. Engine thread. */
 enum {
     WP_NOMAD_FILES_MS = 5000,
-    WP_NOMAD_CONNECT_MS = 5000,     /* of name, TCP and TLS together; */
-    WP_NOMAD_CONNECT_ONE_MS = 1500, /* of one agent among several: the next one is tried soon */
     WP_NOMAD_TOKEN_MAX = 64 * 1024, /* octets of a token file */
     WP_NOMAD_PEM_MAX = 1 << 20,     /* of a PEM file, and of all in a folder together */
 };
 unsigned wp_nomad_access_generation(struct wp_nomad_access *a, uint64_t now_ns, bool now);
 
-/* Fill in a request to an agent, all but limits of the call (connect_ms is set) and method: path_and_query begins
+/* Fill in a request to an agent, all but method and limits of the call: path_and_query begins
  * with "/v1/" and has its parameters but `region`, and `namespace` of the environment where it says none; they
  * are added here. What *r points at lives in the access object until its next call. 0, -ENOMEM; WP_ECONFIG with
  * why: a file has never been good. Engine thread. */
