@@ -110,7 +110,7 @@ static int set_roots(SSL_CTX *ctx, const struct wp_tls_policy *p, const struct w
 {
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 
-    if (wp_x509_needs_system_roots(p, f))
+    if (wp_tls_needs_system_roots(p, f))
         return SSL_CTX_set_default_verify_paths(ctx) == 1 ? 0 : WP_ETLS;
     for (int i = 0; i < sk_X509_num(m->x509->roots); i++) {
         X509 *x = sk_X509_value(m->x509->roots, i);

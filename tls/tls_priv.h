@@ -36,10 +36,19 @@ struct wp_tls_policy {
 };
 
 /* What a certificate is for. */
+enum {
+    WP_TLS_SIGNS_RSA = 1,
+    WP_TLS_SIGNS_P256 = 2,
+    WP_TLS_SIGNS_P384 = 4,
+    WP_TLS_SIGNS_P521 = 8,
+    WP_TLS_SIGNS_ECDSA = WP_TLS_SIGNS_P256 | WP_TLS_SIGNS_P384 | WP_TLS_SIGNS_P521,
+    WP_TLS_SIGNS_ED25519 = 16,
+};
 struct wp_tls_names {
     char **names; /* lower case, maybe a wildcard in front */
     unsigned n;
     int kind; /* of its key: two certificates of one kind are rivals */
+    unsigned signs; /* WP_TLS_SIGNS_*: what the key can make; 0: something else */
 };
 
 /* A key of session tickets, as a file has it. */
@@ -106,6 +115,8 @@ int wp_tls_ticket_find(const struct wp_tls_material *m, const uint8_t name[16],
 int wp_x509_load(const struct wp_tls_policy *p, const struct wp_tls_files *f,
                  struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
 void wp_x509_free(struct wp_x509 *x);
+/* Are roots needed, and not given by a file? */
+bool wp_tls_needs_system_roots(const struct wp_tls_policy *p, const struct wp_tls_files *f);
 /* x509_peer.c: of a certificate in DER, for providers with certificates of their own kind. malloc'ed,
  * or NULL. */
 struct wp_peer *wp_tls_peer_of(const uint8_t *der, size_t len, bool verified);

@@ -121,6 +121,25 @@ static int load_key(struct wp_x509_pair *p, const struct wp_tls_file *f,
     return 0;
 }
 
+static unsigned signs(const EVP_PKEY *key)
+{
+    int bits = EVP_PKEY_get_bits(key);
+
+    switch (EVP_PKEY_get_id(key)) {
+    case EVP_PKEY_RSA:
+        return WP_TLS_SIGNS_RSA;
+    case EVP_PKEY_EC:
+        return bits == 256   ? WP_TLS_SIGNS_P256
+               : bits == 384 ? WP_TLS_SIGNS_P384
+               : bits == 521 ? WP_TLS_SIGNS_P521
+                             : 0;
+    case EVP_PKEY_ED25519:
+        return WP_TLS_SIGNS_ED25519;
+    default:
+        return 0;
+    }
+}
+
 /* The next pair of the material. */
 static int load_pair(const struct wp_tls_file *cert, const struct wp_tls_file *key,
                      struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
@@ -135,8 +154,10 @@ static int load_pair(const struct wp_tls_file *cert, const struct wp_tls_file *k
         r = load_key(p, key, errbuf);
     if (r < 0)
         return r;
-    if (p->key != NULL)
+    if (p->key != NULL) {
         names->kind = EVP_PKEY_get_id(p->key);
+        names->signs = signs(p->key);
+    }
     return p->leaf == NULL || wp_x509_names(p->leaf, names) == 0
                ? 0
                : load_error(errbuf, "out of memory");
@@ -177,7 +198,7 @@ static int load_roots(const struct wp_tls_file *f, struct wp_tls_material *m,
     return WP_ETLS;
 }
 
-bool wp_x509_needs_system_roots(const struct wp_tls_policy *p, const struct wp_tls_files *f)
+bool wp_tls_needs_system_roots(const struct wp_tls_policy *p, const struct wp_tls_files *f)
 {
     if (f->ca.data != NULL)
         return false;

@@ -18,8 +18,6 @@ struct wp_x509 {
 
 /* The newest error of this thread as static text; clears the queue. Never NULL. */
 const char *wp_x509_reason(void);
-/* Are roots needed, and not given by a file? */
-bool wp_x509_needs_system_roots(const struct wp_tls_policy *p, const struct wp_tls_files *f);
 /* x509_names.c: what the certificate is for. @return 0 or -ENOMEM */
 int wp_x509_names(X509 *leaf, struct wp_tls_names *ret) WP_MUSTCHECK;
 /* x509_ocsp.c: an unusable response is not stapled, which is never fatal; the material says why. */

@@ -1,6 +1,7 @@
 /* Certificates, contexts and whole conversations for the tests of the TLS layer. */
 #pragma once
 #include "peer.h"
+#include "provider_arg.h"
 
 #include "waypost/base/err.h"
 

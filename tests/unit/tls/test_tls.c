@@ -196,7 +196,10 @@ static void test_renegotiation(void)
         wp_tls_read(c, buf, sizeof(buf));
         SSL_read(p.ssl, buf, sizeof(buf));
     }
-    assert_int_equal(p.alert, 100); /* no_renegotiation */
+    /* no_renegotiation, or the end of the connection (unexpected_message) */
+    assert_int_equal(p.alert, over_wolfssl ? 10 : 100);
+    if (over_wolfssl)
+        assert_int_equal(wp_tls_read(c, buf, sizeof(buf)), WP_ETLS);
     ERR_clear_error();
     wp_tls_conn_free(c);
     peer_free(&p);
@@ -307,6 +310,7 @@ static bool resumes(struct wp_tls_ctx *first, struct wp_tls_ctx *second, struct 
         wp_tls_tickets_rotate();
     setup.session = a.session;
     talk(second, &setup, 0, &b);
+    CHECK_AT("resumed", b.answered);
     /* a client of TLS 1.3 uses a ticket once: it must have the next one */
     assert_true(b.session != NULL || setup.max_version == TLS1_2_VERSION);
     SSL_SESSION_free(a.session);
@@ -409,6 +413,17 @@ static void test_tickets_and_clients(void)
     struct peer_setup s = {.cert = &good}, bad = {.cert = &expired};
     struct outcome o, b;
 
+    if (over_wolfssl) { /* it would lose the certificate: who shows one gets no ticket */
+        talk(ctx, &s, 0, &o);
+        assert_true(o.answered && o.verified && o.session == NULL);
+        talk(loose, &bad, 0, &o);
+        assert_true(o.answered && o.session == NULL);
+        s.max_version = TLS1_2_VERSION;
+        talk(ctx, &s, 0, &o);
+        assert_true(o.answered && o.verified && !o.resumed);
+        SSL_SESSION_free(o.session);
+        goto out;
+    }
     assert_true(resumes(ctx, ctx, s, 0));
     talk(ctx, &s, 0, &o);
     s.session = o.session;
@@ -426,9 +441,19 @@ static void test_tickets_and_clients(void)
     assert_true(b.answered && !b.resumed);
     SSL_SESSION_free(b.session);
     SSL_SESSION_free(o.session);
+out:
     wp_tls_ctx_unref(ctx);
     wp_tls_ctx_unref(other);
     wp_tls_ctx_unref(loose);
+}
+
+/* Who may show a certificate and does not is resumed as the nobody he was. */
+static void test_tickets_of_nobody(void)
+{
+    struct wp_tls_ctx *ctx = server_ctx("dot", WP_TLS_AUTH_VERIFY_IF_GIVEN, "ca.pem");
+
+    assert_true(resumes(ctx, ctx, (struct peer_setup){0}, 0));
+    wp_tls_ctx_unref(ctx);
 }
 
 /* S20: a ticket permits none; what a client sends all the same is thrown away, and the handshake
@@ -448,19 +473,26 @@ static void test_no_early_data(void)
     assert_int_equal(wp_tls_conn_new(ctx, NULL, &c), 0);
     peer_new(&p, &(struct peer_setup){.session = o.session});
     assert_int_equal(SSL_write_early_data(p.ssl, "early", 5, &n), 1);
+    if (over_wolfssl) { /* it cannot skip what it cannot decrypt: the connection ends */
+        assert_int_equal(pump(&p, c, 0), WP_ETLS);
+        assert_int_equal(wp_tls_read(c, buf, sizeof(buf)), WP_ETLS);
+        goto out;
+    }
     assert_int_equal(pump(&p, c, 0), 1);
     assert_int_equal(SSL_get_early_data_status(p.ssl), SSL_EARLY_DATA_REJECTED);
     assert_int_equal(SSL_write(p.ssl, "ping", 4), 4);
     pump(&p, c, 0);
     assert_int_equal(wp_tls_read(c, buf, sizeof(buf)), 4);
     assert_memory_equal(buf, "ping", 4);
+out:
+    ERR_clear_error();
     SSL_SESSION_free(o.session);
     wp_tls_conn_free(c);
     peer_free(&p);
     wp_tls_ctx_unref(ctx);
 }
 
-RUN_TESTS_WITH(setup, teardown, TEST(test_hellos), TEST(test_alpn_order), TEST(test_pieces),
+RUN_TLS_TESTS(setup, teardown, TEST(test_hellos), TEST(test_alpn_order), TEST(test_pieces),
                TEST(test_not_tls), TEST(test_octets), TEST(test_renegotiation),
                TEST(test_client_auth), TEST(test_system_roots), TEST(test_tickets), TEST(test_tickets_of_a_file),
-               TEST(test_tickets_and_clients), TEST(test_no_early_data))
+               TEST(test_tickets_and_clients), TEST(test_tickets_of_nobody), TEST(test_no_early_data))

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "peer.h"
+#include "provider_arg.h"
 
 enum { HANDSHAKES = 150 };
 
@@ -92,4 +93,4 @@ static void test_changes_under_handshakes(void)
     assert_int_equal(system(command), 0);
 }
 
-RUN_TESTS(TEST(test_changes_under_handshakes))
+RUN_TLS_TESTS(NULL, NULL, TEST(test_changes_under_handshakes))
