@@ -13,6 +13,13 @@ enum {
     WP_NOMAD_WEIGHT = 10,
 };
 
+/* Is a name that is not there known not to exist in the namespace? */
+enum wp_nomad_covered {
+    WP_NOMAD_UNCOVERED,
+    WP_NOMAD_COVERED,
+    WP_NOMAD_COVERED_ONCE, /* by what was saved: while no agent can be asked */
+};
+
 enum wp_nomad_family { WP_NOMAD_HOST, WP_NOMAD_IPV4, WP_NOMAD_IPV6 };
 
 struct wp_nomad_instance {
@@ -32,8 +39,11 @@ struct wp_nomad_instance {
 struct wp_nomad_service {
     uint64_t hash;       /* wp_nomad_hash of both */
     uint64_t digest;     /* of all that answers show: equal means nothing has changed */
-    _Atomic uint32_t asked_s; /* when it was last asked for, on the loops' clock; only kept `on_demand` */
+    /* Seconds on the loops' clock, only kept `on_demand`: when it was last asked for, and until when
+     * it is known to be good. */
+    _Atomic uint32_t asked_s, until_s;
     bool on_demand;      /* read because it was asked for, not because it was listed */
+    uint8_t covered;     /* enum wp_nomad_covered; of a namespace, which is a service without a name */
     uint8_t name_len, namespace_len;
     uint32_t n;          /* instances; 0: it is known that there is none */
     uint32_t n_of[3];    /* by family, unhealthy ones included */

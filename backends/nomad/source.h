@@ -40,6 +40,7 @@ struct wp_nomad_source_own; /* source_priv.h */
 struct wp_nomad_store;      /* store.h */
 struct wp_nomad_source {
     struct wp_nomad_store *store;
+    atomic_bool away; /* every agent has been tried, and none answers */
     atomic_bool reached; /* an agent has answered once, or saved data is there; it stays */
     /* When the data was last in step, on the loops' clock (wp_loop_now); 0: it is. */
     _Atomic uint64_t behind_since_ns;
@@ -69,7 +70,8 @@ enum wp_nomad_known {
     WP_NOMAD_UNKNOWN, /* wp_nomad_ask may find out */
 };
 /* *ret_service: only when it is THERE; valid until the end of the loop's turn. With q all that the finding hangs
- * on is recorded first (wp_query_depends). One probe; no lock, no allocation. */
+ * on, wp_nomad_state_key included, is recorded first (wp_query_depends), and what is kept because it is asked
+ * for is kept on. One probe; no lock, no allocation. */
 enum wp_nomad_known wp_nomad_find(const struct wp_nomad_source *s, const struct wp_nomad_key *k,
                                   struct wp_query *q, const struct wp_nomad_service **ret_service);
 /* Bring near what wp_nomad_find will look at: step 0 the slot, step 1 the service. */
