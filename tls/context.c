@@ -70,6 +70,12 @@ static void files_of(const struct wp_tls_policy *p, struct wp_tls_files *ret)
     }
 }
 
+static const struct wp_tls_host host = {
+    .ticket_newest = wp_tls_ticket_newest,
+    .ticket_find = wp_tls_ticket_find,
+    .peer_of = wp_tls_peer_of,
+};
+
 static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files *f,
                         char errbuf[WP_TLS_ERR_MAX], struct wp_tls_material **ret)
 {
@@ -81,6 +87,7 @@ static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files
         return WP_ETLS;
     }
     m->provider = p->provider;
+    m->host = &host;
     m->file_hash = f->hash;
     atomic_init(&m->refs, 1);
     r = wp_tls_alpn_read(p->alpn, m);

@@ -26,8 +26,8 @@ static const struct wp_tls_provider *open_wolfssl(char errbuf[WP_TLS_ERR_MAX])
     pthread_mutex_unlock(&lock);
     if (p == NULL)
         snprintf(errbuf, WP_TLS_ERR_MAX,
-                 "TLS provider wolfssl: %.130s: build waypost where libwolfssl-dev is installed, "
-                 "and keep " WP_TLS_WOLFSSL_MODULE " beside the program",
+                 "TLS provider wolfssl: %.160s (build with libwolfssl-dev, and keep the module "
+                 "beside the program)",
                  why);
     return p;
 }

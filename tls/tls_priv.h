@@ -59,11 +59,22 @@ enum { WP_TLS_TICKET_KEYS = 8 }; /* of a file */
 /* No longer than a key that is kept can open it. */
 enum { WP_TLS_TICKET_LIFE_S = 24 * 3600, WP_TLS_POLICY_ID_LEN = 32 };
 
+struct wp_tls_material;
+/* What there is once in the process: a module calls the program's, whatever it exports. The rest of
+ * what is shared is compiled into the module (CMakeLists.txt). */
+struct wp_tls_host {
+    void (*ticket_newest)(const struct wp_tls_material *m, struct wp_tls_ticket_key *ret);
+    int (*ticket_find)(const struct wp_tls_material *m, const uint8_t name[16],
+                       struct wp_tls_ticket_key *ret);
+    struct wp_peer *(*peer_of)(const uint8_t *der, size_t len, bool verified);
+};
+
 /* Keys and certificates ready for use. Shared by connections and the context. Read-only but for the
  * provider's own part. */
 struct wp_tls_material {
     _Atomic unsigned refs;
     const struct wp_tls_provider *provider;
+    const struct wp_tls_host *host;
     void *impl;
     struct wp_x509 *x509; /* x509_priv.h */
     struct wp_tls_names names[1 + WP_TLS_MORE];
@@ -116,7 +127,16 @@ int wp_x509_load(const struct wp_tls_policy *p, const struct wp_tls_files *f,
                  struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX]);
 void wp_x509_free(struct wp_x509 *x);
 /* Are roots needed, and not given by a file? */
-bool wp_tls_needs_system_roots(const struct wp_tls_policy *p, const struct wp_tls_files *f);
+static inline bool wp_tls_needs_system_roots(const struct wp_tls_policy *p,
+                                             const struct wp_tls_files *f)
+{
+    if (f->ca.data != NULL)
+        return false;
+    if (!p->server)
+        return !p->insecure;
+    return p->client_auth == WP_TLS_AUTH_VERIFY_IF_GIVEN ||
+           p->client_auth == WP_TLS_AUTH_REQUIRE_AND_VERIFY;
+}
 /* x509_peer.c: of a certificate in DER, for providers with certificates of their own kind. malloc'ed,
  * or NULL. */
 struct wp_peer *wp_tls_peer_of(const uint8_t *der, size_t len, bool verified);
@@ -141,7 +161,7 @@ struct wp_tls_conn {
 
 /* A TLS library. Results as in tls.h; nothing here reads files or sockets. The version changes with
  * every change in this header: a module of another one is refused. */
-enum { WP_TLS_PROVIDER_VERSION = 1 };
+enum { WP_TLS_PROVIDER_VERSION = 2 };
 struct wp_tls_provider {
     unsigned version;
     const char *name;

@@ -198,16 +198,6 @@ static int load_roots(const struct wp_tls_file *f, struct wp_tls_material *m,
     return WP_ETLS;
 }
 
-bool wp_tls_needs_system_roots(const struct wp_tls_policy *p, const struct wp_tls_files *f)
-{
-    if (f->ca.data != NULL)
-        return false;
-    if (!p->server)
-        return !p->insecure;
-    return p->client_auth == WP_TLS_AUTH_VERIFY_IF_GIVEN ||
-           p->client_auth == WP_TLS_AUTH_REQUIRE_AND_VERIFY;
-}
-
 int wp_x509_load(const struct wp_tls_policy *p, const struct wp_tls_files *f,
                  struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
 {

@@ -26,10 +26,10 @@ static const void *open_file(const char *path, const char *symbol, unsigned vers
     if (object != NULL && *object == version)
         return object;
     if (object == NULL)
-        snprintf(errbuf, 256, "%.180s: it has no %s", path, symbol);
+        snprintf(errbuf, 256, "no %.40s in %.190s", symbol, path);
     else
-        snprintf(errbuf, 256, "%.140s: made for version %u of %.40s, this program has %u", path,
-                 *object, symbol, version);
+        snprintf(errbuf, 256, "made for version %u of %.40s, this program has %u: %.140s", *object,
+                 symbol, version, path);
     dlclose(module);
     return NULL;
 }
@@ -61,6 +61,6 @@ const void *wp_module_open(const char *file, const char *symbol, unsigned versio
         if (access(path, R_OK) == 0)
             return open_file(path, symbol, version, errbuf);
     }
-    snprintf(errbuf, 256, "%.200s: no such module", path);
+    snprintf(errbuf, 256, "no module %.60s beside the program or at %.150s", file, path);
     return NULL;
 }

@@ -258,7 +258,7 @@ struct wp_peer *wp_wolfssl_peer(const struct wp_tls_conn *c)
     if (x == NULL)
         return NULL;
     der = wolfSSL_X509_get_der(x, &len);
-    peer = der != NULL ? wp_tls_peer_of(der, (size_t)len, c->peer_verified) : NULL;
+    peer = der != NULL ? c->material->host->peer_of(der, (size_t)len, c->peer_verified) : NULL;
     wolfSSL_X509_free(x);
     return peer;
 }

@@ -77,7 +77,7 @@ static int seal(const struct wp_tls_material *m, uint8_t *name, uint8_t *iv, uin
     for (int i = 0; i < STAMP_LEN; i++)
         text[len + i] = (uint8_t)(now >> (8 * (STAMP_LEN - 1 - i)));
     memset(text + len + STAMP_LEN, pad, (size_t)pad);
-    wp_tls_ticket_newest(m, &key);
+    m->host->ticket_newest(m, &key);
     mask_name(key.name, name);
     ok = crypt_text(&key, iv, text, (size_t)total, true) &&
          sign(&key, m, iv, text, (size_t)total, mac);
@@ -105,7 +105,7 @@ static int unseal(const struct wp_tls_material *m, const uint8_t *name, const ui
     if (len < 2 * BLOCK || len % BLOCK != 0)
         return WOLFSSL_TICKET_RET_REJECT;
     mask_name(name, plain);
-    which = wp_tls_ticket_find(m, plain, &key);
+    which = m->host->ticket_find(m, plain, &key);
     if (which == 0)
         return WOLFSSL_TICKET_RET_REJECT;
     ok = sign(&key, m, iv, text, (size_t)len, sum) && is_same(sum, mac, sizeof(sum)) &&

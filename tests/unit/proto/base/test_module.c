@@ -12,11 +12,11 @@ static void test_refusals(void)
         const char *what, *file, *symbol, *said;
         unsigned version;
     } cases[] = {
-        {"nowhere", "waypost-nothing.so", "x", "/waypost-nothing.so: no such module", 1},
+        {"nowhere", "waypost-nothing.so", "x", "no module waypost-nothing.so beside the program or at /", 1},
         {"no module", "build.ninja", "x", "build.ninja: ", 1},
-        {"no such object", "waypost-http.so", "x", "waypost-http.so: it has no x", 1},
+        {"no such object", "waypost-http.so", "x", "no x in /", 1},
         {"another version", "waypost-http.so", "wp_httpc_client_ops",
-         " of wp_httpc_client_ops, this program has 4711", 4711},
+         " of wp_httpc_client_ops, this program has 4711: /", 4711},
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
