@@ -4,7 +4,7 @@
  *
  * An instance is unhealthy while a check of its service in its allocation has the status "failure". That nothing
  * can be learnt (403, 404, a client node away) says nothing: the last verdict stands for a while, then there is
- * none, and without a verdict an instance is well. All of it is the engine thread's. */
+ * none, and without a verdict an instance is well. All of it but the figures is the engine thread's. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,4 +53,5 @@ bool wp_nomad_health_is_unhealthy(void *health, const struct wp_nomad_registrati
 struct wp_nomad_health_figures {
     size_t allocations, with_checks, failing; /* failing: services of allocations */
 };
+/* Any thread. */
 struct wp_nomad_health_figures wp_nomad_health_figures(const struct wp_nomad_health *h);

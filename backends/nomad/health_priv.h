@@ -1,5 +1,6 @@
 /* health.c knows the allocations and what their checks say; health_poll.c asks, in time. */
 #pragma once
+#include <stdatomic.h>
 #include "backends/nomad/health.h"
 
 /* A service of an allocation. */
@@ -33,10 +34,10 @@ struct wp_nomad_checks_call {
 struct wp_nomad_health {
     struct wp_nomad_health_config c;
     struct wp_nomad_alloc **buckets;
-    size_t mask, n;
+    size_t mask;
+    _Atomic size_t n, n_with_checks, n_failing; /* any thread may look */
     struct wp_nomad_alloc **heap; /* those that wait, the one that is due first in front */
     size_t n_heap;
-    size_t n_with_checks, n_failing;
     struct wp_nomad_checks_call calls[WP_NOMAD_CHECKS_FLYING];
     unsigned n_flying;
     struct wp_engine_timer timer;

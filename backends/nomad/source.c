@@ -223,6 +223,8 @@ static int source_new(const struct wp_nomad_wants *w, struct wp_nomad_access *ac
         r = wp_nomad_items_init(&o->items);
     if (r == 0)
         r = wp_nomad_tickets_new(o);
+    if (r == 0)
+        r = wp_nomad_source_health(o);
     if (r < 0) {
         source_free(o);
         return r;
@@ -255,6 +257,7 @@ static void leave(struct wp_engine_post *post)
     struct wp_nomad_source_own *o = source_of(post);
 
     wp_nomad_agent_stop(o);
+    wp_nomad_source_health_stop(o);
     wp_nomad_answer_all(o);
     wp_nomad_index_stop(o);
     wp_nomad_demand_stop(o);

@@ -4,13 +4,14 @@
  * services, source_index.c knows how far what is known explains the index of the table,
  * source_events.c hears of changes, source_read.c reads services, source_demand.c keeps those fresh that
  * nobody lists, source_step.c knows whether all that is in step, source_tell.c writes log lines,
- * source_report.c counts. Everything is the engine thread's unless it says otherwise. */
+ * source_health.c asks for checks, source_report.c counts. Everything is the engine thread's unless it says otherwise. */
 #pragma once
 #include <pthread.h>
 #include "backends/common/backoff.h"
 #include "backends/common/http_client.h"
 #include "backends/common/state.h"
 #include "backends/nomad/build.h"
+#include "backends/nomad/health.h"
 #include "backends/nomad/items.h"
 #include "backends/nomad/keep.h"
 #include "backends/nomad/source.h"
@@ -168,6 +169,7 @@ struct wp_nomad_source_own {
     struct wp_nomad_keep *keep; /* NULL: nothing is saved */
     struct wp_nomad_items items;
     struct wp_nomad_build build;
+    struct wp_nomad_health *health; /* NULL: not asked for */
     struct wp_nomad_tickets *tickets;
     struct wp_nomad_ticket *oldest, *newest; /* that wait */
     struct wp_arena scratch;                 /* of one request */
@@ -339,6 +341,10 @@ void wp_nomad_tell(struct wp_nomad_source_own *o, enum wp_nomad_troubles what, e
                    const char *fmt, ...) WP_PRINTF(4, 5);
 void wp_nomad_tell_over(struct wp_nomad_source_own *o, enum wp_nomad_troubles what,
                         const char *words);
+
+/* --- source_health.c --------------------------------------------------------------------------- */
+int wp_nomad_source_health(struct wp_nomad_source_own *o) WP_MUSTCHECK; /* before the engine has it */
+void wp_nomad_source_health_stop(struct wp_nomad_source_own *o);
 
 /* --- source_report.c --------------------------------------------------------------------------- */
 void wp_nomad_stats_init(struct wp_nomad_source_own *o); /* main thread */

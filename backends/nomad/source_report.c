@@ -53,6 +53,18 @@ static const struct wp_family octets = {
     .kind = WP_GAUGE,
     .labels = {"source", NULL},
 };
+static const struct wp_family allocations = {
+    .name = "waypost_nomad_checked_allocations",
+    .help = "Allocations that are asked for their checks, with `health`.",
+    .kind = WP_GAUGE,
+    .labels = {"source", NULL},
+};
+static const struct wp_family failing = {
+    .name = "waypost_nomad_failing",
+    .help = "Services of allocations of which a check fails, with `health`.",
+    .kind = WP_GAUGE,
+    .labels = {"source", NULL},
+};
 static const struct wp_family requests = {
     .name = "coredns_nomad_api_requests_total",
     .help = "Requests to agents, by address and HTTP status; without one: timeout, tls, error.",
@@ -131,13 +143,28 @@ static double read_behind(void *arg)
     return (double)wp_nomad_behind_s(&o->s, o->h->now());
 }
 
+static double read_allocations(void *arg)
+{
+    const struct wp_nomad_source_own *o = arg;
+
+    return o->health != NULL ? (double)wp_nomad_health_figures(o->health).allocations : 0;
+}
+
+static double read_failing(void *arg)
+{
+    const struct wp_nomad_source_own *o = arg;
+
+    return o->health != NULL ? (double)wp_nomad_health_figures(o->health).failing : 0;
+}
+
 static const struct {
     const struct wp_family *family;
     double (*read)(void *arg);
 } gauges[] = {
     {&synced, read_synced},   {&services, read_services}, {&registrations, read_registrations},
     {&contact, read_contact}, {&held, read_held},         {&index_of_list, read_index},
-    {&behind, read_behind},   {&octets, read_octets},
+    {&behind, read_behind},   {&octets, read_octets},     {&allocations, read_allocations},
+    {&failing, read_failing},
 };
 
 /* --- series ------------------------------------------------------------------------------------ */
@@ -218,6 +245,10 @@ void wp_nomad_source_report(struct wp_nomad_source *s, struct wp_report *r)
     wp_report_int(r, "services", (int64_t)f.services);
     wp_report_int(r, "registrations", (int64_t)f.instances);
     wp_report_octets(r, "octets", f.octets);
+    if (o->health != NULL) {
+        wp_report_int(r, "checked_allocations", (int64_t)wp_nomad_health_figures(o->health).allocations);
+        wp_report_int(r, "failing", (int64_t)wp_nomad_health_figures(o->health).failing);
+    }
     wp_report_text(r, "last_error", error_ms != 0 ? error : NULL);
     wp_report_time(r, "last_error_time", error_ms);
     if (!s->reached)
