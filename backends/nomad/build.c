@@ -12,6 +12,7 @@ void wp_nomad_build_done(struct wp_nomad_build *b)
 {
     free(b->at);
     free(b->octets);
+    wp_nomad_bad_tags_done(&b->bad_tags);
     b->at = NULL;
     b->octets = NULL;
     b->cap = b->octets_cap = 0;
@@ -113,30 +114,6 @@ static int put_tags(struct wp_nomad_build *b, struct wp_nomad_instance *i,
     return 0;
 }
 
-static bool read_number(struct wp_nomad_text tag, const char *name, uint16_t *ret)
-{
-    size_t len = strlen(name), at = len;
-    unsigned v = 0;
-
-    if (tag.len <= len || memcmp(tag.at, name, len) != 0)
-        return false;
-    for (; at < tag.len; at++) {
-        if (tag.at[at] < '0' || tag.at[at] > '9')
-            return false;
-        v = v * 10 + (unsigned)(tag.at[at] - '0');
-        if (v > UINT16_MAX)
-            return false;
-    }
-    *ret = (uint16_t)v;
-    return true;
-}
-
-void wp_nomad_build_weigh(struct wp_nomad_text tag, uint16_t *priority, uint16_t *weight)
-{
-    if (!read_number(tag, "dns-priority=", priority))
-        read_number(tag, "dns-weight=", weight);
-}
-
 int wp_nomad_build_add(void *build, const struct wp_nomad_registration *r)
 {
     struct wp_nomad_build *b = build;
@@ -148,8 +125,8 @@ int wp_nomad_build_add(void *build, const struct wp_nomad_registration *r)
     if (e < 0)
         return e;
     i.text = (uint32_t)b->len;
-    for (size_t n = 0; b->weights && n < r->n_tags; n++)
-        wp_nomad_build_weigh(r->tags[n], &i.priority, &i.weight);
+    if (b->weights)
+        wp_nomad_tags_weigh(&b->bad_tags, r, &i.priority, &i.weight);
     i.unhealthy = b->is_unhealthy != NULL && b->is_unhealthy(b->arg, r);
     e = put_address(b, &i, r->address);
     if (e == 0 && b->tags)

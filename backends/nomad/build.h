@@ -3,12 +3,14 @@
 #pragma once
 #include "backends/nomad/decode.h"
 #include "backends/nomad/store.h"
+#include "backends/nomad/tags.h"
 
 struct wp_nomad_build {
     bool tags, weights; /* set by the owner: what is kept of tags */
     /* Does a check of this instance fail? NULL: none does. */
     bool (*is_unhealthy)(void *arg, const struct wp_nomad_registration *r);
     void *arg;
+    struct wp_nomad_bad_tags bad_tags;
     struct wp_nomad_instance *at;
     size_t n, cap;
     char *octets;
@@ -24,5 +26,3 @@ int wp_nomad_build_add(void *build, const struct wp_nomad_registration *r) WP_MU
 struct wp_nomad_service *wp_nomad_build_end(struct wp_nomad_build *b, uint64_t hash, const char *name,
                                             size_t name_len, const char *namespace,
                                             size_t namespace_len);
-/* Priority and weight that a tag says: "dns-priority=5", "dns-weight=20". */
-void wp_nomad_build_weigh(struct wp_nomad_text tag, uint16_t *priority, uint16_t *weight);
