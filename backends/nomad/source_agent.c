@@ -53,7 +53,7 @@ static void probe(struct wp_nomad_source_own *o, unsigned total_ms)
     const struct wp_nomad_limits limits = {.total_ms = total_ms};
 
     if (o->probe.http == NULL)
-        wp_nomad_call(&o->probe, "/v1/status/leader", &limits, &ops);
+        wp_nomad_call(&o->probe, "/v1/status/leader?stale=", &limits, &ops);
 }
 
 static void go(struct wp_nomad_source_own *o)
@@ -110,17 +110,18 @@ void wp_nomad_agent_rest(struct wp_nomad_source_own *o, const char *why)
     rest(o);
 }
 
-static void note_leaderless(struct wp_nomad_source_own *o)
+/* since_ns: servers hold a request for some seconds before they say that there is no leader. */
+static void note_leaderless(struct wp_nomad_source_own *o, uint64_t since_ns)
 {
     uint64_t now = o->h->now();
 
     if (o->leaderless_ns == 0)
-        o->leaderless_ns = now;
+        o->leaderless_ns = since_ns;
     wp_backoff_reset(&o->backoff); /* an election is over soon */
     if (o->wants.stale == WP_NOMAD_STALE_LEADERLESS && !o->stale &&
         now - o->leaderless_ns >= wp_nomad_ms(WP_NOMAD_LEADERLESS_MS)) {
         o->stale = true;
-        wp_log(WP_WARNING, "nomad", "%s: no leader for %d s: any server may answer", o->name,
+        wp_log(WP_WARNING, "nomad", "%s: no answer of a leader for %d s: any server may answer", o->name,
                WP_NOMAD_LEADERLESS_MS / 1000);
     }
 }
@@ -146,7 +147,9 @@ bool wp_nomad_agent_failed(struct wp_nomad_source_own *o, const struct wp_nomad_
     o->n_odd = 0;
     wp_nomad_lost_step(o, silent ? o->heard_ns : now);
     if (r->verdict == WP_NOMAD_LEADERLESS)
-        note_leaderless(o);
+        note_leaderless(o, now);
+    else if (r->hung && !o->trying)
+        note_leaderless(o, now - wp_nomad_ms(WP_NOMAD_READ_MS));
     if (r->verdict == WP_NOMAD_BUSY && o->reads_max > 1)
         o->reads_max /= 2;
     if (++o->n_failed >= n) {

@@ -206,14 +206,26 @@ static void wait_for(struct wp_nomad_source_own *o, struct wp_nomad_ticket *t,
     set_timer(o);
 }
 
-/* There is nothing to be found out now: the question looks at what there is. */
-static bool is_settled(struct wp_nomad_source_own *o, const struct wp_nomad_item *i)
+/* There is nothing to be found out now: the question looks at what there is. i, ns: NULL, if nothing is
+ * known of them. */
+static bool is_settled(const struct wp_nomad_source_own *o, const struct wp_nomad_item *i,
+                       const struct wp_nomad_item *ns)
 {
-    const struct wp_nomad_item *ns = i->namespace;
     uint64_t now = o->h->now();
 
-    return (!i->listed && ns->covered == WP_NOMAD_COVERED) || i->due_ns > now || ns->due_ns > now ||
-           o->filter_bad_ns > now || o->s.away;
+    if (o->stopped || o->s.away || o->filter_bad_ns > now)
+        return true;
+    if (ns != NULL && (ns->due_ns > now || (ns->covered == WP_NOMAD_COVERED && (i == NULL || !i->listed))))
+        return true;
+    if (i != NULL && i->due_ns > now)
+        return true;
+    return (i == NULL || i->waiters == NULL) && o->n_asked >= WP_NOMAD_ASKED_MAX;
+}
+
+static struct wp_nomad_item *item_for(struct wp_nomad_source_own *o, const struct wp_nomad_ticket *t)
+{
+    wp_nomad_demand_room(o);
+    return wp_nomad_item_get(&o->items, t->name, t->name_len, t->namespace, t->namespace_len);
 }
 
 static void on_ask(struct wp_engine_post *post)
@@ -221,32 +233,25 @@ static void on_ask(struct wp_engine_post *post)
     struct wp_nomad_ticket *t =
         (struct wp_nomad_ticket *)(void *)((char *)post - offsetof(struct wp_nomad_ticket, post));
     struct wp_nomad_source_own *o = t->own;
-    struct wp_nomad_item *i;
+    struct wp_nomad_item *i =
+        wp_nomad_item_find(&o->items, t->name, t->name_len, t->namespace, t->namespace_len);
+    const struct wp_nomad_item *ns =
+        wp_nomad_item_find(&o->items, "", 0, t->namespace, t->namespace_len);
 
-    if (o->stopped) {
+    if (is_settled(o, i, ns)) {
+        if (i != NULL)
+            make_do(o, i);
         reply(t);
         return;
     }
-    i = wp_nomad_item_find(&o->items, t->name, t->name_len, t->namespace, t->namespace_len);
-    if ((i == NULL || i->waiters == NULL) && o->n_asked >= WP_NOMAD_ASKED_MAX) {
-        reply(t);
-        return;
-    }
-    if (i == NULL) {
-        wp_nomad_demand_room(o);
-        i = wp_nomad_item_get(&o->items, t->name, t->name_len, t->namespace, t->namespace_len);
-    }
-    if (i == NULL) {
+    if (i == NULL)
+        i = item_for(o, t);
+    if (i == NULL) { /* memory */
         reply(t);
         return;
     }
     if (!i->listed)
         wp_nomad_demand(o, i);
-    if (is_settled(o, i)) {
-        make_do(o, i);
-        reply(t);
-        return;
-    }
     wait_for(o, t, i);
     if (!i->reading)
         wp_nomad_read(o, i, WP_NOMAD_URGENT);

@@ -40,6 +40,7 @@ bool wp_nomad_call(struct wp_nomad_call *c, const char *path, const struct wp_no
     if (e == 0) {
         r.http1 = true;
         r.gzip = true;
+        r.connect_ms = wp_nomad_access_n(o->access) > 1 ? WP_NOMAD_CONNECT_MS : WP_NOMAD_CONNECT_ONE_MS;
         r.total_ms = limits->total_ms;
         r.idle_ms = limits->idle_ms;
         r.body_max = ops->body == NULL ? WP_NOMAD_BODY_MAX : 0;
@@ -133,7 +134,7 @@ static void tell_agent(struct wp_nomad_source_own *o, const struct wp_nomad_call
     const char *leader = o->h->header(c->http, "X-Nomad-KnownLeader");
 
     wp_nomad_agent_lives(o);
-    if (r->verdict != WP_NOMAD_GOOD)
+    if (r->verdict != WP_NOMAD_GOOD || c == &o->probe) /* a sign of life needs no leader */
         return;
     if (leader == NULL || strcmp(leader, "true") == 0)
         o->leaderless_ns = 0;
@@ -153,6 +154,7 @@ void wp_nomad_judge(struct wp_nomad_call *c, const struct wp_httpc_end *end,
         tell_agent(o, c, ret);
     } else {
         ret->verdict = verdict_of_error(end->err);
+        ret->hung = end->err == WP_ETIMEOUT && !end->status;
         if (end->err == WP_ETLS)
             wp_nomad_agent_denied(o);
         snprintf(ret->why, sizeof(ret->why), "%s", end->text != NULL ? end->text : "no answer");

@@ -133,10 +133,13 @@ static void on_end(void *arg, const struct wp_httpc_end *end)
     struct wp_nomad_source_own *o = c->own;
     struct wp_nomad_reply r;
     int status = c->status;
+    bool was_open = o->stream_open;
 
     wp_nomad_judge(c, end, &r);
     o->line_len = 0;
     wp_nomad_index_stream(o, false);
+    if (was_open) /* it ends with a token, or with the state of a server that was restored */
+        wp_nomad_list_doubt(o);
     if (wp_log_is_debug())
         wp_log(WP_DEBUG, "nomad", "%s: the event stream has ended: %s", o->name,
                r.why[0] != '\0' ? r.why : "closed");

@@ -219,7 +219,10 @@ static void list_on(struct wp_nomad_source_own *o)
         due = now + wp_nomad_ms(WP_NOMAD_REFUSED_MS);
     if (!o->listed) /* it lags */
         due = now + wp_nomad_ms(WP_NOMAD_EACH_MS);
-    o->h->timer_set(&o->list_timer, due > now ? due : now);
+    if (due > now)
+        o->h->timer_set(&o->list_timer, due);
+    else
+        list_next(o);
 }
 
 static void list_good(struct wp_nomad_source_own *o, const struct wp_nomad_reply *r)
@@ -331,7 +334,7 @@ static void on_timer(struct wp_engine_timer *t)
 
 void wp_nomad_list_doubt(struct wp_nomad_source_own *o)
 {
-    if (o->stale || o->list.http == NULL || !o->list.waits)
+    if (o->list.http == NULL || !o->list.waits)
         return;
     wp_nomad_call_drop(&o->list);
     o->listed = false;

@@ -23,6 +23,8 @@
 
 enum {
     WP_NOMAD_READS = 8,           /* at a time; with list, events and a probe below 16 connections */
+    WP_NOMAD_CONNECT_MS = 1500,   /* so that the next agent is asked within 2 s; */
+    WP_NOMAD_CONNECT_ONE_MS = 5000, /* there is no other */
     WP_NOMAD_SIGN_MS = 1500,      /* for a first sign of life: the next agent is asked within 2 s */
     WP_NOMAD_READ_MS = 5000,
     WP_NOMAD_WAIT_S = 120,        /* of a blocking query; the agent adds up to a sixteenth */
@@ -78,6 +80,7 @@ enum wp_nomad_verdict {
 
 struct wp_nomad_reply {
     enum wp_nomad_verdict verdict;
+    bool hung; /* no answer in time */
     uint64_t index; /* 0: it told none */
     const char *body;
     size_t len;

@@ -243,7 +243,7 @@ static void read_good(struct wp_nomad_source_own *o, struct wp_nomad_item *i,
         wp_nomad_tell_over(o, WP_NOMAD_OF_FILTER, "services can be read again");
         if (o->lacks_list)
             wp_nomad_in_step(o);
-        if (r->index != 0 && r->index < o->explained)
+        if (r->index != 0 && r->index < o->explained && !o->stale)
             wp_nomad_list_doubt(o);
         if (!is_old(o, i, r))
             take(o, i, r);

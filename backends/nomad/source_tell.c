@@ -26,7 +26,10 @@ void wp_nomad_tell(struct wp_nomad_source_own *o, enum wp_nomad_troubles what, e
     if (t->told_ns != 0 && now - t->told_ns < wp_nomad_ms(WP_NOMAD_TELL_MS))
         return;
     t->told_ns = now;
-    wp_log(level, "nomad", "%s: %s", o->name, text);
+    if (strncmp(text, o->name, strlen(o->name)) == 0) /* the agent's name is the source's */
+        wp_log(level, "nomad", "%s", text);
+    else
+        wp_log(level, "nomad", "%s: %s", o->name, text);
 }
 
 void wp_nomad_tell_over(struct wp_nomad_source_own *o, enum wp_nomad_troubles what,
