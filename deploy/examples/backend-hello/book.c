@@ -137,7 +137,7 @@ static const struct wp_option options[] = {
     {.name = "record", .kind = WP_OPT_CALL, .parse = read_record, .help = "NAME TTL TYPE DATA..."},
     {0},
 };
-static const struct wp_plugin wp_plugin_book = {.name = "book",
+const struct wp_plugin wp_plugin_book = {.name = "book",
                                                 .size = sizeof(struct book),
                                                 .options = options,
                                                 .repeat = WP_REPEAT_ERROR,

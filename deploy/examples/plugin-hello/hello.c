@@ -123,7 +123,7 @@ static const struct wp_option options[] = {
     {0},
 };
 
-static const struct wp_plugin wp_plugin_hello = {
+const struct wp_plugin wp_plugin_hello = {
     .name = "hello",
     .size = sizeof(struct hello),
     .options = options,

@@ -25,7 +25,11 @@ struct wp_plugin_module {
 };
 
 #define WP_PLUGIN_SYMBOL "wp_plugin_module"
-/* Once, at the end of one file. What follows the plugin: .after or .before, or nothing. */
+/* Once, at the end of one file. What follows the plugin: .after or .before, or nothing. A plugin that is
+ * compiled into the program (WAYPOST_PLUGIN_CFG) is found by the name wp_plugin_NAME. */
+#ifdef WP_PLUGIN_STATIC
+#define WP_PLUGIN_EXPORT(which, ...) extern const struct wp_plugin which
+#else
 #define WP_PLUGIN_EXPORT(which, ...)                                                               \
     __attribute__((visibility("default"))) extern const struct wp_plugin_module wp_plugin_module;  \
     const struct wp_plugin_module wp_plugin_module = {.abi = WP_PLUGIN_ABI,                        \
@@ -33,3 +37,4 @@ struct wp_plugin_module {
                                                       .version = WP_PLUGIN_VERSION,                \
                                                       .plugin = &(which),                          \
                                                       __VA_ARGS__}
+#endif

@@ -1,0 +1,181 @@
+# Which directives are built, and in which order: server/plugin_order.def, narrowed by WAYPOST_PLUGINS (names) or
+# by WAYPOST_PLUGIN_CFG (CoreDNS's plugin.cfg: names in their order, NAME:FOLDER for a plugin from outside). Sets
+#   built_dirs   folders to compile; outside_dirs: those that are not in this tree
+#   needs_http, needs_grpc   modules that a directive asks for
+# and writes plugin_table.c.
+file(STRINGS ${CMAKE_SOURCE_DIR}/server/plugin_order.def order REGEX "^X\\(")
+list(TRANSFORM order REPLACE "^X\\(([a-z0-9_]+)\\).*" "\\1")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/server/plugin_order.def)
+# a folder that comes is seen by the next build
+file(GLOB plugin_dirs CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_SOURCE_DIR}/server/plugins/*
+  ${CMAKE_SOURCE_DIR}/backends/*)
+
+# The folder of a directive in this tree, or "".
+function(find_folder name result)
+  set(${result} "" PARENT_SCOPE)
+  foreach(candidate server/plugins/${name} backends/${name})
+    if(EXISTS ${CMAKE_SOURCE_DIR}/${candidate}/${name}.c)
+      set(${result} ${candidate} PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+# --- what is asked for -----------------------------------------------------------------------
+set(selected "")     # names, those from outside among them; "": all
+set(outside_dirs "") # folder of each name in outside_names
+set(outside_names "")
+if(WAYPOST_PLUGINS AND WAYPOST_PLUGIN_CFG)
+  message(FATAL_ERROR "WAYPOST_PLUGINS and WAYPOST_PLUGIN_CFG: one of them says which plugins there are")
+endif()
+string(REGEX REPLACE "[, ]+" ";" wanted "${WAYPOST_PLUGINS}")
+foreach(name ${wanted})
+  find_folder(${name} dir)
+  if(NOT dir)
+    message(FATAL_ERROR "WAYPOST_PLUGINS: '${name}' is no directive of this source tree")
+  endif()
+  list(APPEND selected ${name})
+endforeach()
+
+# One line of the plugin.cfg; `at` is its place for errors.
+macro(read_cfg_line line at)
+  if(NOT "${line}" MATCHES "^([^:]+):(.+)$")
+    message(FATAL_ERROR "${at}: '${line}' is not NAME:PLACE")
+  endif()
+  set(name "${CMAKE_MATCH_1}")
+  set(place "${CMAKE_MATCH_2}")
+  get_filename_component(folder "${place}" ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+  find_folder("${name}" dir)
+  if(name IN_LIST selected)
+    message(FATAL_ERROR "${at}: '${name}' stands twice")
+  elseif(dir AND IS_DIRECTORY ${folder} AND EXISTS ${folder}/${name}.c)
+    message(FATAL_ERROR "${at}: '${name}' is a directive of waypost itself: a plugin from outside needs another name")
+  elseif(NOT dir AND EXISTS ${folder}/${name}.c)
+    list(APPEND outside_names ${name})
+    list(APPEND outside_dirs ${folder})
+  elseif(place MATCHES "\\.so$")
+    message(FATAL_ERROR "${at}: '${place}' is a shared object: those are loaded when the program runs (-plugin.cfg)")
+  elseif(NOT name IN_LIST order)
+    message(FATAL_ERROR "${at}: '${name}' is no directive of this source tree, and there is no ${folder}/${name}.c")
+  endif()
+  list(APPEND selected ${name})
+endmacro()
+
+if(WAYPOST_PLUGIN_CFG)
+  get_filename_component(cfg ${WAYPOST_PLUGIN_CFG} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+  if(NOT EXISTS ${cfg} OR IS_DIRECTORY ${cfg})
+    message(FATAL_ERROR "WAYPOST_PLUGIN_CFG: there is no file ${cfg}")
+  endif()
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${cfg})
+  file(READ ${cfg} text)
+  string(REPLACE ";" "\\;" text "${text}")
+  string(REPLACE "\n" ";" lines "${text}")
+  set(number 0)
+  foreach(line IN LISTS lines)
+    math(EXPR number "${number} + 1")
+    string(STRIP "${line}" line)
+    if(NOT line MATCHES "^(#.*)?$")
+      read_cfg_line("${line}" "${cfg}:${number}")
+    endif()
+  endforeach()
+  if(NOT selected)
+    message(FATAL_ERROR "${cfg}: no plugin stands in it")
+  endif()
+
+  # The order, as at run time (server/config/plugin_cfg.c): known names share their places in the file's
+  # order; one from outside stands behind the line before it.
+  set(queue ${selected})
+  list(FILTER queue EXCLUDE REGEX "^$")
+  foreach(name ${outside_names})
+    if(NOT name IN_LIST order)
+      list(REMOVE_ITEM queue ${name})
+    endif()
+  endforeach()
+  set(sorted "")
+  foreach(name ${order})
+    if(name IN_LIST selected)
+      list(POP_FRONT queue name)
+    endif()
+    list(APPEND sorted ${name})
+  endforeach()
+  set(order ${sorted})
+  set(before "")
+  foreach(name ${selected})
+    if(NOT name IN_LIST order)
+      set(beside ${before})
+      if(NOT before) # in the first lines: in front of the first that is known
+        set(beside loop)
+        foreach(other ${selected})
+          if(other IN_LIST order AND beside STREQUAL "loop")
+            set(beside ${other})
+          endif()
+        endforeach()
+      endif()
+      list(FIND order ${beside} at)
+      if(before)
+        math(EXPR at "${at} + 1")
+      endif()
+      list(INSERT order ${at} ${name})
+    endif()
+    if(before OR NOT name IN_LIST outside_names)
+      set(before ${name})
+    endif()
+  endforeach()
+endif()
+
+# --- what that makes -------------------------------------------------------------------------
+set(built_dirs "")
+set(built_names "")
+set(externs "")
+set(rows "")
+foreach(name ${order})
+  find_folder(${name} dir)
+  list(FIND outside_names ${name} at)
+  if(at GREATER_EQUAL 0)
+    list(GET outside_dirs ${at} dir)
+  elseif(selected AND NOT name IN_LIST selected)
+    set(dir "")
+  elseif(dir)
+    list(APPEND built_dirs ${dir})
+    if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/${dir}/command) # sub-commands of the program
+      list(APPEND built_dirs ${dir}/command)
+    endif()
+  endif()
+  if(dir)
+    list(APPEND built_names ${name})
+    string(APPEND externs "extern const struct wp_plugin wp_plugin_${name};\n")
+    string(APPEND rows "    {.name = \"${name}\", .plugin = &wp_plugin_${name}},\n")
+  else()
+    string(APPEND rows "    {.name = \"${name}\"},\n")
+  endif()
+endforeach()
+if(NOT selected AND NOT EXISTS ${CMAKE_SOURCE_DIR}/backends/nomad/nomad.c)
+  list(APPEND built_dirs backends/nomad) # its parts have tests before there is a directive
+endif()
+# these have no data of their own: what kubernetes has
+if("k8s_external" IN_LIST built_names OR "kubernetai" IN_LIST built_names)
+  list(APPEND built_dirs backends/kubernetes backends/kubernetes/command)
+  list(REMOVE_DUPLICATES built_dirs)
+endif()
+set(needs_http OFF)
+set(needs_grpc OFF)
+if(NOT selected OR built_names MATCHES "(^|;)nomad(;|$)" OR "backends/kubernetes" IN_LIST built_dirs)
+  set(needs_http ON)
+endif()
+if("etcd" IN_LIST built_names)
+  set(needs_grpc ON)
+endif()
+
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/plugin_table.c @ONLY CONTENT
+"/* Made from server/plugin_order.def and the plugin folders. */
+#include \"waypost/plugin/plugin.h\"
+#include \"waypost/server/config.h\"
+@externs@
+const struct wp_directive wp_built_directives[] = {
+@rows@    {0},
+};
+")
+if(selected)
+  list(JOIN built_names " " text)
+  message(STATUS "Plugins: ${text}")
+  set(WAYPOST_TESTS OFF) # they are for the whole program
+endif()
