@@ -21,6 +21,7 @@
 #include "waypost/dns/name.h"
 #include "waypost/dns/rr.h"
 #include "waypost/plugin/block.h"
+#include "waypost/plugin/change.h"
 #include "waypost/server/listener.h"
 #include "waypost/server/router.h"
 #include "waypost/server/worker.h"
@@ -246,4 +247,27 @@ static inline const char *ask(struct asker *a, const char *question)
 {
     asker_run(a, question);
     return asker_text(a, question);
+}
+
+/* The extended error of the last answer; -1: none. */
+static inline int asker_ede(const struct asker *a)
+{
+    const struct wp_reply *r = &a->q->reply;
+
+    for (unsigned at = 0; at + 6 <= r->options_len;) {
+        unsigned code = wp_be16(r->options + at), len = wp_be16(r->options + at + 2);
+        if (code == 15)
+            return wp_be16(r->options + at + 4);
+        at += 4 + len;
+    }
+    return -1;
+}
+
+/* Would a copy of it in a cache still be served? */
+static inline bool asker_is_current(const struct asker *a)
+{
+    for (unsigned i = 0; i < a->q->n_deps; i++)
+        if (atomic_load(&wp_change_version[a->q->deps[i].slot]) != a->q->deps[i].version)
+            return false;
+    return a->q->cacheable;
 }

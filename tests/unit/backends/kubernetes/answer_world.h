@@ -5,7 +5,6 @@
 #include "backends/kubernetes/cluster_priv.h"
 #include "kube_world.h"
 #include "server/config/conf_load.h"
-#include "waypost/plugin/change.h"
 
 extern const struct wp_plugin wp_plugin_kubernetes;
 
@@ -78,27 +77,12 @@ static inline const char *answer_ask(struct answer_world *w, const char *questio
     return ask(&w->asker, question);
 }
 
-/* Would a copy of the last answer in a cache still be served? */
 static inline bool answer_is_current(const struct answer_world *w)
 {
-    const struct wp_query *q = w->asker.q;
-
-    for (unsigned i = 0; i < q->n_deps; i++)
-        if (atomic_load(&wp_change_version[q->deps[i].slot]) != q->deps[i].version)
-            return false;
-    return q->cacheable;
+    return asker_is_current(&w->asker);
 }
 
-/* The extended error of the last answer; -1: none. */
 static inline int answer_ede(const struct answer_world *w)
 {
-    const struct wp_reply *r = &w->asker.q->reply;
-
-    for (unsigned at = 0; at + 6 <= r->options_len;) {
-        unsigned code = wp_be16(r->options + at), len = wp_be16(r->options + at + 2);
-        if (code == 15)
-            return wp_be16(r->options + at + 4);
-        at += 4 + len;
-    }
-    return -1;
+    return asker_ede(&w->asker);
 }
