@@ -11,6 +11,8 @@ enum {
     EXT_SERVER_NAME = 0,
     EXT_SUPPORTED_GROUPS = 10,
     EXT_SIGNATURE_ALGORITHMS = 13,
+    EXT_SESSION_TICKET = 35,
+    EXT_PRE_SHARED_KEY = 41,
     EXT_SUPPORTED_VERSIONS = 43,
     HOST_NAME = 0,
 };
@@ -98,9 +100,9 @@ static unsigned read_list(struct wp_rd list, const struct number *table, size_t 
 /* Which kind of key makes such a signature (RFC 8446 s4.2.3; before TLS 1.3 the curve is another
  * matter). SHA-1 is none of ours. */
 static const struct number algorithms[] = {
-    {0x0401, WP_TLS_SIGNS_RSA},  {0x0501, WP_TLS_SIGNS_RSA},  {0x0601, WP_TLS_SIGNS_RSA},
-    {0x0804, WP_TLS_SIGNS_RSA},  {0x0805, WP_TLS_SIGNS_RSA},  {0x0806, WP_TLS_SIGNS_RSA},
-    {0x0403, WP_TLS_SIGNS_P256}, {0x0503, WP_TLS_SIGNS_P384}, {0x0603, WP_TLS_SIGNS_P521},
+    {0x0401, WP_TLS_SIGNS_RSA},     {0x0501, WP_TLS_SIGNS_RSA},  {0x0601, WP_TLS_SIGNS_RSA},
+    {0x0804, WP_TLS_SIGNS_RSA},     {0x0805, WP_TLS_SIGNS_RSA},  {0x0806, WP_TLS_SIGNS_RSA},
+    {0x0403, WP_TLS_SIGNS_P256},    {0x0503, WP_TLS_SIGNS_P384}, {0x0603, WP_TLS_SIGNS_P521},
     {0x0807, WP_TLS_SIGNS_ED25519},
 };
 /* Before TLS 1.3: whose key the suites want, and which curves it may have (RFC 8422 s5.1). */
@@ -116,9 +118,10 @@ static const struct number curves[] = {
     {23, WP_TLS_SIGNS_P256}, {24, WP_TLS_SIGNS_P384}, {25, WP_TLS_SIGNS_P521}};
 static const struct number version_13[] = {{0x0304, 1}};
 
-/* What is needed to say which certificate fits; lists as they came. */
+/* What is needed to say which certificate fits; lists as they came. And the tickets. */
 struct offer {
     struct wp_rd suites, algorithms, groups, versions;
+    struct wp_rd ticket, identities;
 };
 
 static unsigned verifies(const struct offer *o)
@@ -132,7 +135,8 @@ static unsigned verifies(const struct offer *o)
     if ((by_algorithm & WP_TLS_SIGNS_ECDSA) != 0)
         by_algorithm |= WP_TLS_SIGNS_ECDSA;
     if (!o->groups.bad)
-        by_algorithm &= ~(unsigned)WP_TLS_SIGNS_ECDSA | read_list(o->groups, curves, WP_COUNT(curves));
+        by_algorithm &=
+            ~(unsigned)WP_TLS_SIGNS_ECDSA | read_list(o->groups, curves, WP_COUNT(curves));
     return by_algorithm & read_list(o->suites, suites, WP_COUNT(suites));
 }
 
@@ -148,6 +152,12 @@ static void read_extension(uint16_t type, struct wp_rd ext, struct wp_tls_hello 
     case EXT_SIGNATURE_ALGORITHMS:
         o->algorithms = part(&ext, wp_rd_u16(&ext));
         break;
+    case EXT_SESSION_TICKET:
+        o->ticket = ext;
+        break;
+    case EXT_PRE_SHARED_KEY:
+        o->identities = part(&ext, wp_rd_u16(&ext));
+        break;
     case EXT_SUPPORTED_VERSIONS:
         o->versions = part(&ext, wp_rd_u8(&ext));
         break;
@@ -156,10 +166,34 @@ static void read_extension(uint16_t type, struct wp_rd ext, struct wp_tls_hello 
     }
 }
 
-static int read_message(struct wp_rd rd, struct wp_tls_hello *h)
+static bool is_strange(struct wp_rd *rd, size_t len, wp_tls_ticket_known_fn *known, const void *arg)
+{
+    const uint8_t *ticket = wp_rd_bytes(rd, len);
+
+    return ticket != NULL && !known(arg, ticket, len);
+}
+
+/* An empty ticket of TLS 1.2 asks for one (RFC 5077 s3.2); those of TLS 1.3 are a list, each with
+ * its age behind it (RFC 8446 s4.2.11). */
+static void read_tickets(const struct offer *o, wp_tls_ticket_known_fn *known, const void *arg,
+                         struct wp_tls_hello *h)
+{
+    struct wp_rd one = o->ticket, list = o->identities;
+
+    h->strange_12 =
+        !one.bad && wp_rd_left(&one) > 0 && is_strange(&one, wp_rd_left(&one), known, arg);
+    while (!list.bad && wp_rd_left(&list) > 0) {
+        if (is_strange(&list, wp_rd_u16(&list), known, arg))
+            h->strange_13 = true;
+        wp_rd_skip(&list, 4);
+    }
+}
+
+static int read_message(struct wp_rd rd, struct wp_tls_hello *h, struct offer *ret_offer)
 {
     static const struct wp_rd none = {.bad = true};
-    struct offer o = {.algorithms = none, .groups = none, .versions = none};
+    struct offer o = {
+        .algorithms = none, .groups = none, .versions = none, .ticket = none, .identities = none};
     struct wp_rd exts;
 
     wp_rd_skip(&rd, 4 + 2 + 32); /* header, version, random */
@@ -180,19 +214,24 @@ static int read_message(struct wp_rd rd, struct wp_tls_hello *h)
     if (exts.bad)
         return WP_EMALFORMED;
     h->verifies = verifies(&o);
+    *ret_offer = o;
     return 1;
 }
 
-int wp_tls_hello_read(const void *records, size_t len, struct wp_tls_hello *ret)
+int wp_tls_hello_read(const void *records, size_t len, wp_tls_ticket_known_fn *known,
+                      const void *arg, struct wp_tls_hello *ret)
 {
     struct wp_tls_hello h = {0};
+    struct offer o;
     uint8_t message[WP_TLS_HELLO_MAX];
     size_t message_len;
     int r = join(records, len, message, &message_len);
 
     if (r > 0)
-        r = read_message(wp_rd_from(message, message_len), &h);
-    if (r > 0)
+        r = read_message(wp_rd_from(message, message_len), &h, &o);
+    if (r > 0) {
+        read_tickets(&o, known, arg, &h);
         *ret = h;
+    }
     return r;
 }

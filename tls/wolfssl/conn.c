@@ -41,7 +41,8 @@ int wp_wolfssl_send(WOLFSSL *ssl, char *buf, int len, void *arg)
     return len;
 }
 
-/* For each certificate of the peer's chain, and once when there is none. `request` and `require` look at nothing in it. */
+/* For each certificate of the peer's chain, and once when there is none. `request` and `require`
+ * look at nothing in it. */
 int wp_wolfssl_verified(int ok, WOLFSSL_X509_STORE_CTX *store)
 {
     const struct wp_tls_conn *c = store->userCtx;
@@ -58,10 +59,9 @@ int wp_wolfssl_verified(int ok, WOLFSSL_X509_STORE_CTX *store)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static int begin(struct wp_tls_conn *c, unsigned pair)
+static int begin(struct wp_tls_conn *c, WOLFSSL_CTX *ctx)
 {
-    const struct wp_wolfssl_material *w = c->material->impl;
-    WOLFSSL *ssl = wolfSSL_new(w->ctx[pair]);
+    WOLFSSL *ssl = wolfSSL_new(ctx);
 
     if (ssl == NULL)
         return -ENOMEM;
@@ -76,13 +76,14 @@ static int begin(struct wp_tls_conn *c, unsigned pair)
 int wp_wolfssl_conn_new(struct wp_tls_conn *c, const struct wp_tls_policy *p,
                         const char *server_name)
 {
+    const struct wp_wolfssl_material *w = c->material->impl;
     int r = 0;
 
     c->impl = calloc(1, sizeof(struct wp_wolfssl_conn));
     if (c->impl == NULL)
         return -ENOMEM;
-    if (c->material->n_pairs == 1)
-        r = begin(c, 0);
+    if (!p->server)
+        r = begin(c, w->ctx[0]);
     if (r == 0 && !p->server && wp_wolfssl_client_conn(c, p, server_name) < 0)
         r = -ENOMEM;
     if (r < 0)
@@ -155,15 +156,16 @@ int wp_wolfssl_handshake(struct wp_tls_conn *c)
 {
     const struct wp_wolfssl_material *w = c->material->impl;
     struct wp_wolfssl_conn *wc = conn_of(c);
-    unsigned pair;
+    WOLFSSL_CTX *ctx;
     int r;
 
     if (wc->failed)
         return WP_ETLS;
     if (wc->ssl == NULL) {
-        if (wp_wolfssl_select(c, &pair) == 0)
+        ctx = wp_wolfssl_select(c);
+        if (ctx == NULL)
             return 0;
-        r = begin(c, pair);
+        r = begin(c, ctx);
         if (r < 0) {
             c->error = "out of memory";
             wc->failed = true;

@@ -1,4 +1,4 @@
-/* What a client asks for: which certificate, which protocol. */
+/* What a client asks for: which certificate, which protocol, and which session it brings. */
 #include "tls/wolfssl/wolfssl_priv.h"
 
 #include <string.h>
@@ -24,15 +24,19 @@ static unsigned pick(const struct wp_tls_material *m, const struct wp_tls_hello 
     return first < m->n_pairs ? first : 0;
 }
 
-int wp_wolfssl_select(struct wp_tls_conn *c, unsigned *ret_pair)
+WOLFSSL_CTX *wp_wolfssl_select(struct wp_tls_conn *c)
 {
+    const struct wp_wolfssl_material *w = c->material->impl;
     struct wp_tls_hello h;
-    int r = wp_tls_hello_read(wp_octets_view(&c->in), c->in.len, &h);
+    int r = wp_tls_hello_read(wp_octets_view(&c->in), c->in.len, wp_wolfssl_ticket_known,
+                              c->material, &h);
 
     if (r == 0 && c->in.len < 2 * WP_TLS_HELLO_MAX)
-        return 0;
-    *ret_pair = r > 0 ? pick(c->material, &h) : 0; /* what is wrong, wolfSSL tells the client */
-    return 1;
+        return NULL;
+    if (r <= 0)
+        return w->ctx[0]; /* what is wrong, wolfSSL tells the client */
+    ((struct wp_wolfssl_conn *)c->impl)->strange = h.strange_13;
+    return (h.strange_12 ? w->bare : w->ctx)[pick(c->material, &h)];
 }
 
 static int refuse_others(WOLFSSL *ssl, int *alert, void *arg)

@@ -12,7 +12,8 @@
 enum { BLOCK = 16, STAMP_LEN = 8 };
 
 static bool sign(const struct wp_tls_ticket_key *key, const struct wp_tls_material *m,
-                 const uint8_t *iv, const uint8_t *text, size_t len, uint8_t mac[WC_SHA256_DIGEST_SIZE])
+                 const uint8_t *iv, const uint8_t *text, size_t len,
+                 uint8_t mac[WC_SHA256_DIGEST_SIZE])
 {
     Hmac h;
     bool ok;
@@ -53,7 +54,8 @@ static bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
     return differ == 0;
 }
 
-/* wolfSSL takes a name of zeros for a forgotten one, and ends the handshake; a file may have one. */
+/* wolfSSL takes a name of zeros for a forgotten one, and ends the handshake; a file may have one.
+ */
 static void mask_name(const uint8_t from[16], uint8_t to[16])
 {
     static const char mask[16] = "waypost, wolfSSL";
@@ -120,13 +122,37 @@ static int unseal(const struct wp_tls_material *m, const uint8_t *name, const ui
     return which == 1 ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_CREATE;
 }
 
+/* How wolfSSL packs a ticket: name, IV, length of the ciphertext, that, MAC. One of another shape
+ * ends a handshake of TLS 1.2 when it is long, and in TLS 1.3 is read past its end: it must not see
+ * it. */
+bool wp_wolfssl_ticket_known(const void *arg, const uint8_t *octets, size_t len)
+{
+    enum { HEAD = 16 + BLOCK + 2 };
+    const struct wp_tls_material *m = arg;
+    struct wp_tls_ticket_key key;
+    uint8_t name[16];
+    bool known;
+
+    if (len < HEAD + 2 * BLOCK + WC_SHA256_DIGEST_SIZE ||
+        wp_be16(octets + HEAD - 2) != len - HEAD - WC_SHA256_DIGEST_SIZE)
+        return false;
+    mask_name(octets, name);
+    known = m->host->ticket_find(m, name, &key) != 0;
+    explicit_bzero(&key, sizeof(key));
+    return known;
+}
+
 static int ticket(WOLFSSL *ssl, unsigned char name[WOLFSSL_TICKET_NAME_SZ],
                   unsigned char iv[WOLFSSL_TICKET_IV_SZ], unsigned char mac[WOLFSSL_TICKET_MAC_SZ],
                   int encrypt, unsigned char *text, int len, int *ret_len, void *arg)
 {
-    (void)ssl;
-    return encrypt ? seal(arg, name, iv, mac, text, len, ret_len)
-                   : unseal(arg, name, iv, mac, text, len, ret_len);
+    const struct wp_tls_conn *c = wolfSSL_get_app_data(ssl);
+
+    if (encrypt)
+        return seal(arg, name, iv, mac, text, len, ret_len);
+    if (((const struct wp_wolfssl_conn *)c->impl)->strange)
+        return WOLFSSL_TICKET_RET_REJECT;
+    return unseal(arg, name, iv, mac, text, len, ret_len);
 }
 
 int wp_wolfssl_tickets(WOLFSSL_CTX *ctx, struct wp_tls_material *m)
@@ -140,4 +166,13 @@ int wp_wolfssl_tickets(WOLFSSL_CTX *ctx, struct wp_tls_material *m)
         return WP_ETLS;
     wolfSSL_CTX_set_timeout(ctx, WP_TLS_TICKET_LIFE_S);
     return 0;
+}
+
+/* For who brings a ticket that wolfSSL must not see. */
+int wp_wolfssl_no_tickets(WOLFSSL_CTX *ctx)
+{
+    return wolfSSL_CTX_set_TicketEncCb(ctx, NULL) == WOLFSSL_SUCCESS &&
+                   wolfSSL_CTX_no_ticket_TLSv13(ctx) == 0
+               ? 0
+               : WP_ETLS;
 }

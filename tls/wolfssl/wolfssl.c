@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Forward secrecy and AEAD only (RFC 9325 s4.2). Debian builds without AES-NI: what is fastest there
- * comes first. */
+/* Forward secrecy and AEAD only (RFC 9325 s4.2). Debian builds without AES-NI: what is fastest
+ * there comes first. */
 static const char suites[] =
     "TLS13-CHACHA20-POLY1305-SHA256:TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
@@ -38,8 +38,8 @@ static int set_policy(WOLFSSL_CTX *ctx, bool server)
             return WP_ETLS;
     wolfSSL_CTX_set_options(ctx, WOLFSSL_OP_CIPHER_SERVER_PREFERENCE | WOLFSSL_OP_NO_COMPRESSION);
     /* Its cache is one for the process, small, and behind a lock: tickets only. */
-    wolfSSL_CTX_set_session_cache_mode(
-        ctx, WOLFSSL_SESS_CACHE_OFF | WOLFSSL_SESS_CACHE_NO_INTERNAL);
+    wolfSSL_CTX_set_session_cache_mode(ctx,
+                                       WOLFSSL_SESS_CACHE_OFF | WOLFSSL_SESS_CACHE_NO_INTERNAL);
     wolfSSL_CTX_SetIORecv(ctx, wp_wolfssl_recv);
     wolfSSL_CTX_SetIOSend(ctx, wp_wolfssl_send);
     return 0;
@@ -56,42 +56,46 @@ static void set_client_auth(WOLFSSL_CTX *ctx, enum wp_tls_auth mode)
             WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT,
     };
 
-    wolfSSL_CTX_set_verify(ctx, verify[mode], mode != WP_TLS_AUTH_NONE ? wp_wolfssl_verified : NULL);
+    wolfSSL_CTX_set_verify(ctx, verify[mode],
+                           mode != WP_TLS_AUTH_NONE ? wp_wolfssl_verified : NULL);
     /* A resumed session has lost the certificate it was made with: who shows one gets no ticket. In
      * TLS 1.2 that is promised before it is known whether one comes. */
     if (mode != WP_TLS_AUTH_NONE)
         wolfSSL_CTX_NoTicketTLSv12(ctx);
 }
 
-static int set_server(WOLFSSL_CTX *ctx, const struct wp_tls_policy *p, struct wp_tls_material *m,
-                      char errbuf[WP_TLS_ERR_MAX])
+static int set_server(WOLFSSL_CTX *ctx, bool tickets, const struct wp_tls_policy *p,
+                      struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
 {
     set_client_auth(ctx, p->client_auth);
     wp_wolfssl_alpn_policy(ctx, m);
     if (p->strict_sni)
         wp_wolfssl_strict_sni(ctx, m);
-    if (wp_wolfssl_tickets(ctx, m) < 0) {
+    if ((tickets ? wp_wolfssl_tickets(ctx, m) : wp_wolfssl_no_tickets(ctx)) < 0) {
         snprintf(errbuf, WP_TLS_ERR_MAX, "session tickets: refused by wolfSSL");
         return WP_ETLS;
     }
     return 0;
 }
 
-static int ctx_new(unsigned pair, const struct wp_tls_policy *p, const struct wp_tls_files *f,
-                   struct wp_tls_material *m, char errbuf[WP_TLS_ERR_MAX])
+/* One of ctx or bare. */
+static int ctx_new(WOLFSSL_CTX **to, unsigned pair, const struct wp_tls_policy *p,
+                   const struct wp_tls_files *f, struct wp_tls_material *m,
+                   char errbuf[WP_TLS_ERR_MAX])
 {
-    struct wp_wolfssl_material *w = m->impl;
-    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(p->server ? wolfTLS_server_method() : wolfTLS_client_method());
+    const struct wp_wolfssl_material *w = m->impl;
+    WOLFSSL_CTX *ctx =
+        wolfSSL_CTX_new(p->server ? wolfTLS_server_method() : wolfTLS_client_method());
     int r;
 
-    w->ctx[pair] = ctx;
+    to[pair] = ctx;
     if (ctx == NULL || set_policy(ctx, p->server) < 0) {
         snprintf(errbuf, WP_TLS_ERR_MAX, "this wolfSSL lacks what TLS 1.2 and 1.3 need here");
         return WP_ETLS;
     }
     r = wp_wolfssl_load(ctx, pair, p, f, errbuf);
     if (r == 0 && p->server)
-        return set_server(ctx, p, m, errbuf);
+        return set_server(ctx, to == w->ctx, p, m, errbuf);
     if (r == 0) {
         wolfSSL_CTX_set_verify(ctx, p->insecure ? WOLFSSL_VERIFY_NONE : WOLFSSL_VERIFY_PEER, NULL);
         wp_wolfssl_client_sessions(ctx);
@@ -105,8 +109,10 @@ static void material_free(struct wp_tls_material *m)
 {
     struct wp_wolfssl_material *w = m->impl;
 
-    for (size_t i = 0; i < WP_COUNT(w->ctx); i++)
+    for (size_t i = 0; i < WP_COUNT(w->ctx); i++) {
         wolfSSL_CTX_free(w->ctx[i]);
+        wolfSSL_CTX_free(w->bare[i]);
+    }
     wp_wolfssl_client_done(w);
     pthread_mutex_destroy(&w->session_lock);
     free(w->alpn);
@@ -162,8 +168,11 @@ static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files
         snprintf(errbuf, WP_TLS_ERR_MAX, "out of memory");
         r = WP_ETLS;
     }
-    for (unsigned i = 0; r == 0 && i < m->n_pairs; i++)
-        r = ctx_new(i, p, f, m, errbuf);
+    for (unsigned i = 0; r == 0 && i < m->n_pairs; i++) {
+        r = ctx_new(w->ctx, i, p, f, m, errbuf);
+        if (r == 0 && p->server)
+            r = ctx_new(w->bare, i, p, f, m, errbuf);
+    }
     if (r < 0)
         material_free(m);
     return r;

@@ -1,5 +1,5 @@
-/* Inside the wolfSSL provider (5.5). Nothing outside this folder includes wolfSSL: some of its names
- * are OpenSSL's. */
+/* Inside the wolfSSL provider (5.5). Nothing outside this folder includes wolfSSL: some of its
+ * names are OpenSSL's. */
 #pragma once
 #include <wolfssl/options.h> /* what it was built with: before all else of it */
 #include <wolfssl/ssl.h>
@@ -11,18 +11,20 @@ struct wp_wolfssl_session {
     WOLFSSL_SESSION *session; /* a copy: wolfSSL goes on writing in the one of a connection */
 };
 struct wp_wolfssl_material {
-    WOLFSSL_CTX *ctx[1 + WP_TLS_MORE]; /* one for each certificate: it takes no more than one */
-    char *alpn;                        /* as in the policy, or NULL */
-    bool server, verifies, any;        /* verifies: refuses; any: asks, and takes what it gets */
-    pthread_mutex_t session_lock;      /* clients: of what follows */
+    WOLFSSL_CTX *ctx[1 + WP_TLS_MORE];  /* one for each certificate: it takes no more than one */
+    WOLFSSL_CTX *bare[1 + WP_TLS_MORE]; /* servers: the same without tickets */
+    char *alpn;                         /* as in the policy, or NULL */
+    bool server, verifies, any;         /* verifies: refuses; any: asks, and takes what it gets */
+    pthread_mutex_t session_lock;       /* clients: of what follows */
     struct wp_wolfssl_session sessions[WP_WOLFSSL_SESSIONS];
     unsigned next_session;
 };
 /* One connection. */
 struct wp_wolfssl_conn {
-    WOLFSSL *ssl; /* servers with several certificates: NULL until one is chosen */
+    WOLFSSL *ssl; /* servers: NULL until the client's first message is there */
     bool failed;  /* after a failure wolfSSL must not be asked again */
     bool showed;  /* the peer showed a certificate */
+    bool strange; /* not all of its tickets (TLS 1.3) are ours: wolfSSL must open none */
 };
 
 /* Static text of an error code. Never NULL. */
@@ -32,8 +34,10 @@ int wp_wolfssl_load(WOLFSSL_CTX *ctx, unsigned pair, const struct wp_tls_policy 
                     const struct wp_tls_files *f, char errbuf[WP_TLS_ERR_MAX]);
 /* ticket.c */
 int wp_wolfssl_tickets(WOLFSSL_CTX *ctx, struct wp_tls_material *m) WP_MUSTCHECK;
-/* select.c: 1 with the pair for this client, 0 when more of its first message is needed. */
-int wp_wolfssl_select(struct wp_tls_conn *c, unsigned *ret_pair);
+int wp_wolfssl_no_tickets(WOLFSSL_CTX *ctx) WP_MUSTCHECK;
+bool wp_wolfssl_ticket_known(const void *m, const uint8_t *ticket, size_t len);
+/* select.c: the context for this client; NULL: more of its first message is needed. */
+WOLFSSL_CTX *wp_wolfssl_select(struct wp_tls_conn *c);
 void wp_wolfssl_strict_sni(WOLFSSL_CTX *ctx, struct wp_tls_material *m);
 void wp_wolfssl_alpn_policy(WOLFSSL_CTX *ctx, struct wp_tls_material *m);
 /* client.c */
