@@ -12,7 +12,7 @@ import server  # noqa: E402
 ROW = re.compile(r"\[(?:.*?[-_])??((?:[A-Z]{1,2}\d{2,3}[a-z]?)|(?:\d{3}-\d{1,3})|(?:X\d))(?=[\]_\- ])")
 
 
-@pytest.fixture(scope="module", params=["openssl"])
+@pytest.fixture(scope="module", params=["openssl", "wolfssl"])
 def provider(request):
     """The TLS library of every waypost that is started meanwhile. A library that is not here is a failure."""
     server.Waypost.tls_provider = request.param

@@ -1,9 +1,10 @@
 /* load TRANSPORT -p PORT [-P PID] [-l SECONDS] [-c CONNECTIONS] [-q DEPTH] [-n NAMES] [-r RATE]
- * [-f NAME] [-1] Asks 127.0.0.1 for hNNNNNNN.bench.test A over udp, tcp, dot, doh, get (DoH by GET)
- * or grpc (without TLS), and prints one line of JSON: answers per second and, with PID, the CPU
- * time that the server spent for each. -1: a connection for each question. -f: names of another
- * form, each run of # being the last digits of a number (UDP). -r: so many questions a second
- * (UDP), and how long replies took. SIGINT ends it early. tests/bench/run is what people call. */
+ * [-f NAME] [-1] [-R] Asks 127.0.0.1 for hNNNNNNN.bench.test A over udp, tcp, dot, doh, get (DoH by
+ * GET) or grpc (without TLS), and prints one line of JSON: answers per second and, with PID, the
+ * CPU time that the server spent for each. -1: a connection for each question; -R: with the ticket
+ * of an earlier one. -f: names of another form, each run of # being the last digits of a number
+ * (UDP). -r: so many questions a second (UDP), and how long replies took. SIGINT ends it early.
+ * tests/bench/run is what people call. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -73,6 +74,7 @@ void load_reply(struct load *l, const uint8_t *msg, size_t len)
         l->right++;
     else
         l->wrong++;
+    l->octets += len;
 }
 
 uint64_t load_now_ns(void)
@@ -155,7 +157,7 @@ static void measure(struct load *l, double seconds, long pid)
 
     while (load_now_ns() < start)
         turn(l);
-    l->right = l->wrong = l->lost = l->asked = l->pace_ns = 0;
+    l->right = l->wrong = l->lost = l->octets = l->resumed = l->asked = l->pace_ns = 0;
     l->n_waits = 0;
     cpu = cpu_of(pid);
     start = load_now_ns();
@@ -165,9 +167,10 @@ static void measure(struct load *l, double seconds, long pid)
     cpu = cpu_of(pid) - cpu;
     took = (double)(load_now_ns() - start) / 1e9;
     printf("{\"answers\": %lu, \"per_s\": %.0f, \"wrong\": %lu, \"lost\": %lu, \"busy\": %.3f, "
-           "\"us\": %.3f",
+           "\"us\": %.3f, \"octets\": %lu, \"resumed\": %lu",
            (unsigned long)l->right, (double)l->right / took, (unsigned long)l->wrong,
-           (unsigned long)l->lost, cpu / took, l->right != 0 ? cpu * 1e6 / (double)l->right : 0);
+           (unsigned long)l->lost, cpu / took, l->right != 0 ? cpu * 1e6 / (double)l->right : 0,
+           (unsigned long)l->octets, (unsigned long)l->resumed);
     if (l->rate > 0)
         print_waits(l);
     puts("}");
@@ -180,7 +183,7 @@ int main(int argc, char **argv)
     double seconds = 2;
     long pid = 0;
 
-    for (int c; (c = getopt(argc, argv, "p:P:l:c:q:n:r:f:1")) != -1;)
+    for (int c; (c = getopt(argc, argv, "p:P:l:c:q:n:r:f:1R")) != -1;)
         switch (c) {
         case 'p':
             l.port = (uint16_t)atoi(optarg);
@@ -208,6 +211,9 @@ int main(int argc, char **argv)
             break;
         case '1':
             l.once = true;
+            break;
+        case 'R':
+            l.once = l.resume = true;
             break;
         default:
             return 2;

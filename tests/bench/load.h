@@ -21,7 +21,8 @@ struct load {
     enum load_transport transport;
     uint16_t port;         /* at 127.0.0.1 */
     unsigned conns, depth; /* depth: questions in flight for each connection or socket */
-    bool once;             /* a connection, with a whole TLS handshake, for each question */
+    bool once;             /* a connection for each question, with a whole TLS handshake */
+    bool resume;           /* or with one that the last connection's ticket shortens */
     uint32_t names, next;  /* names h0000000 to names - 1 are in the zone */
     uint8_t form[LOAD_QUESTION_MAX];   /* the question of number 0, */
     uint8_t places[LOAD_QUESTION_MAX]; /* and which digit of the number an octet is, from 1 on; 0:
@@ -29,8 +30,9 @@ struct load {
     size_t question;
     double rate; /* questions per second, of UDP; 0: as many as the server takes */
     uint64_t right, wrong, lost;
-    uint64_t asked, pace_ns; /* with a rate: since then, 0: it begins */
-    uint32_t *waits;         /* with a rate: microseconds to each reply, LOAD_WAITS_MAX at most */
+    uint64_t octets, resumed; /* of replies; connections that a ticket shortened */
+    uint64_t asked, pace_ns;  /* with a rate: since then, 0: it begins */
+    uint32_t *waits;          /* with a rate: microseconds to each reply, LOAD_WAITS_MAX at most */
     size_t n_waits;
 };
 enum { LOAD_WAITS_MAX = 1 << 24 };

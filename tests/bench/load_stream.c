@@ -57,7 +57,7 @@ static void link_open(struct load *l, struct link *k)
     *k = (struct link){.fd = dial(l), .ready = tls == NULL};
     /* With -1 every connection has another name: the client remembers sessions by name, and what
      * is measured is the whole handshake. */
-    snprintf(name, sizeof(name), "h%u.bench.test", l->once ? n++ % 1000000 : 0);
+    snprintf(name, sizeof(name), "h%u.bench.test", l->once && !l->resume ? n++ % 1000000 : 0);
     if (tls != NULL && wp_tls_conn_new(tls, name, &k->tls) < 0)
         load_die("TLS connection");
     if (l->transport >= LOAD_DOH)
@@ -165,6 +165,7 @@ static void take_tls(struct load *l, struct link *k, const uint8_t *data, size_t
         if (r < 0)
             k->over = true;
         k->ready = r > 0;
+        l->resumed += k->ready && wp_tls_is_resumed(k->tls);
     }
     while (k->ready && (r = wp_tls_read(k->tls, plain, sizeof(plain))) != 0) {
         if (r < 0) {

@@ -225,9 +225,14 @@ STAPLES = [("S41", FIRST, None), ("S41-foreign", SECOND, "the OCSP response is f
 
 
 @pytest.mark.parametrize("row, name, warning", STAPLES, ids=[r[0] for r in STAPLES])
-def test_ocsp(row, name, warning):
+def test_ocsp(row, name, warning, provider):
+    """Debian's wolfSSL cannot, and says so at the start."""
     line = "tls %s %s {\nocsp {dir}/ocsp.der\n}" % pki.cert(FIRST)
-    with Waypost(corefile(line), files={**FILES, "ocsp.der": pki.ocsp(name)}) as server:
+    files = {**FILES, "ocsp.der": pki.ocsp(name)}
+    if provider == "wolfssl":
+        assert "use provider openssl, or no ocsp" in starts(corefile(line), files)
+        return
+    with Waypost(corefile(line), files=files) as server:
         assert staple(server) == (warning is None)
         assert answered(server)
         if warning:
@@ -306,8 +311,9 @@ def test_resumed(w, version, row):
 
 
 @pytest.mark.parametrize("row", ["S17"])
-def test_renegotiation(w, row):
-    """python's ssl cannot ask for it; openssl(1) does on a line "R"."""
+def test_renegotiation(w, row, provider):
+    """python's ssl cannot ask for it; openssl(1) does on a line "R". wolfSSL ends the connection."""
+    refusal = {"openssl": ":no renegotiation:", "wolfssl": "SSL alert number 10"}[provider]
     argv = ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{w.port['tls']}"]
     with Process(argv, stdin=subprocess.PIPE) as p:
         wait_for(lambda: "Verify return code" in p.output())
@@ -315,7 +321,7 @@ def test_renegotiation(w, row):
         p.proc.stdin.flush()
         wait_for(lambda: not p.alive())
         p.proc.stdin.close()
-        assert "RENEGOTIATING" in p.output() and ":no renegotiation:" in p.output()
+        assert "RENEGOTIATING" in p.output() and refusal in p.output()
     assert answered(w)
 
 
@@ -323,7 +329,7 @@ def test_renegotiation(w, row):
 def test_resumed_at_another_server(row, tmp_path):
     """Two processes with the same keys; the second already has a newer one in front."""
     (tmp_path / "one").write_bytes(bytes(range(80)))
-    (tmp_path / "two").write_bytes(bytes(80) + bytes(range(80)))
+    (tmp_path / "two").write_bytes(bytes(range(80, 160)) + bytes(range(80)))
     text = corefile("tls %s %s {\n ticket_keys %s\n }" % (*pki.cert("ns.waypost.test"), "%s"))
     with Waypost(text % (tmp_path / "one"), files=FILES) as one, Waypost(text % (tmp_path / "two"), files=FILES) as two:
         ctx = context()
@@ -427,27 +433,23 @@ def put(server, name):
                 f.write("rubbish\n")
 
 
+# without being told: test_27_tls_reload.py
 @pytest.mark.parametrize("row", ["S27"])
-@pytest.mark.parametrize("how", ["reload", "by itself"])
-def test_new_certificate(changing, how, row):
+def test_new_certificate(changing, row):
     with connect(changing) as old:
         assert wire.sections(ask(old))[0] == WWW
         assert serial(changing) == "one.waypost.test"
         put(changing, "two.waypost.test")
-        if how == "reload":
-            changing.kill(signal.SIGUSR1)
-        # the old connection is kept alive: its idle limit is shorter than the look at the files may take
-        wait_for(lambda: (ask(old), serial(changing) == "two.waypost.test")[1], 25, 0.2)
+        changing.kill(signal.SIGUSR1)
+        wait_for(lambda: serial(changing) == "two.waypost.test")
         assert wire.sections(ask(old))[0] == WWW
 
 
 @pytest.mark.parametrize("row", ["S28"])
-@pytest.mark.parametrize("how", ["reload", "by itself"])
-def test_rubbish_certificate(changing, how, row):
+def test_rubbish_certificate(changing, row):
     put(changing, None)
-    if how == "reload":
-        changing.kill(signal.SIGUSR1)
-    wait_for(lambda: "[ERROR]" in changing.output(), 25)
+    changing.kill(signal.SIGUSR1)
+    wait_for(lambda: "[ERROR]" in changing.output())
     assert "failed to find any PEM data" in changing.output()
     assert serial(changing) == "one.waypost.test"
     assert answered(changing)
@@ -535,7 +537,8 @@ def test_client_auth_alert(by_mode, mode, who, why):
 
 
 @pytest.mark.parametrize("row", ["S42"])
-def test_resumption_after_ca_change(row):
+def test_resumption_after_ca_change(row, provider):
+    """wolfSSL forgets a certificate with the session: it gives no ticket to who showed one."""
     good = GOOD()
     with open(pki.ca()) as f:
         files = {**FILES, "clients.pem": f.read()}
@@ -546,7 +549,7 @@ def test_resumption_after_ca_change(row):
             ask(s)
             session = s.session
         with connect(server, ctx, session=session) as s:
-            assert s.session_reused and wire.sections(ask(s))[0] == WWW
+            assert s.session_reused == (provider == "openssl") and wire.sections(ask(s))[0] == WWW
             session = s.session
         shutil.copy(pki.ca("otherca"), server.path("clients.pem"))
         server.kill(signal.SIGUSR1)
@@ -559,9 +562,9 @@ def test_resumption_after_ca_change(row):
 
 # --- configuration ----------------------------------------------------------------------------------------------
 
-def starts(text):
+def starts(text, files=None):
     """None when it starts; its output when it refuses."""
-    server = Waypost(text, files=FILES, wait=False)
+    server = Waypost(text, files=files or FILES, wait=False)
     try:
         code = server.wait(10)
         assert code == 1

@@ -1,5 +1,6 @@
 """forward: the query algorithm, against an upstream that does what it is told."""
 import os
+import ssl
 import struct
 import sys
 import threading
@@ -312,6 +313,7 @@ def certificate(tmp_path_factory):
     return make(str(tmp_path_factory.mktemp("tls")), "dns.example")
 
 
+@pytest.mark.usefixtures("provider")
 def test_tls(certificate):
     with Resolver(tls=certificate) as up:
         rows = [(f"tls://127.0.0.1:{up.tls_port}", "", 0), (f"tls://127.0.0.1%dns.example:{up.tls_port}", "", 0),
@@ -329,8 +331,10 @@ def test_tls(certificate):
             wait_for(lambda: "tls: " in w.output())
 
 
-def test_tls_session_is_reused(certificate):
-    with Resolver(lambda q: [(0, q.reply(address())), (0.02, CLOSE)], tls=certificate) as up, \
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["v12", "v13"])
+def test_tls_session_is_reused(certificate, version):
+    with Resolver(lambda q: [(0, q.reply(address())), (0.02, CLOSE)], tls=certificate, newest_tls=version) as up, \
             waypost(f"forward . tls://127.0.0.1:{up.tls_port} {{\ntls {certificate[0]}\n}}") as w:
         for i in range(6):
             assert wire.rcode(ask(w, f"a{i}.example")) == 0
@@ -338,6 +342,7 @@ def test_tls_session_is_reused(certificate):
         assert up.connections >= 6 and up.resumed >= 4
 
 
+@pytest.mark.usefixtures("provider")
 @pytest.mark.parametrize("option, method", [("", "POST"), ("doh_method GET", "GET"), ("doh_method POST", "POST")])
 def test_https(certificate, option, method):
     with Resolver(tls=certificate) as up, \
@@ -353,6 +358,7 @@ def test_https(certificate, option, method):
         assert up.connections <= 2
 
 
+@pytest.mark.usefixtures("provider")
 def test_https_host_name(certificate):
     with Resolver(tls=certificate) as up, \
             waypost(f"forward . https://127.0.0.1%ignored:{up.https_port} {{\ntls {certificate[0]}\ntls_servername dns.example\n}}") as w:
@@ -360,6 +366,7 @@ def test_https_host_name(certificate):
         assert up.queries()[0].http[":authority"] == "dns.example"
 
 
+@pytest.mark.usefixtures("provider")
 def test_https_errors(certificate):
     def on(q):
         if q.name == "status.example.":

@@ -56,11 +56,11 @@ class Question:
 
 
 class Resolver:
-    def __init__(self, on=None, tls=None, host="127.0.0.1", port=0, silent_tls=False):
+    def __init__(self, on=None, tls=None, host="127.0.0.1", port=0, silent_tls=False, newest_tls=None):
         """tls: (certificate, key) paths; then `tls_port` and `https_port` are there too. silent_tls: the TLS
-        port accepts connections and says nothing."""
+        port accepts connections and says nothing. newest_tls: ssl.TLSVersion."""
         self.on = on or (lambda q: q.reply(address()))
-        self.host, self.port, self.tls, self.silent_tls = host, port, tls, silent_tls
+        self.host, self.port, self.tls, self.silent_tls, self.newest_tls = host, port, tls, silent_tls, newest_tls
         self.asked, self.connections, self.resumed = [], 0, 0
         self.lock = threading.Lock()
         self.open = set()
@@ -103,6 +103,8 @@ class Resolver:
                                              ("https_port", lambda: Doh(self), ["h2"])):
                 ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 ctx.load_cert_chain(*self.tls)
+                if self.newest_tls:
+                    ctx.maximum_version = self.newest_tls
                 if alpn:
                     ctx.set_alpn_protocols(alpn)
                 self.servers.append(await loop.create_server(factory, self.host, 0, ssl=ctx))

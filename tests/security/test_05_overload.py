@@ -78,7 +78,7 @@ def test_ten_thousand_pipelined(w, transport):
     c.s.close()
 
 
-def test_half_open_handshakes_are_bounded(tmp_path):
+def test_half_open_handshakes_are_bounded(tmp_path, provider):
     """Of the handshakes that wait for their peers the oldest goes: memory stays, and who answers gets in."""
     import ssl
     with gateway.gateway(tmp_path, env={"WAYPOST_WORKERS": "1"}) as w:
@@ -106,7 +106,7 @@ def test_half_open_handshakes_are_bounded(tmp_path):
 
 
 @pytest.mark.timing
-def test_memory_of_many_connections_goes_back(tmp_path):
+def test_memory_of_many_connections_goes_back(tmp_path, provider):
     """What they leave in pieces between what stays is the kernel's again, within some seconds."""
     with gateway.gateway(tmp_path) as w:
         before = gateway.status(w.pid, "VmRSS")
