@@ -22,7 +22,11 @@ struct wp_nomad_agents {
 };
 enum { WP_NOMAD_ADDRESSES_MAX = 32 };
 
+struct wp_arena;
 struct wp_nomad_access;
+
+/* What a segment of a path, or a parameter, holds: percent-encoded. NULL: memory. */
+char *wp_nomad_escape(struct wp_arena *a, const char *text, size_t len);
 
 /* The lines and the environment together; texts are copied. WP_ECONFIG with why: an address that is none ("invalid
  * address 'X': ..."), one of certificate and key only ("Both client cert and client key must be

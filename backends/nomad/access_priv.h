@@ -47,7 +47,7 @@ const char *wp_nomad_token_flaw(char *text);
 /* --- access_url.c ---------------------------------------------------------------------------- */
 int wp_nomad_url(struct wp_nomad_access *a, const char *address, char why[256],
                  struct wp_nomad_agent *ret) WP_MUSTCHECK;
-/* "NAME=value", percent-encoded; NULL: no memory. */
+/* "NAME=VALUE"; NULL: no memory. */
 char *wp_nomad_param(struct wp_arena *arena, const char *name, const char *value);
 
 /* --- access_file.c --------------------------------------------------------------------------- */

@@ -78,16 +78,31 @@ int wp_nomad_url(struct wp_nomad_access *a, const char *address, char why[256],
     return ret->name != NULL && ret->base != NULL ? 0 : -ENOMEM;
 }
 
+char *wp_nomad_escape(struct wp_arena *a, const char *text, size_t len)
+{
+    static const char hex[] = "0123456789ABCDEF", also[] = "-._~";
+    char *out = wp_arena_alloc(a, 3 * len + 1), *to = out;
+
+    if (out == NULL)
+        return NULL;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        if (letter || (c >= '0' && c <= '9') || (c != '\0' && strchr(also, c) != NULL)) {
+            *to++ = (char)c;
+        } else {
+            *to++ = '%';
+            *to++ = hex[c >> 4];
+            *to++ = hex[c & 15];
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
 char *wp_nomad_param(struct wp_arena *arena, const char *name, const char *value)
 {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-    char *text = wp_arena_alloc(arena, strlen(name) + 2 + 3 * strlen(value)), *to = text;
+    const char *escaped = wp_nomad_escape(arena, value, strlen(value));
 
-    if (text == NULL)
-        return NULL;
-    to += sprintf(to, "%s=", name);
-    for (; *value != '\0'; value++)
-        to += sprintf(to, strchr(plain, *value) != NULL ? "%c" : "%%%02X", (uint8_t)*value);
-    return text;
+    return escaped != NULL ? wp_arena_printf(arena, "%s=%s", name, escaped) : NULL;
 }

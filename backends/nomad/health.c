@@ -234,6 +234,7 @@ int wp_nomad_health_new(const struct wp_nomad_health_config *c, struct wp_nomad_
     if (h == NULL)
         return -ENOMEM;
     h->c = *c;
+    wp_arena_init(&h->scratch, 0);
     if (grow(h) < 0) {
         free(h->heap);
         free(h);
@@ -259,6 +260,7 @@ void wp_nomad_health_free(struct wp_nomad_health *h)
         }
     free(h->buckets);
     free(h->heap);
+    wp_arena_done(&h->scratch);
     free(h);
 }
 

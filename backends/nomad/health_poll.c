@@ -1,6 +1,6 @@
 /* Asking for checks: when, how many at once, and what no answer means. */
+#include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "backends/nomad/health_priv.h"
@@ -126,11 +126,16 @@ static bool begin(struct wp_nomad_checks_call *c, unsigned agent)
     struct wp_httpc_request r = {.connect_ms = WP_NOMAD_CHECKS_TIMEOUT_MS,
                                  .total_ms = WP_NOMAD_CHECKS_TIMEOUT_MS,
                                  .body_max = WP_NOMAD_CHECKS_BODY_MAX};
-    char path[128], why[256];
+    const char *ns, *path;
+    char why[256];
     int err;
 
-    snprintf(path, sizeof(path), "/v1/client/allocation/%.*s/checks", (int)a->id_len, a->text);
-    err = wp_nomad_access_request(h->c.access, agent, path, &r, why);
+    wp_arena_reset(&h->scratch);
+    ns = wp_nomad_escape(&h->scratch, a->text + a->id_len, a->namespace_len);
+    path = ns == NULL ? NULL
+                      : wp_arena_printf(&h->scratch, "/v1/client/allocation/%.*s/checks?namespace=%s",
+                                        (int)a->id_len, a->text, ns);
+    err = path != NULL ? wp_nomad_access_request(h->c.access, agent, path, &r, why) : -ENOMEM;
     if (err == 0)
         err = h->c.h->start(&r, &ops, c, &c->http);
     if (err < 0)

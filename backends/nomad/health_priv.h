@@ -2,6 +2,7 @@
 #pragma once
 #include <stdatomic.h>
 #include "backends/nomad/health.h"
+#include "waypost/base/arena.h"
 
 /* A service of an allocation. */
 struct wp_nomad_checked {
@@ -41,6 +42,7 @@ struct wp_nomad_health {
     struct wp_nomad_checks_call calls[WP_NOMAD_CHECKS_FLYING];
     unsigned n_flying;
     struct wp_engine_timer timer;
+    struct wp_arena scratch; /* of one request */
     uint64_t next_ns; /* no request begins before */
     uint64_t told_ns; /* when a refusal was logged; 0: never */
     bool full_told;

@@ -7,28 +7,6 @@
 
 enum { SAID_MAX = 200 }; /* octets of a server's words that are told */
 
-char *wp_nomad_escape(struct wp_arena *a, const char *text, size_t len)
-{
-    static const char hex[] = "0123456789ABCDEF", also[] = "-._~";
-    char *out = wp_arena_alloc(a, 3 * len + 1), *to = out;
-
-    if (out == NULL)
-        return NULL;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-        if (letter || (c >= '0' && c <= '9') || (c != '\0' && strchr(also, c) != NULL)) {
-            *to++ = (char)c;
-        } else {
-            *to++ = '%';
-            *to++ = hex[c >> 4];
-            *to++ = hex[c & 15];
-        }
-    }
-    *to = '\0';
-    return out;
-}
-
 bool wp_nomad_call(struct wp_nomad_call *c, const char *path, const struct wp_nomad_limits *limits,
                    const struct wp_httpc_call_ops *ops)
 {

@@ -255,8 +255,6 @@ void wp_nomad_call_drop(struct wp_nomad_call *c);
 /* How it ended; c->http is NULL from here on. The agent's part has heard of it. */
 void wp_nomad_judge(struct wp_nomad_call *c, const struct wp_httpc_end *end,
                     struct wp_nomad_reply *ret);
-/* In the scratch arena; NULL: memory. */
-char *wp_nomad_escape(struct wp_arena *a, const char *text, size_t len);
 
 /* --- source_agent.c ---------------------------------------------------------------------------- */
 void wp_nomad_agent_start(struct wp_nomad_source_own *o);

@@ -63,7 +63,7 @@ static int world_start(const struct wp_httpc_request *r, const struct wp_httpc_c
         return world.start_fails;
     CHECK(strncmp(r->url, front, sizeof(front) - 1) == 0 && r->total_ms > 0 && r->body_max > 0);
     len = strcspn(r->url + sizeof(front) - 1, "/");
-    CHECK(strcmp(r->url + sizeof(front) - 1 + len, "/checks") == 0 && len < 64);
+    CHECK(strcmp(r->url + sizeof(front) - 1 + len, "/checks?namespace=ops") == 0 && len < 64);
     while (i < CALLS_MAX && world.calls[i].used)
         i++;
     CHECK(i < CALLS_MAX && world.n_asked < ASKED_MAX);
