@@ -255,7 +255,7 @@ static inline bool world_say(struct wp_httpc_call *c, const char *text)
     "'10.9.9.9','Port':1}}}]}\n"
 
 /* A service with one address. */
-static inline void world_read(const char *name, uint64_t index, const char *address)
+static inline void world_serve(const char *name, uint64_t index, const char *address)
 {
     char path[200], body[400];
 
@@ -324,7 +324,7 @@ static inline enum wp_nomad_known world_known(const char *name, const char *ns)
 }
 
 /* The last octet of its first address; 0: it is not there. */
-static inline unsigned world_has(const char *name)
+static inline unsigned world_addr(const char *name)
 {
     const struct wp_nomad_service *v;
     struct wp_nomad_key k = world_key(name, "default");
@@ -364,7 +364,7 @@ static inline void world_load(bool events)
     }
     world_answer(world_call("/v1/services?"), 200, 10,
                  WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
-    world_read("web", 10, "10.0.0.1");
-    world_read("solo", 10, "10.0.0.2");
-    CHECK(world_has("web") == 1 && world_has("solo") == 2);
+    world_serve("web", 10, "10.0.0.1");
+    world_serve("solo", 10, "10.0.0.2");
+    CHECK(world_addr("web") == 1 && world_addr("solo") == 2);
 }

@@ -26,11 +26,11 @@ static void test_first_pass(void)
     world_open(NULL);
     world_answer(world_call("/v1/services?"), 200, 10,
                  WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
-    world_read("web", 10, "10.0.0.1");
-    CHECK(world_has("web") == 1 && world_known("solo", "default") == unknown &&
+    world_serve("web", 10, "10.0.0.1");
+    CHECK(world_addr("web") == 1 && world_known("solo", "default") == unknown &&
           world_known("nope", "default") == unknown && world_behind() == 0 &&
           world.s->behind_since_ns != 0);
-    world_read("solo", 10, "10.0.0.2");
+    world_serve("solo", 10, "10.0.0.2");
     CHECK(world_known("nope", "default") == absent && world.s->behind_since_ns == 0);
     world_close();
 }
@@ -47,17 +47,17 @@ static void test_passes_without_events(void)
     world_pass(5000);
     world_answer(world_call(BLOCKS "10"), 200, 12, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
     CHECK(world_call(BLOCKS "12") != NULL);
-    world_read("web", 12, "10.0.0.1");
-    world_read("solo", 12, "10.0.0.3");
-    CHECK(world_has("web") == 1 && world_has("solo") == 3);
+    world_serve("web", 12, "10.0.0.1");
+    world_serve("solo", 12, "10.0.0.3");
+    CHECK(world_addr("web") == 1 && world_addr("solo") == 3);
     CHECK(world_version("web") == web && world_version("solo") == solo + 1);
     world_answer(world_call(BLOCKS "12"), 200, 13, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
     CHECK(world_find("/v1/service/") == NULL && world_find(BLOCKS) == NULL);
     world_pass(1000);
     CHECK(world_call(BLOCKS "13") != NULL);
-    world_read("web", 13, "10.0.0.4");
-    world_read("solo", 13, "10.0.0.3");
-    CHECK(world_has("web") == 4 && world_count(WP_NOMAD_RELOAD_INDEX) == 2);
+    world_serve("web", 13, "10.0.0.4");
+    world_serve("solo", 13, "10.0.0.3");
+    CHECK(world_addr("web") == 4 && world_count(WP_NOMAD_RELOAD_INDEX) == 2);
     world_close();
 }
 
@@ -72,17 +72,17 @@ static void test_come_and_go(void)
     late = world_version("late");
     world_answer(world_call(BLOCKS "10"), 200, 11,
                  WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo") "," WORLD_NAME("late")));
-    world_read("late", 11, "10.0.0.7");
-    CHECK(world_has("late") == 7 && world_version("late") == late + 1);
-    world_read("web", 11, "10.0.0.1");
-    world_read("solo", 11, "10.0.0.2");
+    world_serve("late", 11, "10.0.0.7");
+    CHECK(world_addr("late") == 7 && world_version("late") == late + 1);
+    world_serve("web", 11, "10.0.0.1");
+    world_serve("solo", 11, "10.0.0.2");
     world_pass(2000);
     world_answer(world_call(BLOCKS "11"), 200, 12, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("late")));
-    CHECK(world_has("solo") == 2);
-    world_read("solo", 12, "");
+    CHECK(world_addr("solo") == 2);
+    world_serve("solo", 12, "");
     CHECK(world_known("solo", "default") == absent);
-    world_read("web", 12, "10.0.0.1");
-    world_read("late", 12, "10.0.0.7");
+    world_serve("web", 12, "10.0.0.1");
+    world_serve("late", 12, "10.0.0.7");
     CHECK(world_find("/v1/service/") == NULL);
     world_close();
 }
@@ -96,7 +96,7 @@ static void test_filtered_empty(void)
     world_answer(world_call("/v1/services?"), 200, 10, WORLD_LIST(WORLD_NAME("web")));
     CHECK(world_asks(world_call("/v1/service/web?"),
                      "namespace=default&filter=Tags%20contains%20%22a%20b%22"));
-    world_read("web", 10, "");
+    world_serve("web", 10, "");
     CHECK(world_known("web", "default") == absent && world.s->behind_since_ns == 0);
     world_close();
 }
@@ -112,14 +112,14 @@ static void test_filter_refused(void)
     world_answer(world_call(BLOCKS "10"), 200, 11, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
     world_answer(world_call("/v1/service/web?"), 400, 0, "failed to read filter expression: no");
     world_answer(world_call("/v1/service/solo?"), 400, 0, "failed to read filter expression: no");
-    CHECK(world_has("web") == 1 && world_find("/v1/service/") == NULL);
+    CHECK(world_addr("web") == 1 && world_find("/v1/service/") == NULL);
     CHECK(strstr(world.s->own->error, "failed to read filter expression: no") != NULL);
     world_pass(29000);
     CHECK(world_find("/v1/service/") == NULL && world_behind() == 29);
     world_pass(1500);
-    world_read("web", 11, "10.0.0.5");
-    world_read("solo", 11, "10.0.0.2");
-    CHECK(world_has("web") == 5 && world.s->behind_since_ns == 0);
+    world_serve("web", 11, "10.0.0.5");
+    world_serve("solo", 11, "10.0.0.2");
+    CHECK(world_addr("web") == 5 && world.s->behind_since_ns == 0);
     world_close();
 }
 
@@ -130,15 +130,15 @@ static void test_nonsense(void)
     world_load(false);
     world_pass(2000);
     world_answer(world_call(BLOCKS "10"), 200, 11, "<html>");
-    CHECK(world_has("web") == 1 && world_find("/v1/services?") == NULL);
+    CHECK(world_addr("web") == 1 && world_find("/v1/services?") == NULL);
     world_pass(1000);
     world_answer(world_call(BLOCKS "10"), 200, 11, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
     world_answer(world_call("/v1/service/web?"), 200, 11, "[{'ID':'i','ServiceName':'web'");
-    world_read("solo", 11, "10.0.0.9");
-    CHECK(world_has("web") == 1 && world_has("solo") == 9);
+    world_serve("solo", 11, "10.0.0.9");
+    CHECK(world_addr("web") == 1 && world_addr("solo") == 9);
     world_pass(1000);
-    world_read("web", 11, "10.0.0.8");
-    CHECK(world_has("web") == 8 && world.s->behind_since_ns == 0);
+    world_serve("web", 11, "10.0.0.8");
+    CHECK(world_addr("web") == 8 && world.s->behind_since_ns == 0);
     world_close();
 }
 
@@ -173,9 +173,9 @@ static void test_list_gets_shorter(void)
     world_load(false);
     world_pass(2000);
     world_answer(world_call(BLOCKS "10"), 200, 11, "[]");
-    world_read("web", 11, "10.0.0.1");
-    world_read("solo", 11, "10.0.0.2");
-    CHECK(world_has("web") == 1 && world_known("nope", "default") == unknown);
+    world_serve("web", 11, "10.0.0.1");
+    world_serve("solo", 11, "10.0.0.2");
+    CHECK(world_addr("web") == 1 && world_known("nope", "default") == unknown);
     world_close();
 }
 
@@ -188,11 +188,11 @@ static void test_list_gets_shorter_denied(void)
     world_answer(world_call(BLOCKS "10"), 200, 11, "[]");
     world_answer(world_call("/v1/service/web?"), 403, 0, "Permission denied");
     world_answer(world_call("/v1/service/solo?"), 403, 0, "Permission denied");
-    CHECK(world_has("web") == 1 && world_has("solo") == 2 && world_known("nope", "default") == unknown);
+    CHECK(world_addr("web") == 1 && world_addr("solo") == 2 && world_known("nope", "default") == unknown);
     CHECK(strstr(world.s->own->error, "read-job") != NULL);
     world_pass(31000);
-    world_read("web", 11, "10.0.0.1");
-    CHECK(world_has("web") == 1);
+    world_serve("web", 11, "10.0.0.1");
+    CHECK(world_addr("web") == 1);
     world_close();
 }
 
@@ -238,8 +238,8 @@ static void test_event(void)
     world_pass(2000);
     before = world.n_reads;
     CHECK(world_say(world_call("/v1/event/stream"), WORLD_EVENT("15", "ServiceRegistration", "web")));
-    world_read("web", 15, "10.0.0.6");
-    CHECK(world_has("web") == 6);
+    world_serve("web", 15, "10.0.0.6");
+    CHECK(world_addr("web") == 6);
     world_answer(world_call(BLOCKS "10"), 200, 15, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
     CHECK(world.n_reads == before + 1 && world_find("/v1/service/") == NULL &&
           world.s->behind_since_ns == 0);
@@ -256,7 +256,7 @@ static void test_event_after_list(void)
     CHECK(world_find("/v1/service/") == NULL);
     world_pass(100);
     CHECK(world_say(world_call("/v1/event/stream"), WORLD_EVENT("15", "ServiceRegistration", "web")));
-    world_read("web", 15, "10.0.0.6");
+    world_serve("web", 15, "10.0.0.6");
     world_pass(1000);
     CHECK(world_find("/v1/service/") == NULL && world_count(WP_NOMAD_RELOAD_INDEX) == 0);
     world_close();
@@ -270,8 +270,8 @@ static void test_no_event(void)
     world_pass(2000);
     world_answer(world_call(BLOCKS "10"), 200, 15, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
     world_pass(200);
-    world_read("web", 15, "");
-    world_read("solo", 15, "10.0.0.2");
+    world_serve("web", 15, "");
+    world_serve("solo", 15, "10.0.0.2");
     CHECK(world_known("web", "default") == absent && world_count(WP_NOMAD_RELOAD_INDEX) == 1);
     world_close();
 }
@@ -285,12 +285,12 @@ static void test_events_hide_one(void)
     CHECK(world_say(world_call("/v1/event/stream"),
                     WORLD_EVENT("14", "ServiceRegistration", "web")
                         WORLD_EVENT("15", "AllocationUpdated", "web")));
-    world_read("web", 15, "10.0.0.6");
+    world_serve("web", 15, "10.0.0.6");
     world_answer(world_call(BLOCKS "10"), 200, 15, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
     CHECK(world_find("/v1/service/") == NULL);
     world_pass(30000);
-    world_read("web", 15, "10.0.0.6");
-    world_read("solo", 15, "10.0.0.2");
+    world_serve("web", 15, "10.0.0.6");
+    world_serve("solo", 15, "10.0.0.2");
     CHECK(world_count(WP_NOMAD_RELOAD_VERIFY) == 1);
     world_close();
 }
@@ -313,11 +313,11 @@ static void test_stream_gap(void)
     CHECK(world_asks(c, "index=10"));
     world_head(c, 200);
     CHECK(world_say(c, "{}\n" WORLD_EVENT("15", "ServiceRegistration", "web")));
-    world_read("web", 15, "10.0.0.6");
+    world_serve("web", 15, "10.0.0.6");
     world_answer(world_call(BLOCKS "10"), 200, 15, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
-    world_read("solo", 15, "10.0.0.3");
-    world_read("web", 15, "10.0.0.6");
-    CHECK(world_has("solo") == 3);
+    world_serve("solo", 15, "10.0.0.3");
+    world_serve("web", 15, "10.0.0.6");
+    CHECK(world_addr("solo") == 3);
     world_close();
 }
 
@@ -328,11 +328,11 @@ static void test_answer_before_event(void)
     world_load(true);
     world_pass(2000);
     CHECK(world_say(world_call("/v1/event/stream"), WORLD_EVENT("15", "ServiceRegistration", "web")));
-    world_read("web", 14, "10.0.0.1");
+    world_serve("web", 14, "10.0.0.1");
     CHECK(world_find("/v1/service/") == NULL);
     world_pass(25);
-    world_read("web", 15, "10.0.0.6");
-    CHECK(world_has("web") == 6);
+    world_serve("web", 15, "10.0.0.6");
+    CHECK(world_addr("web") == 6);
     world_close();
 }
 
@@ -347,10 +347,10 @@ static void test_event_while_reading(void)
     c = world_call("/v1/event/stream");
     CHECK(world_say(c, WORLD_EVENT("15", "ServiceRegistration", "web")));
     CHECK(world_say(c, WORLD_EVENT("16", "ServiceRegistration", "web")));
-    world_read("web", 16, "10.0.0.6");
-    CHECK(world_has("web") == 6);
-    world_read("web", 16, "10.0.0.7");
-    CHECK(world_has("web") == 7 && world_find("/v1/service/") == NULL);
+    world_serve("web", 16, "10.0.0.6");
+    CHECK(world_addr("web") == 6);
+    world_serve("web", 16, "10.0.0.7");
+    CHECK(world_addr("web") == 7 && world_find("/v1/service/") == NULL);
     world_close();
 }
 
@@ -368,8 +368,8 @@ static void test_event_of_new_name(void)
         one[0] = line[i];
         CHECK(world_say(c, one));
     }
-    world_read("late", 15, "10.0.0.6");
-    CHECK(world_has("late") == 6);
+    world_serve("late", 15, "10.0.0.6");
+    CHECK(world_addr("late") == 6);
     world_close();
 }
 
@@ -386,9 +386,9 @@ static void test_verify(void)
     }
     CHECK(world_find("/v1/service/") == NULL);
     world_pass(11000);
-    world_read("web", 10, "10.0.0.1");
-    world_read("solo", 10, "10.0.0.5");
-    CHECK(world_has("solo") == 5 && world_count(WP_NOMAD_RELOAD_VERIFY) == 1);
+    world_serve("web", 10, "10.0.0.1");
+    world_serve("solo", 10, "10.0.0.5");
+    CHECK(world_addr("solo") == 5 && world_count(WP_NOMAD_RELOAD_VERIFY) == 1);
     world_close();
 }
 
@@ -401,9 +401,9 @@ static void test_index_back(void)
     world_load(false);
     world_pass(2000);
     world_answer(world_call(BLOCKS "10"), 200, 4, WORLD_LIST(WORLD_NAME("web")));
-    world_read("solo", 4, "");
-    world_read("web", 4, "10.0.0.8");
-    CHECK(world_has("web") == 8 && world_known("solo", "default") == absent);
+    world_serve("solo", 4, "");
+    world_serve("web", 4, "10.0.0.8");
+    CHECK(world_addr("web") == 8 && world_known("solo", "default") == absent);
     CHECK(world_count(WP_NOMAD_RELOAD_INDEX_BACK) == 1);
     world_pass(1000);
     CHECK(world_call(BLOCKS "4") != NULL);
@@ -417,11 +417,11 @@ static void test_restored_empty(void)
     world_load(false);
     world_pass(2000);
     world_answer(world_call(BLOCKS "10"), 200, 4, "[]");
-    world_read("web", 4, "");
-    world_read("solo", 4, "");
-    CHECK(world_has("web") == 1 && world.s->own->held && world.s->behind_since_ns != 0);
+    world_serve("web", 4, "");
+    world_serve("solo", 4, "");
+    CHECK(world_addr("web") == 1 && world.s->own->held && world.s->behind_since_ns != 0);
     world_pass(290000);
-    CHECK(world_has("web") == 1);
+    CHECK(world_addr("web") == 1);
     world_pass(11000);
     CHECK(!world.s->own->held);
     for (struct wp_httpc_call *c; (c = world_find("/v1/service/")) != NULL;)
@@ -437,13 +437,13 @@ static void test_restored_full(void)
     world_load(false);
     world_pass(2000);
     world_answer(world_call(BLOCKS "10"), 200, 4, "[]");
-    world_read("web", 4, "");
-    world_read("solo", 4, "");
+    world_serve("web", 4, "");
+    world_serve("solo", 4, "");
     world_pass(5000);
     world_answer(world_call(BLOCKS "4"), 200, 30, WORLD_LIST(WORLD_NAME("web")));
-    world_read("solo", 30, "");
-    world_read("web", 30, "10.0.0.3");
-    CHECK(!world.s->own->held && world_has("web") == 3 && world_known("solo", "default") == absent);
+    world_serve("solo", 30, "");
+    world_serve("web", 30, "10.0.0.3");
+    CHECK(!world.s->own->held && world_addr("web") == 3 && world_known("solo", "default") == absent);
     CHECK(world.s->behind_since_ns == 0);
     world_close();
 }

@@ -57,7 +57,7 @@ static void test_dies(void)
     world_load(true);
     world_pass(5000);
     end_all(WP_ECLOSED, "192.0.2.1:4646: connection lost");
-    CHECK(world_has("web") == 1 && world_known("nope", "default") == WP_NOMAD_ABSENT);
+    CHECK(world_addr("web") == 1 && world_known("nope", "default") == WP_NOMAD_ABSENT);
     CHECK(world.s->away && world.s->reached);
     state = atomic_load(&wp_change_version[wp_change_slot(wp_nomad_state_key(world.s))]);
     for (unsigned s = 0; s < 32; s++) {
@@ -87,7 +87,7 @@ static void test_switch(void)
     CHECK(!world_asks(world_call("192.0.2.2:4646/v1/services?"), "index="));
     world_answer(world_call("192.0.2.2:4646/v1/services?"), 200, 10,
                  WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
-    CHECK(world.s->behind_since_ns == 0 && world_has("web") == 1 && world_find("/v1/service/") == NULL);
+    CHECK(world.s->behind_since_ns == 0 && world_addr("web") == 1 && world_find("/v1/service/") == NULL);
     world_pass(100000);
     CHECK(world.s->own->agent == 1); /* it stays there */
     world_close();
@@ -101,7 +101,7 @@ static void test_both_dead(void)
     world_pass(5000);
     end_all(WP_ECLOSED, "192.0.2.1:4646: connection lost");
     world_end(world_call("192.0.2.2:4646/v1/status/leader"), WP_ETIMEOUT, "192.0.2.2:4646: no answer in time");
-    CHECK(world.s->away && world_has("web") == 1);
+    CHECK(world.s->away && world_addr("web") == 1);
     world_pass(1300);
     world_end(world_call("192.0.2.1:4646/v1/status/leader"), -ECONNREFUSED, "refused");
     world_answer(world_call("192.0.2.2:4646/v1/status/leader"), 200, 0, "''");
@@ -136,8 +136,8 @@ static void test_read_hangs(void)
     CHECK(world.s->own->agent == 1 && world_find("192.0.2.1") == NULL);
     world_answer(world_call("192.0.2.2:4646/v1/status/leader"), 200, 0, "''");
     world_answer(world_call("192.0.2.2:4646/v1/services?"), 200, 10, WORLD_LIST(WORLD_NAME("web")));
-    world_read("web", 10, "10.0.0.1");
-    CHECK(world_has("web") == 1 && world.s->behind_since_ns == 0);
+    world_serve("web", 10, "10.0.0.1");
+    CHECK(world_addr("web") == 1 && world.s->behind_since_ns == 0);
     world_close();
 }
 
@@ -150,7 +150,7 @@ static void test_leaderless(void)
     world_load(false);
     world_pass(5000);
     world_answer(world_call("/v1/services?"), 500, 0, "No cluster leader");
-    CHECK(world_has("web") == 1 && !world.s->own->stale);
+    CHECK(world_addr("web") == 1 && !world.s->own->stale);
     for (unsigned s = 0; s < 8 && !world.s->own->stale; s++) {
         world_pass(1300);
         world_answer(world_call("/v1/status/leader"), 200, 0, "''");
@@ -168,11 +168,11 @@ static void test_leaderless(void)
     c = world_call("/v1/service/web?");
     CHECK(world_asks(c, "&stale=") && !world.s->away);
     c->leader = "false";
-    world_read("web", 12, "10.0.0.4");
+    world_serve("web", 12, "10.0.0.4");
     c = world_call("/v1/service/solo?");
     c->leader = "false";
-    world_read("solo", 12, "10.0.0.2");
-    CHECK(world_has("web") == 4 && world.s->behind_since_ns != 0);
+    world_serve("solo", 12, "10.0.0.2");
+    CHECK(world_addr("web") == 4 && world.s->behind_since_ns != 0);
     c = world_call("/v1/services?");
     CHECK(world_asks(c, "wait=10s"));
     c->leader = "true";
@@ -239,7 +239,7 @@ static void test_others(void)
             if (!world.s->away)
                 world_pass(1000);
         }
-        CHECK_AT(rows[i].what, world.s->away && world_has("web") == 1);
+        CHECK_AT(rows[i].what, world.s->away && world_addr("web") == 1);
         CHECK_AT(rows[i].what, strstr(world.s->own->error, rows[i].told) != NULL);
         world_close();
     }
@@ -262,10 +262,10 @@ static void test_token_changes(void)
     CHECK(strcmp(world_call("/v1/services?")->token, "second") == 0);
     CHECK(!world_asks(world_call("/v1/services?"), "index="));
     world_answer(world_call("/v1/services?"), 200, 0, "[]");
-    CHECK(world_has("web") == 1 && world_known("nope", "default") == WP_NOMAD_UNKNOWN);
-    world_read("web", 10, "10.0.0.1");
+    CHECK(world_addr("web") == 1 && world_known("nope", "default") == WP_NOMAD_UNKNOWN);
+    world_serve("web", 10, "10.0.0.1");
     world_answer(world_call("/v1/service/solo?"), 403, 0, "Permission denied");
-    CHECK(world_has("web") == 1 && world_has("solo") == 2);
+    CHECK(world_addr("web") == 1 && world_addr("solo") == 2);
     world_close();
     close(fd);
     unlink(path);
@@ -286,7 +286,7 @@ static void test_shared(void)
     wp_nomad_source_put(second);
     wp_nomad_source_put(first);
     world.s = first;
-    CHECK(world_has("web") == 1);
+    CHECK(world_addr("web") == 1);
     world_close();
     wp_nomad_source_put(NULL);
 }

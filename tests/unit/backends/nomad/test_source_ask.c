@@ -65,8 +65,8 @@ static void test_asked(void)
     open_listless();
     CHECK(ask(&one, "web", "default") == 0 && ask(&two, "web", "default") == 0);
     CHECK(world.n_reads == 1 && world_call("/v1/service/web?")->total_ms == WP_NOMAD_ASK_MS);
-    world_read("web", 7, "10.0.0.1");
-    CHECK(told(&one) == 1 && told(&two) == 1 && world_has("web") == 1);
+    world_serve("web", 7, "10.0.0.1");
+    CHECK(told(&one) == 1 && told(&two) == 1 && world_addr("web") == 1);
     CHECK(wp_nomad_has_namespace(world.s, "default", 7));
     CHECK(published("web", "default")->on_demand && published("web", "default")->until_s == 1010);
     finish();
@@ -91,18 +91,18 @@ static void test_kept_fresh(void)
 
     open_listless();
     CHECK(ask(&one, "web", "default") == 0);
-    world_read("web", 7, "10.0.0.1");
+    world_serve("web", 7, "10.0.0.1");
     world_pass(8500);
     CHECK(world_find("/v1/service/") == NULL);
     touch("web");
     world_pass(1500);
-    world_read("web", 8, "10.0.0.2");
-    CHECK(world_has("web") == 2 && published("web", "default")->until_s == 1020);
+    world_serve("web", 8, "10.0.0.2");
+    CHECK(world_addr("web") == 2 && published("web", "default")->until_s == 1020);
     for (unsigned n = 0; n < 8; n++) { /* not asked for any more: not read any more */
         struct wp_httpc_call *c;
         world_pass(10000);
         if ((c = world_find("/v1/service/web?")) != NULL)
-            world_read("web", 9, "10.0.0.2");
+            world_serve("web", 9, "10.0.0.2");
         while ((c = world_find("/v1/status")) != NULL || (c = world_find("/v1/services?")) != NULL)
             world_answer(c, 200, 0, "[]");
     }
@@ -126,13 +126,13 @@ static void test_negative(void)
 
     open_listless();
     CHECK(ask(&one, "nope", "default") == 0);
-    world_read("nope", 7, "");
+    world_serve("nope", 7, "");
     CHECK(told(&one) == 1 && world_known("nope", "default") == WP_NOMAD_ABSENT);
     CHECK(published("nope", "default")->until_s == 1005);
     world_pass(4000);
     touch("nope");
-    world_read("nope", 8, "10.0.0.9");
-    CHECK(world_has("nope") == 9);
+    world_serve("nope", 8, "10.0.0.9");
+    CHECK(world_addr("nope") == 9);
     finish();
 }
 
@@ -148,7 +148,7 @@ static void test_denied(void)
     CHECK(ask(&two, "other", "ops") == 0 && told(&two) == 1 && world.n_reads == 1);
     world_pass(5100);
     CHECK(ask(&two, "web", "ops") == 0 && told(&two) == 0 && world.n_reads == 2);
-    world_read("web", 7, "10.0.0.1");
+    world_serve("web", 7, "10.0.0.1");
     CHECK(told(&two) == 1 && world_known("web", "ops") == WP_NOMAD_THERE);
     finish();
 }
@@ -164,8 +164,8 @@ static void test_too_late(void)
     CHECK(told(&one) == 0);
     world_pass(200);
     CHECK(told(&one) == 1 && world_known("web", "default") == WP_NOMAD_UNKNOWN);
-    world_read("web", 7, "10.0.0.1");
-    CHECK(world_has("web") == 1 && told(&one) == 1);
+    world_serve("web", 7, "10.0.0.1");
+    CHECK(world_addr("web") == 1 && told(&one) == 1);
     finish();
 }
 
@@ -177,7 +177,7 @@ static void test_cancelled(void)
     CHECK(ask(&one, "web", "default") == 0 && ask(&two, "web", "default") == 0);
     wp_nomad_ask_cancel(world.s, &one.ask);
     wp_nomad_ask_cancel(world.s, &one.ask);
-    world_read("web", 7, "10.0.0.1");
+    world_serve("web", 7, "10.0.0.1");
     CHECK(told(&one) == 0 && told(&two) == 1);
     CHECK(ask(&one, "other", "default") == 0);
     wp_nomad_ask_cancel(world.s, &one.ask);
@@ -192,7 +192,7 @@ static void test_cancelled_late(void)
 
     open_listless();
     CHECK(ask(&one, "web", "default") == 0);
-    world_read("web", 7, "10.0.0.1");
+    world_serve("web", 7, "10.0.0.1");
     wp_nomad_ask_cancel(world.s, &one.ask);
     finish(); /* the mail outlives the source */
     CHECK(told(&one) == 0);
@@ -219,13 +219,13 @@ static void test_make_do(void)
 
     open_listless();
     CHECK(ask(&one, "web", "default") == 0);
-    world_read("web", 7, "10.0.0.1");
+    world_serve("web", 7, "10.0.0.1");
     CHECK(told(&one) == 1);
     v = published("web", "default");
     v->until_s = 0;
     CHECK(ask(&one, "web", "default") == 0);
     world_answer(world_call("/v1/service/web?"), 403, 0, "Permission denied");
-    CHECK(told(&one) == 1 && v->until_s > 1000 && world_has("web") == 1);
+    CHECK(told(&one) == 1 && v->until_s > 1000 && world_addr("web") == 1);
     v->until_s = 0;
     CHECK(ask(&one, "web", "default") == 0 && told(&one) == 1 && v->until_s > 1000);
     finish();
@@ -265,16 +265,16 @@ static void test_room(void)
 
     open_listless();
     CHECK(ask(&one, "web", "default") == 0);
-    world_read("web", 7, "10.0.0.1");
+    world_serve("web", 7, "10.0.0.1");
     CHECK(told(&one) == 1);
     for (unsigned i = 0; i < WP_NOMAD_DEMAND_MAX + 500; i++) {
         snprintf(name, sizeof(name), "x%u", i);
         CHECK(ask(&one, name, "default") == 0);
-        world_read(name, 7, "");
+        world_serve(name, 7, "");
         CHECK(told(&one) == 1);
     }
     CHECK(world.s->own->items.n_on_demand == WP_NOMAD_DEMAND_MAX);
-    CHECK(world_known("x0", "default") == WP_NOMAD_UNKNOWN && world_has("web") == 1);
+    CHECK(world_known("x0", "default") == WP_NOMAD_UNKNOWN && world_addr("web") == 1);
     CHECK(world_known(name, "default") == WP_NOMAD_ABSENT);
     finish();
 }
@@ -292,7 +292,7 @@ static void test_tickets(void)
         limited += r == WP_ELIMIT;
     }
     CHECK(limited > 0 && limited < COUNT(askers));
-    world_read("web", 7, "10.0.0.1");
+    world_serve("web", 7, "10.0.0.1");
     for (n = 0; n < COUNT(askers); n++)
         limited += told(&askers[n]);
     CHECK(limited == COUNT(askers));
@@ -306,9 +306,9 @@ static void test_becomes_covered(void)
 
     open_listless();
     CHECK(ask(&one, "web", "default") == 0);
-    world_read("web", 7, "10.0.0.1");
+    world_serve("web", 7, "10.0.0.1");
     CHECK(told(&one) == 1 && ask(&one, "nope", "default") == 0);
-    world_read("nope", 7, "");
+    world_serve("nope", 7, "");
     touch("web");
     touch("nope");
     world_pass(30000);
@@ -317,8 +317,8 @@ static void test_becomes_covered(void)
                                     ? "[" WORLD_REG("web", "i", "10.0.0.1", "80") "]" : "[]");
     world_answer(world_call("/v1/services?"), 200, 9, WORLD_LIST(WORLD_NAME("web")));
     CHECK(world_known("other", "default") == WP_NOMAD_UNKNOWN);
-    world_read("web", 9, "10.0.0.2");
-    CHECK(world_has("web") == 2 && !published("web", "default")->on_demand);
+    world_serve("web", 9, "10.0.0.2");
+    CHECK(world_addr("web") == 2 && !published("web", "default")->on_demand);
     CHECK(world_known("other", "default") == WP_NOMAD_ABSENT && published("nope", "default") == NULL);
     finish();
 }
