@@ -1,4 +1,5 @@
-/* Two threads make handshakes, a third changes certificates and ticket keys under them. */
+/* Two threads make handshakes, a third changes certificates and ticket keys under them; two threads
+ * are clients of one context. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -93,4 +94,73 @@ static void test_changes_under_handshakes(void)
     assert_int_equal(system(command), 0);
 }
 
-RUN_TLS_TESTS(NULL, NULL, TEST(test_changes_under_handshakes))
+/* --- clients ------------------------------------------------------------------------------------- */
+
+static struct wp_tls_ctx *client_ctx;
+static atomic_int resumed;
+
+/* What one has to send, to the other. */
+static void carry(struct wp_tls_conn *from, struct wp_tls_conn *to)
+{
+    size_t n;
+    const uint8_t *p = wp_tls_pending(from, &n);
+
+    if (n > 0)
+        assert_int_equal(wp_tls_feed(to, p, n), 0);
+    wp_tls_sent(from, n);
+}
+
+static void *client_handshakes(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < HANDSHAKES; i++) {
+        struct wp_tls_conn *c, *s;
+        char buf[8];
+
+        assert_int_equal(wp_tls_conn_new(client_ctx, "127.0.0.1", &c), 0);
+        assert_int_equal(wp_tls_conn_new(ctx, NULL, &s), 0);
+        for (unsigned k = 0; k < 4; k++) {
+            assert_true(wp_tls_handshake(c) >= 0);
+            carry(c, s);
+            assert_true(wp_tls_handshake(s) >= 0);
+            carry(s, c);
+        }
+        assert_true(wp_tls_is_ready(c) && wp_tls_is_ready(s));
+        assert_int_equal(wp_tls_read(c, buf, sizeof(buf)), 0); /* the ticket */
+        atomic_fetch_add(&resumed, wp_tls_is_resumed(c));
+        wp_tls_conn_free(c);
+        wp_tls_conn_free(s);
+    }
+    return NULL;
+}
+
+/* Sessions of a client's context are everybody's. */
+static void test_clients_share_sessions(void)
+{
+    struct cert a = cert_new("a.example", NULL, NULL, 30);
+    struct wp_tls_client_config cc = {.insecure = true};
+    struct wp_tls_server_config config = {.alpn = "dot"};
+    char why[WP_TLS_ERR_MAX], command[128];
+    pthread_t thread[2];
+
+    cert_dir[0] = '\0';
+    cert_write("cert.pem", &a);
+    cert_write_key("key.pem", &a);
+    config.cert_file = cert_path("cert.pem");
+    config.key_file = cert_path("key.pem");
+    assert_int_equal(wp_tls_server_new(&config, why, &ctx), 0);
+    assert_int_equal(wp_tls_client_new(&cc, why, &client_ctx), 0);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, client_handshakes, NULL), 0);
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    assert_true(atomic_load(&resumed) > HANDSHAKES);
+    wp_tls_ctx_unref(client_ctx);
+    wp_tls_ctx_unref(ctx);
+    cert_free(&a);
+    snprintf(command, sizeof(command), "rm -r %s", cert_dir);
+    assert_int_equal(system(command), 0);
+}
+
+RUN_TLS_TESTS(NULL, NULL, TEST(test_changes_under_handshakes),
+              TEST(test_clients_share_sessions))
