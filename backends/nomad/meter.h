@@ -1,5 +1,5 @@
-/* Questions answered and not, counted by namespace. Only namespaces that exist get a count of their own, and no
- * more than METER_MAX of them: names come from questions. All others are "other". */
+/* Questions answered and not, counted by listener and namespace. Only namespaces that exist get a count of their own,
+ * and no more than NOMAD_METER_MAX in all: names come from questions. All others are "other". */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,19 +14,16 @@ enum { NOMAD_METER_SLOTS = 256, NOMAD_METER_MAX = 200 };
 struct nomad_meter_slot {
     _Atomic uint8_t state; /* enum slot_state */
     uint8_t len;
-    char namespace[WP_LABEL_MAX];
-    struct wp_series *count[2]; /* failed, success */
+    char namespace[WP_LABEL_MAX]; /* "": other */
+    const char *server;           /* a listener has one pointer */
+    struct wp_series *count[2];   /* failed, success */
 };
 
 struct nomad_meter {
-    const char *server;
-    struct wp_series *other[2];
     atomic_uint n;
     struct nomad_meter_slot slot[NOMAD_METER_SLOTS];
 };
 
-/* Main thread. server outlives the meter. */
-void nomad_meter_init(struct nomad_meter *m, const char *server);
 /* An answer, good or not, to a question for the namespace. Loop threads. */
-void nomad_meter_add(struct nomad_meter *m, const struct wp_nomad_source *s, const char *namespace,
-                     size_t len, bool good, int worker);
+void nomad_meter_add(struct nomad_meter *m, const struct wp_query *q, const struct wp_nomad_source *s,
+                     const char *namespace, size_t len, bool good);

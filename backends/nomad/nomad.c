@@ -40,7 +40,6 @@ static int nomad_start(void *self, struct wp_env *env)
     int r;
 
     p->stale_answers = wp_metric_series(&stale_answers, (const char *const[]){env->server});
-    nomad_meter_init(&p->meter, env->server);
     p->wants.state_dir = state_dir(p, env);
     p->started_ns = now_ns();
     r = wp_nomad_source_get(&p->wants, why, &p->source);

@@ -102,6 +102,8 @@ static int write_all(struct wait *w)
         return r;
     if (q->reply.count[WP_ANSWER] == 0)
         return no_addresses(w);
+    if (has_failed(w))
+        q->cacheable = false; /* it may be more the next time */
     if (a->all_unwell)
         wp_reply_ede(q, WP_EDE_OTHER, "all instances are unhealthy");
     return WP_STEP_DONE;

@@ -193,8 +193,8 @@ int nomad_finish(struct nomad_answer *a, int r)
 
     if (r == WP_STEP_WAIT)
         return r;
-    nomad_meter_add(&a->p->meter, a->p->source, a->key->namespace, a->key->namespace_len,
-                    good && q->reply.rcode == WP_RCODE_NOERROR, q->worker);
+    nomad_meter_add(&a->p->meter, q, a->p->source, a->key->namespace, a->key->namespace_len,
+                    good && q->reply.rcode == WP_RCODE_NOERROR);
     if (!good)
         return r;
     note_size(q);

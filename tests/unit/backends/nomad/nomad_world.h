@@ -127,7 +127,6 @@ static inline void nomad_world_open(struct nomad_world *w, const char *zone, con
     CHECK(wp_nomad_store_new(98, &w->own.s.store) == 0);
     atomic_init(&w->own.s.reached, true);
     w->p->source = &w->own.s;
-    nomad_meter_init(&w->p->meter, "dns://:53");
     nomad_world_services(w);
     asker_init(&w->asker, ".");
     asker_add(&w->asker, &wp_plugin_nomad, w->p);

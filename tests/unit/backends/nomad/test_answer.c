@@ -341,14 +341,13 @@ static void test_meter(void)
     struct nomad_world w;
 
     nomad_world_open(&w, "service.nomad", "nomad");
-    w.p->meter.server = "meter";
-    nomad_meter_init(&w.p->meter, "meter");
+    w.asker.group.label = "meter";
     ask(&w.asker, "solo.default.service.nomad A");
     ask(&w.asker, "solo.default.service.nomad AAAA");
     ask(&w.asker, "nope.default.service.nomad A");
     ask(&w.asker, "web.ops.service.nomad A");
     for (int i = 0; i < 3; i++)
-        nomad_meter_add(&w.p->meter, w.p->source, "made-up", 7, false, 0);
+        nomad_meter_add(&w.p->meter, w.asker.q, w.p->source, "made-up", 7, false);
     CHECK(has_line("coredns_nomad_success_requests_total{namespace=\"default\",server=\"meter\"} 2\n"));
     CHECK(has_line("coredns_nomad_failed_requests_total{namespace=\"default\",server=\"meter\"} 1\n"));
     CHECK(has_line("coredns_nomad_success_requests_total{namespace=\"ops\",server=\"meter\"} 1\n"));
@@ -358,11 +357,14 @@ static void test_meter(void)
         char ns[16];
         int len = snprintf(ns, sizeof(ns), "ns-%u", i);
         nomad_world_service(&w, "", ns, "");
-        nomad_meter_add(&w.p->meter, w.p->source, ns, (size_t)len, true, 0);
+        nomad_meter_add(&w.p->meter, w.asker.q, w.p->source, ns, (size_t)len, true);
     }
     CHECK(has_line("{namespace=\"ns-100\",server=\"meter\"} 1\n"));
     CHECK(!has_line("{namespace=\"ns-300\",server=\"meter\"}"));
     CHECK(atomic_load(&w.p->meter.n) == NOMAD_METER_MAX);
+    w.asker.group.label = "second"; /* another listener, which comes late: it has its "other" */
+    ask(&w.asker, "solo.default.service.nomad A");
+    CHECK(has_line("coredns_nomad_success_requests_total{namespace=\"other\",server=\"second\"} 1\n"));
     nomad_world_close(&w);
 }
 
