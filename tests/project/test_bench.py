@@ -46,3 +46,15 @@ def test_kubernetes(tmp_path):
         out = json.loads((tmp_path / form).read_text())["waypost"]
         assert out["updates_done"] > 1000 and out["rss_mb"] > 1 and out["autopath_ratio"] > 0.5 and out["service_to_zone"] > 0.5, out
         assert out["first_s"] < 60 and out["first_pods_s"] < 60 and out["update_p50_ms"] < 1000, out
+
+
+def test_nomad(tmp_path):
+    """The one over an agent, with few services, without CoreDNS: every row is measured."""
+    subprocess.run(["cmake", "--build", source.build_dir(), "--target", "load", "waypost-http"], check=True, capture_output=True, timeout=300)
+    r = subprocess.run([os.path.join(TOP, "tests/bench/nomad"), "--services", "100", "--instances", "4", "--questions", "50000", "--samples", "20", "--rounds", "1",
+                        "--each", "0.2", "--settle", "0.4", "--peers", "waypost", "--build", source.build_dir(), "--json", str(tmp_path / "out")],
+                       capture_output=True, text=True, timeout=120)
+    assert os.path.exists(tmp_path / "out") and "wrong" not in r.stderr, r.stdout + r.stderr
+    out = json.loads((tmp_path / "out").read_text())["waypost"]
+    assert out["requests"] == 0 and out["questions"] >= 50000, out
+    assert out["memory_mb"] < 30 and out["change_p50_ms"] < 1000 and out["service_to_zone"] > 0.3, out
