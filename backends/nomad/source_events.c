@@ -9,7 +9,7 @@
 
 #include "waypost/base/random.h"
 
-enum { LINE_FIRST = 4096 };
+enum { LINE_FIRST = 4096, LINE_KEPT = 64 * 1024 }; /* octets of room for a line in pieces */
 
 static int on_event(void *arg, const struct wp_nomad_event *e)
 {
@@ -61,13 +61,30 @@ static int take_line(struct wp_nomad_source_own *o, const char *line, size_t len
     return 0;
 }
 
+/* The line is over, and what it took is not needed again. */
+static void forget_line(struct wp_nomad_source_own *o)
+{
+    o->line_len = 0;
+    o->line_too_long = false;
+    if (o->line_cap <= LINE_KEPT)
+        return;
+    free(o->line);
+    o->line = NULL;
+    o->line_cap = 0;
+}
+
+/* One entry of raft that tells of tens of thousands of registrations is passed over: they are read
+ * for the index that it has moved. */
 static int keep(struct wp_nomad_source_own *o, const char *at, size_t len)
 {
     size_t cap = o->line_cap > 0 ? o->line_cap : LINE_FIRST;
     char *grown;
 
-    if (len > WP_NOMAD_LINE_MAX - o->line_len)
-        return WP_ELIMIT;
+    if (o->line_too_long || len > WP_NOMAD_LINE_MAX - o->line_len) {
+        o->line_too_long = true;
+        o->line_len = 0;
+        return 0;
+    }
     while (cap < o->line_len + len)
         cap *= 2;
     if (cap > o->line_cap) {
@@ -93,11 +110,13 @@ static int on_body(void *arg, const uint8_t *data, size_t len)
     if (c->status != 200)
         return 0;
     while (e == 0 && (stop = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-        if (o->line_len > 0) {
+        if (o->line_len > 0 || o->line_too_long) {
             e = keep(o, at, (size_t)(stop - at));
-            if (e == 0)
+            if (o->line_too_long)
+                wp_nomad_index_stream(o, false); /* a gap: the next line opens it again */
+            else if (e == 0)
                 e = take_line(o, o->line, o->line_len);
-            o->line_len = 0;
+            forget_line(o);
         } else {
             e = take_line(o, at, (size_t)(stop - at));
         }
@@ -136,7 +155,7 @@ static void on_end(void *arg, const struct wp_httpc_end *end)
     bool was_open = o->stream_open;
 
     wp_nomad_judge(c, end, &r);
-    o->line_len = 0;
+    forget_line(o);
     wp_nomad_index_stream(o, false);
     if (was_open) /* it ends with a token, or with the state of a server that was restored */
         wp_nomad_list_doubt(o);
@@ -187,4 +206,5 @@ void wp_nomad_events_stop(struct wp_nomad_source_own *o)
     free(o->line);
     o->line = NULL;
     o->line_len = o->line_cap = 0;
+    o->line_too_long = false;
 }

@@ -222,6 +222,7 @@ struct wp_nomad_source_own {
     /* events */
     char *line;
     size_t line_len, line_cap;
+    bool line_too_long;     /* what comes is passed over to its end */
     uint64_t event_index, event_kept[WP_NOMAD_EVENTS_KEPT];
     unsigned n_events;      /* kept, and where the next one goes */
     unsigned n_since;       /* changes since the index was last explained */

@@ -33,8 +33,9 @@ def serve(pipe, services, instances, core):
     if core is not None:
         os.sched_setaffinity(0, {core})
     n, changed = Nomad(), 0
-    n.register_all([{"name": name(k), "address": address(k * instances + i), "port": FIRST_PORT + i, "id": f"_nomad-task-{k:05d}-{i:03d}-{name(k)}-http",
-                     "tags": ["http", "v1"]} for k in range(services) for i in range(instances)])
+    for k in range(services):
+        n.register_all([{"name": name(k), "address": address(k * instances + i), "port": FIRST_PORT + i, "id": f"_nomad-task-{k:05d}-{i:03d}-{name(k)}-http",
+                         "tags": ["http", "v1"]} for i in range(instances)])
     with n:
         pipe.send(n.url)
         while True:

@@ -321,6 +321,33 @@ static void test_stream_gap(void)
     world_close();
 }
 
+/* A line without end is passed over; the stream goes on, and what the line may have told is read. */
+static void test_endless_line(void)
+{
+    enum { PIECE = 1 << 20 };
+    struct wp_httpc_call *c;
+    char *piece = malloc(PIECE);
+
+    assert_non_null(piece);
+    memset(piece, 'x', PIECE);
+    world_open(NULL);
+    world_load(true);
+    world_pass(2000);
+    c = world_call("/v1/event/stream");
+    for (size_t n = 0; n < WP_NOMAD_LINE_MAX + 2 * PIECE; n += PIECE)
+        assert_int_equal(c->ops.body(c->arg, (const uint8_t *)piece, PIECE), 0);
+    free(piece);
+    CHECK(world_say(c, "x\n" WORLD_EVENT("16", "ServiceRegistration", "web")));
+    CHECK(world.s->own->line == NULL);
+    world_serve("web", 16, "10.0.0.6");
+    CHECK(world_addr("web") == 6 && world_call("/v1/event/stream") == c);
+    world_answer(world_call(BLOCKS "10"), 200, 16, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
+    world_serve("solo", 16, "10.0.0.3");
+    world_serve("web", 16, "10.0.0.6");
+    CHECK(world_addr("solo") == 3);
+    world_close();
+}
+
 /* An answer that does not know of the event yet is asked for again. */
 static void test_answer_before_event(void)
 {
@@ -453,6 +480,6 @@ RUN_TESTS(TEST(test_list_is_read), TEST(test_first_pass), TEST(test_passes_witho
           TEST(test_nonsense), TEST(test_null), TEST(test_workload_identity),
           TEST(test_list_gets_shorter), TEST(test_list_gets_shorter_denied), TEST(test_list_denied),
           TEST(test_no_list), TEST(test_event), TEST(test_event_after_list), TEST(test_no_event),
-          TEST(test_events_hide_one), TEST(test_stream_gap), TEST(test_answer_before_event),
+          TEST(test_events_hide_one), TEST(test_stream_gap), TEST(test_endless_line), TEST(test_answer_before_event),
           TEST(test_event_while_reading), TEST(test_event_of_new_name), TEST(test_verify),
           TEST(test_index_back), TEST(test_restored_empty), TEST(test_restored_full))
