@@ -334,10 +334,14 @@ static void on_timer(struct wp_engine_timer *t)
 
 void wp_nomad_list_doubt(struct wp_nomad_source_own *o)
 {
-    if (o->list.http == NULL || !o->list.waits)
+    bool waits = o->list.http != NULL && o->list.waits;
+
+    if (o->list.http != NULL && !waits) /* all of it is on its way */
+        return;
+    o->listed = false; /* between two of them: the next one does not wait, either */
+    if (!waits)
         return;
     wp_nomad_call_drop(&o->list);
-    o->listed = false;
     list_next(o);
 }
 

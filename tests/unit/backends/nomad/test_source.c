@@ -457,6 +457,33 @@ static void test_restored_empty(void)
     world_close();
 }
 
+/* The stream ends while nobody waits for the list: the next one does not wait either, its index may be beyond
+ * all that the server has now. */
+static void test_restored_between_lists(void)
+{
+    struct wp_httpc_call *c;
+
+    world_open(NULL);
+    world_load(true);
+    c = world_call("/v1/event/stream");
+    for (unsigned i = 0; world_find(BLOCKS "1") != NULL; i++) {
+        CHECK(i < 3);
+        CHECK(world_say(c, i == 0   ? WORLD_EVENT("11", "ServiceRegistration", "web")
+                           : i == 1 ? WORLD_EVENT("12", "ServiceRegistration", "web")
+                                    : WORLD_EVENT("13", "ServiceRegistration", "web")));
+        world_serve("web", 11 + i, "10.0.0.6");
+        world_answer(world_call(BLOCKS "1"), 200, 11 + i, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
+    }
+    CHECK(world_find("/v1/services?") == NULL);
+    world_end(c, WP_ECLOSED, "192.0.2.1:4646: connection lost");
+    world_pass(1000);
+    CHECK(world_find(BLOCKS) == NULL);
+    world_answer(world_call("/v1/services?"), 200, 10, WORLD_LIST(WORLD_NAME("web") "," WORLD_NAME("solo")));
+    world_serve("web", 10, "10.0.0.1");
+    CHECK(world_addr("web") == 1 && world_count(WP_NOMAD_RELOAD_INDEX_BACK) == 1);
+    world_close();
+}
+
 /* It was put right meanwhile. */
 static void test_restored_full(void)
 {
@@ -482,4 +509,5 @@ RUN_TESTS(TEST(test_list_is_read), TEST(test_first_pass), TEST(test_passes_witho
           TEST(test_no_list), TEST(test_event), TEST(test_event_after_list), TEST(test_no_event),
           TEST(test_events_hide_one), TEST(test_stream_gap), TEST(test_endless_line), TEST(test_answer_before_event),
           TEST(test_event_while_reading), TEST(test_event_of_new_name), TEST(test_verify),
-          TEST(test_index_back), TEST(test_restored_empty), TEST(test_restored_full))
+          TEST(test_index_back), TEST(test_restored_empty), TEST(test_restored_between_lists),
+          TEST(test_restored_full))
