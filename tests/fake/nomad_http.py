@@ -332,14 +332,17 @@ class Handler:
 
     async def _health(self, a, asked):
         try:
-            await self._reach(None)
+            await self._reach(Query(asked, self.region))
             ok = {"ok": True, "message": "ok"}
             await self._whole(a, asked, 200, short({"server": ok, "client": ok}).encode())
         except Refuse as e:
             await self._whole(a, asked, e.code, short({"server": {"ok": False, "message": e.text}}).encode(), TEXT)
 
     async def _leader(self, a, asked):
-        await self._reach(None)
+        q = Query(asked, self.region)
+        await self._reach(q)
+        if not self.leader:
+            return await self._whole(a, asked, 200, b'""')
         await self._whole(a, asked, 200, b'"127.0.0.1:4647"')
 
     async def _checks(self, a, asked):
