@@ -1,12 +1,12 @@
 /* A response of Nomad's API; the first octet says of which kind. Properties: what is taken is JSON to the
  * other reader too; white space around it changes nothing; a text that is cut at its end is refused; nothing that is told is
- * longer than said, and all of it is UTF-8; a message can be logged. */
+ * longer than said, and all of it is UTF-8; a message can be logged; what is published of a service is what was told: as many
+ * instances, each with its port and its tags. */
 #include "fuzz.h"
 
 #include "backends/common/json_text.h"
 #include "backends/common/utf8.h"
-#include "backends/nomad/decode.h"
-#include "backends/nomad/service.h"
+#include "backends/nomad/build.h"
 
 struct heard {
     uint64_t sum;
@@ -40,6 +40,58 @@ static int on_registration(void *arg, const struct wp_nomad_registration *r)
         take(arg, r->tags[i], SIZE_MAX);
     return 0;
 }
+
+/* --- what is published --------------------------------------------------------------------------- */
+
+static int on_build(void *arg, const struct wp_nomad_registration *r)
+{
+    struct wp_nomad_build *b = arg;
+
+    CHECK(wp_nomad_build_add(b, r) == 0);
+    return 0;
+}
+
+struct compared {
+    const struct wp_nomad_service *v;
+    uint32_t n;
+};
+
+static int on_compare(void *arg, const struct wp_nomad_registration *r)
+{
+    struct compared *c = arg;
+    const struct wp_nomad_instance *i = &c->v->instances[c->n++];
+    size_t n_tags = 0;
+
+    CHECK(c->n <= c->v->n && i->port == r->port);
+    if (i->family == WP_NOMAD_HOST)
+        CHECK(i->host_len == r->address.len &&
+              memcmp(wp_nomad_instance_host(c->v, i), r->address.at, r->address.len) == 0);
+    for (size_t k = 0; k < r->n_tags; k++) {
+        bool has = wp_nomad_instance_has_tag(c->v, i, r->tags[k].at, r->tags[k].len);
+        CHECK(has == (r->tags[k].len <= UINT8_MAX));
+        n_tags += has;
+    }
+    CHECK(i->n_tags == n_tags);
+    return 0;
+}
+
+static void publish(const char *text, size_t len)
+{
+    static struct wp_nomad_build b = {.tags = true, .weights = true}; /* one, so that it logs little */
+    struct compared c = {NULL, 0};
+    struct wp_nomad_service *v;
+    char why[256];
+
+    wp_nomad_build_begin(&b);
+    CHECK(wp_nomad_decode_service(text, len, on_build, &b, why) == 0);
+    v = wp_nomad_build_end(&b, 1, "web", 3, "default", 7);
+    CHECK(v != NULL && v->n_of[0] + v->n_of[1] + v->n_of[2] == v->n && v->n_unhealthy == 0);
+    c.v = v;
+    CHECK(wp_nomad_decode_service(text, len, on_compare, &c, why) == 0 && c.n == v->n);
+    wp_nomad_service_free(v);
+}
+
+/* --- the other responses ------------------------------------------------------------------------- */
 
 static int on_listed(void *arg, struct wp_nomad_text namespace, struct wp_nomad_text name)
 {
@@ -122,6 +174,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r = decode(data[0], text, len, &h);
     if (r == 0)
         CHECK(wp_json_parse(text, len, &value, &flaw) == 0);
+    if (r == 0 && data[0] % 5 == 0)
+        publish(text, len);
     padded = malloc(len + 4);
     CHECK(padded != NULL);
     memcpy(padded, " \n", 2);
