@@ -49,6 +49,7 @@ struct wp_tls_names {
     unsigned n;
     int kind; /* of its key: two certificates of one kind are rivals */
     unsigned signs; /* WP_TLS_SIGNS_*: what the key can make; 0: something else */
+    int key_bits;
 };
 
 /* A key of session tickets, as a file has it. */
@@ -161,7 +162,7 @@ struct wp_tls_conn {
 
 /* A TLS library. Results as in tls.h; nothing here reads files or sockets. The version changes with
  * every change in this header: a module of another one is refused. */
-enum { WP_TLS_PROVIDER_VERSION = 2 };
+enum { WP_TLS_PROVIDER_VERSION = 3 };
 struct wp_tls_provider {
     unsigned version;
     const char *name;

@@ -123,18 +123,27 @@ static int load_key(struct wp_x509_pair *p, const struct wp_tls_file *f,
 
 static unsigned signs(const EVP_PKEY *key)
 {
-    int bits = EVP_PKEY_get_bits(key);
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } curves[] = {
+        {"prime256v1", WP_TLS_SIGNS_P256},
+        {"secp384r1", WP_TLS_SIGNS_P384},
+        {"secp521r1", WP_TLS_SIGNS_P521},
+    };
+    char curve[32] = "";
 
     switch (EVP_PKEY_get_id(key)) {
     case EVP_PKEY_RSA:
         return WP_TLS_SIGNS_RSA;
-    case EVP_PKEY_EC:
-        return bits == 256   ? WP_TLS_SIGNS_P256
-               : bits == 384 ? WP_TLS_SIGNS_P384
-               : bits == 521 ? WP_TLS_SIGNS_P521
-                             : 0;
     case EVP_PKEY_ED25519:
         return WP_TLS_SIGNS_ED25519;
+    case EVP_PKEY_EC:
+        EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL);
+        for (size_t i = 0; i < WP_COUNT(curves); i++)
+            if (strcmp(curve, curves[i].name) == 0)
+                return curves[i].bit;
+        return 0;
     default:
         return 0;
     }
@@ -157,6 +166,7 @@ static int load_pair(const struct wp_tls_file *cert, const struct wp_tls_file *k
     if (p->key != NULL) {
         names->kind = EVP_PKEY_get_id(p->key);
         names->signs = signs(p->key);
+        names->key_bits = EVP_PKEY_get_bits(p->key);
     }
     return p->leaf == NULL || wp_x509_names(p->leaf, names) == 0
                ? 0

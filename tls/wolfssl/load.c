@@ -31,6 +31,27 @@ static int load_pair(WOLFSSL_CTX *ctx, const struct wp_tls_file *cert,
     return 0;
 }
 
+/* It loads others too, and then cannot use them, or crashes: its numbers end at 4096 bits. */
+static bool takes_key(const struct wp_tls_names *n)
+{
+    if (n->key_bits == 0)
+        return true; /* a client without a key */
+    if (n->signs == WP_TLS_SIGNS_RSA)
+        return n->key_bits >= WP_WOLFSSL_RSA_BITS_MIN && n->key_bits <= WP_WOLFSSL_RSA_BITS_MAX;
+    return n->signs != 0;
+}
+
+static int refuse_key(unsigned pair, const struct wp_tls_files *f, char errbuf[WP_TLS_ERR_MAX])
+{
+    const struct wp_tls_file *key = pair == 0 ? &f->key : &f->more[pair - 1].key;
+
+    snprintf(errbuf, WP_TLS_ERR_MAX,
+             "could not load TLS cert: %.100s: wolfSSL takes keys of RSA with %d to %d bits, P-256, "
+             "P-384, P-521 and Ed25519",
+             key->path, WP_WOLFSSL_RSA_BITS_MIN, WP_WOLFSSL_RSA_BITS_MAX);
+    return WP_ETLS;
+}
+
 /* Whom clients are told that we would believe. */
 static int name_roots(WOLFSSL_CTX *ctx, const struct wp_tls_file *f)
 {
@@ -62,9 +83,11 @@ static int load_roots(WOLFSSL_CTX *ctx, bool server, const struct wp_tls_file *f
 }
 
 int wp_wolfssl_load(WOLFSSL_CTX *ctx, unsigned pair, const struct wp_tls_policy *p,
-                    const struct wp_tls_files *f, char errbuf[WP_TLS_ERR_MAX])
+                    const struct wp_tls_files *f, const struct wp_tls_material *m,
+                    char errbuf[WP_TLS_ERR_MAX])
 {
-    int r = pair == 0 ? load_pair(ctx, &f->cert, &f->key, errbuf)
+    int r = !takes_key(&m->names[pair]) ? refuse_key(pair, f, errbuf)
+            : pair == 0 ? load_pair(ctx, &f->cert, &f->key, errbuf)
                       : load_pair(ctx, &f->more[pair - 1].cert, &f->more[pair - 1].key, errbuf);
 
     if (r == 0 && f->ca.data != NULL)

@@ -31,6 +31,7 @@ static int set_policy(WOLFSSL_CTX *ctx, bool server)
     if (wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_cipher_list(ctx, suites) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set1_sigalgs_list(ctx, sigalgs) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetMinRsaKey_Sz(ctx, WP_WOLFSSL_RSA_BITS_MIN) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_groups(ctx, groups, WP_COUNT(groups)) != WOLFSSL_SUCCESS)
         return WP_ETLS;
     for (size_t i = 0; i < WP_COUNT(groups); i++)
@@ -93,7 +94,7 @@ static int ctx_new(WOLFSSL_CTX **to, unsigned pair, const struct wp_tls_policy *
         snprintf(errbuf, WP_TLS_ERR_MAX, "this wolfSSL lacks what TLS 1.2 and 1.3 need here");
         return WP_ETLS;
     }
-    r = wp_wolfssl_load(ctx, pair, p, f, errbuf);
+    r = wp_wolfssl_load(ctx, pair, p, f, m, errbuf);
     if (r == 0 && p->server)
         return set_server(ctx, to == w->ctx, p, m, errbuf);
     if (r == 0) {

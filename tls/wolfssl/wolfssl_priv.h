@@ -5,6 +5,7 @@
 #include <wolfssl/ssl.h>
 #include "tls/tls_priv.h"
 
+enum { WP_WOLFSSL_RSA_BITS_MIN = 2048, WP_WOLFSSL_RSA_BITS_MAX = 4096 }; /* of keys */
 enum { WP_WOLFSSL_SESSIONS = 8 }; /* names a client context remembers sessions of */
 struct wp_wolfssl_session {
     char *name;
@@ -31,7 +32,8 @@ struct wp_wolfssl_conn {
 const char *wp_wolfssl_reason(int error);
 /* load.c: certificate and key of a pair, roots. */
 int wp_wolfssl_load(WOLFSSL_CTX *ctx, unsigned pair, const struct wp_tls_policy *p,
-                    const struct wp_tls_files *f, char errbuf[WP_TLS_ERR_MAX]);
+                    const struct wp_tls_files *f, const struct wp_tls_material *m,
+                    char errbuf[WP_TLS_ERR_MAX]);
 /* ticket.c */
 int wp_wolfssl_tickets(WOLFSSL_CTX *ctx, struct wp_tls_material *m) WP_MUSTCHECK;
 int wp_wolfssl_no_tickets(WOLFSSL_CTX *ctx) WP_MUSTCHECK;

@@ -2,6 +2,7 @@
 #include "talk.h"
 
 #include <openssl/ocsp.h>
+#include <openssl/rsa.h>
 
 /* --- contexts --------------------------------------------------------------------------------- */
 
@@ -62,6 +63,42 @@ static void test_bad_files(void)
         if (strcmp(why, want) != 0)
             print_error("%s\n", why);
         CHECK_AT(bad[i].what, strcmp(why, want) == 0);
+    }
+}
+
+/* What a provider cannot use is refused when it is loaded, not in a handshake. */
+static void test_keys(void)
+{
+    static const struct {
+        const char *what;
+        int rsa_bits; /* 0: secp256k1 */
+        bool openssl, wolfssl;
+    } keys[] = {
+        {"RSA 1024", 1024, false, false},
+        {"RSA 2048", 2048, true, true},
+        {"RSA past what wolfSSL can", 4104, true, false},
+        {"a curve of others", 0, true, false},
+    };
+
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        struct wp_tls_server_config c = {.cert_file = cert_path("odd.pem"),
+                                         .key_file = cert_path("odd-key.pem")};
+        struct cert odd = cert_new("odd.example", &ca, "serverAuth", 30);
+        char why[WP_TLS_ERR_MAX] = "";
+        struct wp_tls_ctx *ctx = NULL;
+
+        EVP_PKEY_free(odd.key);
+        odd.key = keys[i].rsa_bits != 0 ? EVP_RSA_gen((unsigned)keys[i].rsa_bits) : EVP_EC_gen("secp256k1");
+        assert_non_null(odd.key);
+        X509_set_pubkey(odd.x, odd.key);
+        assert_true(X509_sign(odd.x, ca.key, EVP_sha256()) > 0);
+        cert_write("odd.pem", &odd);
+        cert_write_key("odd-key.pem", &odd);
+        CHECK_AT(keys[i].what, (wp_tls_server_new(&c, why, &ctx) == 0) ==
+                                   (over_wolfssl ? keys[i].wolfssl : keys[i].openssl));
+        CHECK_AT(keys[i].what, ctx != NULL || strstr(why, "could not load TLS cert: ") == why);
+        wp_tls_ctx_unref(ctx);
+        cert_free(&odd);
     }
 }
 
@@ -232,6 +269,7 @@ static const struct {
     {"unknown CA", "other-ca.pem", "ns.example", false, WP_ETLS},
     {"system roots", NULL, "ns.example", false, WP_ETLS},
     {"insecure", NULL, "other.example", true, 1},
+    {"its own certificate as root", "cert.pem", "ns.example", false, 1},
 };
 
 static void test_client(void)
@@ -384,6 +422,6 @@ static void test_keylog(void)
     assert_int_equal(wp_tls_server_new(&c, why, &ctx), WP_ETLS);
 }
 
-RUN_TLS_TESTS(setup, teardown, TEST(test_bad_files), TEST(test_differs), TEST(test_refresh),
+RUN_TLS_TESTS(setup, teardown, TEST(test_bad_files), TEST(test_keys), TEST(test_differs), TEST(test_refresh),
                TEST(test_refresh_through_symlink), TEST(test_client), TEST(test_ocsp),
                TEST(test_keylog))
