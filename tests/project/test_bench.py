@@ -7,6 +7,7 @@ import source
 from server import TOP
 
 CASES = ("udp", "tcp", "tcp-single", "dot", "dot-single", "dot-handshake", "doh", "doh-single", "doh-get", "grpc")
+TLS_CASES = ("handshake", "handshake-rsa", "resumed", "dot", "doh", "dot-large")
 
 
 def test_one_round(tmp_path):
@@ -58,3 +59,14 @@ def test_nomad(tmp_path):
     out = json.loads((tmp_path / "out").read_text())["waypost"]
     assert out["requests"] == 0 and out["questions"] >= 50000, out
     assert out["memory_mb"] < 30 and out["change_p50_ms"] < 1000 and out["service_to_zone"] > 0.3, out
+
+
+def test_tls(tmp_path):
+    """The one of the TLS libraries: every case with each of them."""
+    subprocess.run(["cmake", "--build", source.build_dir(), "--target", "load", "waypost-tls-wolfssl"], check=True, capture_output=True, timeout=300)
+    r = subprocess.run([os.path.join(TOP, "tests/bench/tls"), "--rounds", "1", "--seconds", "0.1", "--names", "100", "--connections", "20",
+                        "--build", source.build_dir(), "--json", str(tmp_path / "rows")], capture_output=True, text=True, timeout=120)
+    assert r.returncode == 0, r.stdout + r.stderr
+    rows = [json.loads(line) for line in (tmp_path / "rows").read_text().splitlines()]
+    assert {(row["case"], row["library"]) for row in rows} == {(c, x) for c in (*TLS_CASES, "memory") for x in ("openssl", "wolfssl")}
+    assert all(row["answers"] > 0 for row in rows if row["case"] != "memory")

@@ -131,3 +131,16 @@ def test_wrong(build, tmp_path, plugins, text, want):
         cfg.write_text(text)
     r = configure(build, plugins, cfg if text is not None or not plugins else "")
     assert r.returncode != 0 and want in re.sub(r"\s+", " ", r.stderr), r.stderr
+
+
+def test_without_the_second_tls_library(tmp_path):
+    """Where pkg-config knows no wolfssl the configuration says what is left out, and is complete."""
+    hide = tmp_path / "pkg-config"
+    hide.write_text('#!/bin/sh\ncase "$*" in *wolfssl*) exit 1 ;; esac\nexec pkg-config "$@"\n')
+    hide.chmod(0o755)
+    r = subprocess.run(["cmake", "-S", TOP, "-B", tmp_path / "build", "-G", "Ninja", "-DWAYPOST_TESTS=OFF", f"-DPKG_CONFIG_EXECUTABLE={hide}"],
+                       capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    assert "libwolfssl-dev is not installed: no waypost-tls-wolfssl.so" in r.stdout
+    rules = (tmp_path / "build/build.ninja").read_text()
+    assert "waypost-http.so" in rules and "wolfssl" not in rules
