@@ -352,6 +352,25 @@ def test_wrong_line(made, tmp_path, line, want):
     assert code == 1 and out == "" and want in err and all(e.startswith(f"{conf}:") for e in err.strip().split("\n")), err
 
 
+def test_limits(tmp_path):
+    """64 objects in a process, 64 plugins in a block; one more of either is told of."""
+    names = [f"p{i:06d}" for i in range(65)]
+    first = outside.plain(tmp_path / "first.so", "p000000")
+    with open(first, "rb") as f:
+        octets = f.read()
+    assert octets.count(b"p000000\0") == 1
+    for name in names:
+        (tmp_path / f"{name}.so").write_bytes(octets.replace(b"p000000\0", name.encode() + b"\0"))
+    conf = tmp_path / "Corefile"
+    load = [f" load {n} {n}.so\n" for n in names]
+    conf.write_text("a.test:1053 {\n" + "".join(load[:64]) + "".join(f" {n}\n" for n in names[:64]) + "}\n")
+    assert run("check", "-conf", conf) == (0, f"{conf}: ok\n", "")
+    conf.write_text("a.test:1053 {\n" + "".join(load[:64]) + "".join(f" {n}\n" for n in names[:64]) + " whoami\n}\n")
+    assert run("check", "-conf", conf) == (1, "", f"{conf}:1: whoami: more than 64 plugins in one server block\n")
+    conf.write_text("a.test:1053 {\n" + "".join(load) + " whoami\n}\n")
+    assert run("check", "-conf", conf) == (1, "", f"{conf}:66: load: cannot load {tmp_path}/{names[64]}.so: more than 64 plugins from outside\n")
+
+
 BAD_CFGS = [
     ("hello", 1, "'hello' is not NAME:PLACE"),
     ("log:log\n:x.so", 2, "':x.so' is not NAME:PLACE"),
