@@ -113,7 +113,7 @@ static void on_pass(struct wp_engine_timer *t)
 static void begin(struct wp_nomad_source_own *o)
 {
     o->in_pass = true;
-    o->pass_again = false;
+    o->pass_again = o->new_namespace = false;
     o->pass_ns = o->h->now();
     o->pass_index = o->list_index;
     o->pass_by_events = o->stream_open;
@@ -192,6 +192,8 @@ void wp_nomad_index_seen(struct wp_nomad_source_own *o, uint64_t index)
 
     if (o->n_passes == 0 && !o->in_pass) {
         wp_nomad_pass(o, WP_NOMAD_RELOAD_START);
+    } else if (o->new_namespace) { /* it is known whole once all that is listed was read */
+        wp_nomad_pass(o, WP_NOMAD_RELOAD_INDEX);
     } else if (index != 0 && index == known) {
         if (!o->in_pass)
             wp_nomad_in_step(o);

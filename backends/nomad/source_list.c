@@ -65,6 +65,7 @@ static int on_name(void *arg, struct wp_nomad_text namespace, struct wp_nomad_te
     if (i == NULL)
         return -ENOMEM;
     i->namespace->mark = i->mark = o->mark;
+    o->new_namespace |= !i->namespace->listed;
     i->namespace->listed = true;
     o->n_listed++;
     if (i->listed)

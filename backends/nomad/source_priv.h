@@ -205,6 +205,7 @@ struct wp_nomad_source_own {
     uint64_t listed_before_ns; /* when the one before came */
     uint64_t back_ns;       /* since when servers tell an index that is too low; 0: they do not */
     bool new_token;         /* since the last list */
+    bool new_namespace;     /* listed since the last pass began */
 
     /* the index of the table */
     uint64_t explained;     /* all changes up to here are known */

@@ -295,6 +295,26 @@ static void test_events_hide_one(void)
     world_close();
 }
 
+/* A namespace that is new in the list is known whole as soon as what is listed has been read, whatever
+ * events say. */
+static void test_new_namespace(void)
+{
+    world_open(NULL);
+    world_load(true);
+    world_pass(2000);
+    CHECK(world_known("nope", "ops") == unknown);
+    CHECK(world_say(world_call("/v1/event/stream"), WORLD_EVENT("15", "ServiceRegistration", "web")));
+    world_serve("web", 15, "10.0.0.6");
+    world_answer(world_call(BLOCKS "10"), 200, 15,
+                 "[{'Namespace':'ops','Services':[" WORLD_NAME("api") "]},{'Namespace':'default','Services':["
+                     WORLD_NAME("web") "," WORLD_NAME("solo") "]}]");
+    world_serve("api", 15, "10.0.0.7");
+    world_serve("web", 15, "10.0.0.1");
+    world_serve("solo", 15, "10.0.0.3");
+    CHECK(world_known("nope", "ops") == absent);
+    world_close();
+}
+
 /* M18: the stream breaks; what happened meanwhile is found by the index. */
 static void test_stream_gap(void)
 {
@@ -507,7 +527,7 @@ RUN_TESTS(TEST(test_list_is_read), TEST(test_first_pass), TEST(test_passes_witho
           TEST(test_nonsense), TEST(test_null), TEST(test_workload_identity),
           TEST(test_list_gets_shorter), TEST(test_list_gets_shorter_denied), TEST(test_list_denied),
           TEST(test_no_list), TEST(test_event), TEST(test_event_after_list), TEST(test_no_event),
-          TEST(test_events_hide_one), TEST(test_stream_gap), TEST(test_endless_line), TEST(test_answer_before_event),
+          TEST(test_events_hide_one), TEST(test_new_namespace), TEST(test_stream_gap), TEST(test_endless_line), TEST(test_answer_before_event),
           TEST(test_event_while_reading), TEST(test_event_of_new_name), TEST(test_verify),
           TEST(test_index_back), TEST(test_restored_empty), TEST(test_restored_between_lists),
           TEST(test_restored_full))
