@@ -23,7 +23,7 @@ service.nomad:{dns} {
     }
 }
 svc.dc1.example.org:{dns} {
-    nomad {
+    nomad svc.dc1.example.org {
         address NOMAD
     }
 }
