@@ -74,6 +74,7 @@ static const struct wp_tls_host host = {
     .ticket_newest = wp_tls_ticket_newest,
     .ticket_find = wp_tls_ticket_find,
     .peer_of = wp_tls_peer_of,
+    .is_for_ip = wp_tls_is_for_ip,
 };
 
 static int material_new(const struct wp_tls_policy *p, const struct wp_tls_files *f,

@@ -68,6 +68,7 @@ struct wp_tls_host {
     int (*ticket_find)(const struct wp_tls_material *m, const uint8_t name[16],
                        struct wp_tls_ticket_key *ret);
     struct wp_peer *(*peer_of)(const uint8_t *der, size_t len, bool verified);
+    bool (*is_for_ip)(const uint8_t *der, size_t len, const char *ip);
 };
 
 /* Keys and certificates ready for use. Shared by connections and the context. Read-only but for the
@@ -141,6 +142,8 @@ static inline bool wp_tls_needs_system_roots(const struct wp_tls_policy *p,
 /* x509_peer.c: of a certificate in DER, for providers with certificates of their own kind. malloc'ed,
  * or NULL. */
 struct wp_peer *wp_tls_peer_of(const uint8_t *der, size_t len, bool verified);
+/* x509_names.c: has a certificate in DER this address among its names? ip: text. */
+bool wp_tls_is_for_ip(const uint8_t *der, size_t len, const char *ip);
 
 struct wp_tls_ctx {
     _Atomic unsigned refs;
@@ -162,7 +165,7 @@ struct wp_tls_conn {
 
 /* A TLS library. Results as in tls.h; nothing here reads files or sockets. The version changes with
  * every change in this header: a module of another one is refused. */
-enum { WP_TLS_PROVIDER_VERSION = 3 };
+enum { WP_TLS_PROVIDER_VERSION = 4 };
 struct wp_tls_provider {
     unsigned version;
     const char *name;

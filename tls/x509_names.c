@@ -53,3 +53,13 @@ bool wp_tls_file_wildcard(const char *path, char name[WP_TLS_NAME_MAX])
     ERR_clear_error();
     return found;
 }
+
+bool wp_tls_is_for_ip(const uint8_t *der, size_t len, const char *ip)
+{
+    X509 *x = d2i_X509(NULL, &der, (long)len);
+    bool found = x != NULL && X509_check_ip_asc(x, ip, 0) == 1;
+
+    X509_free(x);
+    ERR_clear_error();
+    return found;
+}

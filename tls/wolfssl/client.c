@@ -73,12 +73,32 @@ void wp_wolfssl_client_done(struct wp_wolfssl_material *w)
     }
 }
 
-/* The name to verify and, when it is one, SNI. */
-static bool set_name(WOLFSSL *ssl, const char *name, bool verify)
+/* wolfSSL compares addresses as texts of its own making, which fails for IPv6: the names of the
+ * peer's certificate are looked at here, once for the leaf. */
+static int verified_for_ip(int ok, WOLFSSL_X509_STORE_CTX *store)
 {
-    if (is_ip(name))
-        return !verify || wolfSSL_X509_VERIFY_PARAM_set1_ip_asc(wolfSSL_get0_param(ssl), name) ==
-                              WOLFSSL_SUCCESS;
+    const struct wp_tls_conn *c = store->userCtx;
+    struct wp_wolfssl_conn *wc = c->impl;
+
+    if (!ok || store->error_depth != 0 || store->totalCerts == 0)
+        return ok;
+    wc->is_for_ip =
+        c->material->host->is_for_ip(store->certs[0].buffer, store->certs[0].length, c->asked);
+    wc->is_other = !wc->is_for_ip;
+    return wc->is_for_ip;
+}
+
+/* The name to verify and, when it is one, SNI. */
+static bool set_name(struct wp_wolfssl_conn *wc, const char *name, bool verify)
+{
+    WOLFSSL *ssl = wc->ssl;
+
+    if (is_ip(name)) {
+        wc->wants_ip = verify;
+        if (verify)
+            wolfSSL_set_verify(ssl, WOLFSSL_VERIFY_PEER, verified_for_ip);
+        return true;
+    }
     return (!verify || wolfSSL_check_domain_name(ssl, name) == WOLFSSL_SUCCESS) &&
            wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name, (unsigned short)strlen(name)) ==
                WOLFSSL_SUCCESS;
@@ -88,11 +108,12 @@ int wp_wolfssl_client_conn(struct wp_tls_conn *c, const struct wp_tls_policy *p,
                            const char *server_name)
 {
     struct wp_wolfssl_material *w = c->material->impl;
-    WOLFSSL *ssl = ((struct wp_wolfssl_conn *)c->impl)->ssl;
+    struct wp_wolfssl_conn *wc = c->impl;
+    WOLFSSL *ssl = wc->ssl;
     struct wp_wolfssl_session *slot;
 
     c->asked = strdup(server_name != NULL ? server_name : "");
-    if (c->asked == NULL || (server_name != NULL && !set_name(ssl, server_name, !p->insecure)) ||
+    if (c->asked == NULL || (server_name != NULL && !set_name(wc, server_name, !p->insecure)) ||
         (w->alpn != NULL &&
          wolfSSL_UseALPN(ssl, w->alpn, (unsigned)strlen(w->alpn),
                          WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) != WOLFSSL_SUCCESS))

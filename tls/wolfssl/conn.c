@@ -99,6 +99,8 @@ void wp_wolfssl_conn_free(struct wp_tls_conn *c)
 
 /* --- octets for us ------------------------------------------------------------------------- */
 
+static const char other_name[] = "certificate is for another name";
+
 /* Where OpenSSL's words are clearer, those. */
 static const char *reason(const struct wp_tls_conn *c, int error)
 {
@@ -111,7 +113,7 @@ static const char *reason(const struct wp_tls_conn *c, int error)
         return "certificate is self-signed";
     case DOMAIN_NAME_MISMATCH:
     case IPADDR_MISMATCH:
-        return "certificate is for another name";
+        return other_name;
     case ASN_AFTER_DATE_E:
         return "certificate has expired";
     case ASN_BEFORE_DATE_E:
@@ -144,7 +146,7 @@ static int meaning(struct wp_tls_conn *c, int ret)
     case WOLFSSL_ERROR_ZERO_RETURN:
         return WP_ECLOSED;
     default:
-        c->error = reason(c, error);
+        c->error = wc->is_other ? other_name : reason(c, error);
         if (error == NO_PEER_CERT)
             tell_no_certificate(c);
         wc->failed = true;
@@ -175,6 +177,11 @@ int wp_wolfssl_handshake(struct wp_tls_conn *c)
     r = w->server ? wolfSSL_accept(wc->ssl) : wolfSSL_connect(wc->ssl);
     if (r != WOLFSSL_SUCCESS)
         return meaning(c, r);
+    if (wc->wants_ip && !wc->is_for_ip && !wp_wolfssl_is_resumed(c)) {
+        c->error = other_name; /* nobody has looked */
+        wc->failed = true;
+        return WP_ETLS;
+    }
     c->peer_verified = w->verifies && wc->showed;
     return 1;
 }

@@ -25,6 +25,8 @@ struct wp_wolfssl_conn {
     WOLFSSL *ssl; /* servers: NULL until the client's first message is there */
     bool failed;  /* after a failure wolfSSL must not be asked again */
     bool showed;  /* the peer showed a certificate */
+    /* Clients whose name is an address: the certificate has it, or has been seen not to. */
+    bool wants_ip, is_for_ip, is_other;
     bool strange; /* not all of its tickets (TLS 1.3) are ours: wolfSSL must open none */
 };
 

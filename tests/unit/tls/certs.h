@@ -62,7 +62,7 @@ static inline struct cert cert_new(const char *cn, const struct cert *issuer, co
     cert_ext(c.x, NID_basic_constraints, issuer == NULL ? "critical,CA:TRUE" : "CA:FALSE");
     if (eku != NULL)
         cert_ext(c.x, NID_ext_key_usage, eku);
-    snprintf(san, sizeof(san), "DNS:%s,IP:127.0.0.1", cn);
+    snprintf(san, sizeof(san), "DNS:%s,IP:127.0.0.1,IP:2001:db8::1", cn);
     if (issuer != NULL)
         cert_ext(c.x, NID_subject_alt_name, san);
     assert_true(X509_sign(c.x, issuer != NULL ? issuer->key : c.key, EVP_sha256()) > 0);
