@@ -2,12 +2,16 @@
 
 #include <string.h>
 
+static bool seems_within(const struct nomad_zone *z, const struct wp_qname *name)
+{
+    return name->n_labels >= z->labels && name->suffix[name->n_labels - z->labels] == z->hash;
+}
+
 static bool is_within(const struct nomad_zone *z, const struct wp_qname *name)
 {
     unsigned at = name->n_labels - (unsigned)z->labels;
 
-    return name->n_labels >= z->labels && name->suffix[at] == z->hash &&
-           name->len - name->at[at] == z->len &&
+    return seems_within(z, name) && name->len - name->at[at] == z->len &&
            memcmp(name->wire + name->at[at], z->name, z->len) == 0;
 }
 
@@ -36,18 +40,30 @@ bool nomad_zone_holds(const struct nomad *p, const struct wp_qname *name)
     return false;
 }
 
+bool nomad_name_hash(const struct nomad *p, const struct wp_qname *name, uint64_t *ret)
+{
+    for (unsigned i = 0; i < p->n_zones; i++) {
+        unsigned n = name->n_labels - (unsigned)p->zone[i].labels;
+        if (!seems_within(&p->zone[i], name) || !says_service(p, &p->zone[i], n))
+            continue;
+        *ret = wp_nomad_hash_labels(name->wire + name->at[p->zone[i].is_short && n == 3]);
+        return true;
+    }
+    return false;
+}
+
 static void read_key(const struct wp_qname *name, unsigned first, struct wp_nomad_key *ret)
 {
     const uint8_t *service = name->wire + name->at[first];
     const uint8_t *namespace = name->wire + name->at[first + 1];
 
     *ret = (struct wp_nomad_key){
+        .hash = wp_nomad_hash_labels(service),
         .name = (const char *)service + 1,
         .namespace = (const char *)namespace + 1,
         .name_len = *service,
         .namespace_len = *namespace,
     };
-    ret->hash = wp_nomad_hash(ret->name, ret->name_len, ret->namespace, ret->namespace_len);
 }
 
 void nomad_name_read(const struct nomad *p, const struct nomad_zone *z, const struct wp_qname *name,

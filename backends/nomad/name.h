@@ -16,3 +16,5 @@ bool nomad_zone_holds(const struct nomad *p, const struct wp_qname *name);
 /* z: what nomad_zone_match said. */
 void nomad_name_read(const struct nomad *p, const struct nomad_zone *z, const struct wp_qname *name,
                      struct nomad_name *ret);
+/* The hash of the reading that goes first, if the name is one that is answered, as far as a hint may be wrong. */
+bool nomad_name_hash(const struct nomad *p, const struct wp_qname *name, uint64_t *ret);

@@ -226,17 +226,12 @@ int nomad_serve(void *self, struct wp_query *q)
 void nomad_prefetch(const void *self, const struct wp_query *q, unsigned step)
 {
     const struct nomad *p = self;
-    const struct nomad_zone *z = nomad_zone_match(p, &q->msg.qname);
-    struct nomad_name name;
-    uint64_t hash, key;
+    uint64_t hash;
 
-    if (z == NULL)
+    if (!nomad_name_hash(p, &q->msg.qname, &hash))
         return;
-    nomad_name_read(p, z, &q->msg.qname, &name);
-    hash = name.has_plain ? name.plain.hash : name.tagged.hash;
     wp_nomad_prefetch(p->source, hash, step);
-    if (step > 0)
-        return;
-    key = wp_nomad_store_key(p->source->store, hash);
-    __builtin_prefetch(&wp_change_version[wp_change_slot(key)]);
+    if (step == 0)
+        __builtin_prefetch(
+            &wp_change_version[wp_change_slot(wp_nomad_store_key(p->source->store, hash))]);
 }

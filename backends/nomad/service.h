@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "waypost/base/hash.h"
 
 enum {
     WP_NOMAD_NAME_MAX = 63,       /* octets of a service's name: one label */
@@ -75,3 +76,10 @@ bool wp_nomad_instance_has_tag(const struct wp_nomad_service *s, const struct wp
 
 /* Of a service's name and a namespace, both in lower case as questions have them (the labels' text). */
 uint64_t wp_nomad_hash(const char *name, size_t name_len, const char *namespace, size_t namespace_len);
+/* The same of two labels as they stand in a question, each behind its length: one pass. */
+static inline uint64_t wp_nomad_hash_labels(const uint8_t *service)
+{
+    size_t name_len = service[0], namespace_len = service[1 + name_len];
+
+    return wp_hash_bytes(service + 1, name_len + 1 + namespace_len);
+}

@@ -9,7 +9,7 @@
 #include "waypost/base/grace.h"
 #include "waypost/plugin/change.h"
 
-enum { SLOTS_FIRST = 256, LINES = 2, CACHE_LINE = 64 };
+enum { SLOTS_FIRST = 256, LINES = 7, CACHE_LINE = 64 };
 
 /* hash 0: never used, the end of a search; what hashes to 0 is taken for 1. */
 struct slot {

@@ -141,8 +141,10 @@ int main(int argc, char **argv)
     nomad_world_open(&w, "service.nomad", "nomad");
     fill(&w);
     file = load_file(&l, path);
-    for (unsigned k = 0; k < BATCH; k++)
+    for (unsigned k = 0; k < BATCH; k++) {
         batch[k] = wp_query_get(&w.asker.worker);
+        batch[k]->route = w.asker.group.route;
+    }
     for (unsigned k = 0; k < COUNT(best); k++)
         best[k] = 1e9;
     for (int i = 0; i < ROUNDS; i++)
