@@ -311,6 +311,10 @@ static int find_or_make(const struct wp_nomad_wants *w, struct wp_nomad_access *
         wp_nomad_access_free(access);
     } else if (o != NULL) {
         o->refs++;
+        if (o->s.reached) { /* not at the start, by two blocks */
+            wp_metric_add(o->reloads[WP_NOMAD_RELOAD_CONFIG], WP_METRIC_SHARED, 1);
+            wp_log(WP_INFO, "nomad", "%s: followed on", o->name);
+        }
         *ret = o;
         wp_nomad_access_free(access);
         free(key);

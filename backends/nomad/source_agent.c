@@ -203,7 +203,7 @@ static void look_at_files(struct wp_nomad_source_own *o)
     o->h->timer_cancel(&o->rest);
     drop_all(o);
     o->trying = o->s.away;
-    o->reason = WP_NOMAD_RELOAD_CONFIG;
+    o->reason = WP_NOMAD_RELOAD_TOKEN;
     go(o);
 }
 

@@ -195,6 +195,7 @@ void wp_nomad_index_seen(struct wp_nomad_source_own *o, uint64_t index)
     } else if (o->new_namespace) { /* it is known whole once all that is listed was read */
         wp_nomad_pass(o, WP_NOMAD_RELOAD_INDEX);
     } else if (index != 0 && index == known) {
+        o->reason = WP_NOMAD_RELOAD_INDEX;
         if (!o->in_pass)
             wp_nomad_in_step(o);
     } else if (!may_explain(o) || index == 0) {
@@ -226,9 +227,31 @@ void wp_nomad_index_event(struct wp_nomad_source_own *o, uint64_t index)
         give_up(o);
 }
 
+/* A list that waits for what comes after all that is known has not come back since the stream was opened: there
+ * was nothing between the two that neither could tell. */
+static void on_steady(struct wp_engine_timer *t)
+{
+    struct wp_nomad_source_own *o = own_of(t, offsetof(struct wp_nomad_source_own, steady));
+    uint64_t now = o->h->now();
+
+    if (!o->stream_open || o->by_events)
+        return;
+    if (!o->in_pass && o->list.http != NULL && o->list.waits && o->list_index == o->explained &&
+        now - o->steady_ns >= wp_nomad_ms(WP_NOMAD_STEADY_MS))
+        o->by_events = true;
+    else
+        o->h->timer_set(t, now + wp_nomad_ms(WP_NOMAD_STEADY_MS));
+}
+
 void wp_nomad_index_stream(struct wp_nomad_source_own *o, bool open)
 {
     o->stream_open = open;
+    o->steady_ns = o->h->now();
+    o->steady.fn = on_steady;
+    if (open)
+        o->h->timer_set(&o->steady, o->steady_ns + wp_nomad_ms(WP_NOMAD_STEADY_MS));
+    else
+        o->h->timer_cancel(&o->steady);
     o->event_index = 0;
     o->n_events = o->n_since = 0;
     memset(o->event_kept, 0, sizeof(o->event_kept));
@@ -243,6 +266,7 @@ void wp_nomad_index_stop(struct wp_nomad_source_own *o)
 {
     o->h->timer_cancel(&o->explain);
     o->h->timer_cancel(&o->pass_timer);
+    o->h->timer_cancel(&o->steady);
     o->h->timer_cancel(&o->verify);
     o->h->timer_cancel(&o->hold);
 }

@@ -161,7 +161,7 @@ static void tell_untrusted(struct wp_nomad_source_own *o)
 {
     if (!o->untrusted_told)
         wp_log(WP_INFO, "nomad",
-               "%s: no namespace is listed with this token, names are read when they are asked for",
+               "%s: no namespace is listed (that needs `read-job`), names are read when they are asked for",
                o->name);
     o->untrusted_told = true;
 }
@@ -324,6 +324,7 @@ static void list_next(struct wp_nomad_source_own *o)
                  wait_s);
     }
     snprintf(path, sizeof(path), "/v1/services?namespace=*%s%s", block, o->stale ? "&stale=" : "");
+    o->steady_ns = o->h->now();
     wp_nomad_call(c, path, &limits, &ops);
 }
 

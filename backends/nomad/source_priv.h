@@ -31,6 +31,7 @@ enum {
     WP_NOMAD_WAIT_GRACE_MS = 10000,
     WP_NOMAD_STALE_WAIT_S = 10,   /* the same while there is no leader */
     WP_NOMAD_EACH_MS = 1000,      /* between two lists, two passes */
+    WP_NOMAD_STEADY_MS = 1000,    /* a list that waits, and a stream: nothing can have been missed */
     WP_NOMAD_EVENT_MS = 200,      /* an event that belongs to an index comes within this time */
     WP_NOMAD_VERIFY_MS = 300000,  /* everything listed is read again, whatever events say; */
     WP_NOMAD_BUSY_MS = 30000,     /* sooner, when changes came so fast that one may have hidden */
@@ -146,7 +147,8 @@ enum wp_nomad_reload { /* why everything was read again */
     WP_NOMAD_RELOAD_INDEX_BACK,
     WP_NOMAD_RELOAD_AGENT,      /* another one is asked */
     WP_NOMAD_RELOAD_VERIFY,
-    WP_NOMAD_RELOAD_CONFIG,     /* a configuration was loaded again, and the source kept */
+    WP_NOMAD_RELOAD_CONFIG,     /* nothing was read: a configuration was loaded, and the source kept */
+    WP_NOMAD_RELOAD_TOKEN,      /* it, or a certificate, has changed */
     WP_NOMAD_RELOADS,
 };
 
@@ -215,7 +217,8 @@ struct wp_nomad_source_own {
     uint64_t pass_index, pass_ns;
     enum wp_nomad_reload reason;
     size_t pass_left, n_passes;
-    struct wp_engine_timer explain, pass_timer;
+    struct wp_engine_timer explain, pass_timer, steady;
+    uint64_t steady_ns;     /* since when the stream is open and the same list waits */
     uint64_t awaited;       /* the index that an event may yet explain; 0: none */
     struct wp_engine_timer hold;
     atomic_bool held;

@@ -74,7 +74,7 @@ static const struct wp_family requests = {
 static const struct wp_family reloads = {
     .name = "coredns_nomad_reloads_total",
     .help = "How often everything listed was read, by reason: start, index (it moved, and no event told "
-            "why), index_back, agent, verify, config.",
+            "why), index_back, agent, verify, token; config: kept through a reload.",
     .kind = WP_COUNTER,
     .labels = {"source", "reason", NULL},
 };
@@ -83,6 +83,7 @@ static const char *const reasons[WP_NOMAD_RELOADS] = {
     [WP_NOMAD_RELOAD_START] = "start",           [WP_NOMAD_RELOAD_INDEX] = "index",
     [WP_NOMAD_RELOAD_INDEX_BACK] = "index_back", [WP_NOMAD_RELOAD_AGENT] = "agent",
     [WP_NOMAD_RELOAD_VERIFY] = "verify",         [WP_NOMAD_RELOAD_CONFIG] = "config",
+    [WP_NOMAD_RELOAD_TOKEN] = "token",
 };
 
 /* --- what is read when scraped ----------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* The services that one source knows, and its namespaces, which are services without a name. One thread
  * writes; the workers read without locks, within one turn of their loop (waypost/base/grace.h). What is
- * published never changes but for its two times and `covered`; a change is another block in the same slot. */
+ * published never changes but for its two times; a change is another block in the same slot. */
 #pragma once
 #include "backends/nomad/service.h"
 #include "waypost/base/err.h"
