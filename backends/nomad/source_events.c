@@ -163,23 +163,76 @@ static void on_end(void *arg, const struct wp_httpc_end *end)
         wp_log(WP_DEBUG, "nomad", "%s: the event stream has ended: %s", o->name,
                r.why[0] != '\0' ? r.why : "closed");
     /* Whether the agent is there is left to the others: some have no stream, proxies cut it. */
+    if (r.verdict == WP_NOMAD_LACKS)
+        o->h->timer_cancel(&o->narrow_timer);
     if (status != 0 && status != 200)
         events_later(o, wp_nomad_ms(WP_NOMAD_FEATURE_MS));
     else
         events_later(o, wp_backoff_next(&o->events_backoff, wp_random()));
 }
 
+struct listed {
+    const struct wp_nomad_item *at;
+    unsigned n;
+};
+
+static void count_listed(void *arg, struct wp_nomad_item *i)
+{
+    struct listed *l = arg;
+
+    if (i->name_len > 0 || !i->listed)
+        return;
+    l->at = i;
+    l->n++;
+}
+
+/* The one namespace that is listed, escaped; "*" when there are more, or none. NULL: memory. */
+static const char *namespace_of(struct wp_nomad_source_own *o)
+{
+    struct listed l = {0};
+
+    if (o->narrow)
+        wp_nomad_item_each(&o->items, count_listed, &l);
+    wp_arena_reset(&o->scratch);
+    return l.n == 1 ? wp_nomad_escape(&o->scratch, wp_nomad_item_namespace(l.at), l.at->namespace_len)
+                    : "*";
+}
+
+static void events_next(struct wp_nomad_source_own *o);
+
+/* A stream of all namespaces needs rights on all of them; who lacks one is told so, or hears nothing at
+ * all. With rights on one only, that one is asked for. */
+static void on_narrow(struct wp_engine_timer *t)
+{
+    struct wp_nomad_source_own *o =
+        (struct wp_nomad_source_own *)(void *)((char *)t - offsetof(struct wp_nomad_source_own,
+                                                                    narrow_timer));
+    struct listed l = {0};
+
+    wp_nomad_item_each(&o->items, count_listed, &l);
+    if (o->stream_open || l.n != 1)
+        return;
+    o->narrow = true;
+    o->h->timer_cancel(&o->events_timer);
+    wp_nomad_call_drop(&o->events);
+    events_next(o);
+}
+
 static void events_next(struct wp_nomad_source_own *o)
 {
     static const struct wp_httpc_call_ops ops = {.head = on_head, .body = on_body, .end = on_end};
     const struct wp_nomad_limits limits = {.idle_ms = WP_NOMAD_HEARTBEAT_MS};
-    char path[160];
+    const char *ns;
 
     if (!wp_nomad_agent_is_ready(o) || o->events.http != NULL)
         return;
-    snprintf(path, sizeof(path), "/v1/event/stream?topic=Service&namespace=*&index=%llu",
-             (unsigned long long)o->explained);
-    wp_nomad_call(&o->events, path, &limits, &ops);
+    ns = namespace_of(o);
+    wp_nomad_call(&o->events,
+                  ns != NULL ? wp_arena_printf(&o->scratch,
+                                               "/v1/event/stream?topic=Service&namespace=%s&index=%llu",
+                                               ns, (unsigned long long)o->explained)
+                             : NULL,
+                  &limits, &ops);
 }
 
 static void on_timer(struct wp_engine_timer *t)
@@ -194,12 +247,16 @@ void wp_nomad_events_start(struct wp_nomad_source_own *o)
     o->events_backoff.first_ns = wp_nomad_ms(WP_NOMAD_BACKOFF_FIRST_MS);
     o->events_backoff.most_ns = wp_nomad_ms(WP_NOMAD_BACKOFF_MOST_MS);
     o->events_timer.fn = on_timer;
+    o->narrow_timer.fn = on_narrow;
+    o->narrow = false;
+    o->h->timer_set(&o->narrow_timer, o->h->now() + wp_nomad_ms(WP_NOMAD_NARROW_MS));
     events_next(o);
 }
 
 void wp_nomad_events_stop(struct wp_nomad_source_own *o)
 {
     o->h->timer_cancel(&o->events_timer);
+    o->h->timer_cancel(&o->narrow_timer);
     if (o->events.http != NULL)
         wp_nomad_index_stream(o, false);
     wp_nomad_call_drop(&o->events);

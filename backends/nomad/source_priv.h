@@ -46,6 +46,7 @@ enum {
     WP_NOMAD_HOLD_MS = 300000,    /* a restored server that is empty is not believed for so long */
     WP_NOMAD_LIFE_MS = 5000,      /* how often to look whether the agent is alive, and at files */
     WP_NOMAD_SILENT_MS = 20000,   /* an agent that said nothing for so long is asked for a sign */
+    WP_NOMAD_NARROW_MS = 5000,    /* a stream of all namespaces that says nothing for so long is not allowed */
     WP_NOMAD_HEARTBEAT_MS = 75000, /* of the event stream: 30 s */
     WP_NOMAD_FEATURE_MS = 300000, /* what an agent does not have is looked for again */
     WP_NOMAD_DEMAND_MAX = 10000,  /* names that are kept because they are asked for */
@@ -231,7 +232,8 @@ struct wp_nomad_source_own {
     unsigned n_events;      /* kept, and where the next one goes */
     unsigned n_since;       /* changes since the index was last explained */
     struct wp_backoff events_backoff;
-    struct wp_engine_timer events_timer;
+    struct wp_engine_timer events_timer, narrow_timer;
+    bool narrow;            /* the stream is of the one namespace that is listed */
 
     /* reads */
     unsigned n_reading, reads_max;

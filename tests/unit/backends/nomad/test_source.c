@@ -389,6 +389,35 @@ static void test_stream_opens_later(void)
     world_close();
 }
 
+/* A stream of all namespaces is not allowed, and does not even say so: with one namespace, that one is asked for. */
+static void test_narrow_stream(void)
+{
+    static const int statuses[] = {200, 403};
+
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        struct wp_httpc_call *c;
+        world_open(NULL);
+        c = world_call("/v1/event/stream");
+        CHECK(world_asks(c, "namespace=*"));
+        world_head(c, statuses[i]);
+        if (statuses[i] != 200)
+            world_end(c, 0, "");
+        world_answer(world_call("/v1/services?"), 200, 10, WORLD_LIST(WORLD_NAME("web")));
+        world_serve("web", 10, "10.0.0.1");
+        world_pass(5000);
+        c = world_call("/v1/event/stream");
+        CHECK(world_asks(c, "namespace=default&index=10"));
+        world_head(c, 200);
+        CHECK(world_say(c, "{}\n"));
+        world_pass(1100);
+        CHECK(world_say(c, WORLD_EVENT("15", "ServiceRegistration", "web")));
+        world_serve("web", 15, "10.0.0.6");
+        world_answer(world_call(BLOCKS "10"), 200, 15, WORLD_LIST(WORLD_NAME("web")));
+        CHECK(world_find("/v1/service/") == NULL && world_addr("web") == 6);
+        world_close();
+    }
+}
+
 /* An answer that does not know of the event yet is asked for again. */
 static void test_answer_before_event(void)
 {
@@ -548,7 +577,7 @@ RUN_TESTS(TEST(test_list_is_read), TEST(test_first_pass), TEST(test_passes_witho
           TEST(test_nonsense), TEST(test_null), TEST(test_workload_identity),
           TEST(test_list_gets_shorter), TEST(test_list_gets_shorter_denied), TEST(test_list_denied),
           TEST(test_no_list), TEST(test_event), TEST(test_event_after_list), TEST(test_no_event),
-          TEST(test_events_hide_one), TEST(test_new_namespace), TEST(test_stream_gap), TEST(test_endless_line), TEST(test_stream_opens_later), TEST(test_answer_before_event),
+          TEST(test_events_hide_one), TEST(test_new_namespace), TEST(test_stream_gap), TEST(test_endless_line), TEST(test_stream_opens_later), TEST(test_narrow_stream), TEST(test_answer_before_event),
           TEST(test_event_while_reading), TEST(test_event_of_new_name), TEST(test_verify),
           TEST(test_index_back), TEST(test_restored_empty), TEST(test_restored_between_lists),
           TEST(test_restored_full))
