@@ -14,10 +14,14 @@ ROW = re.compile(r"\[(?:.*?[-_])??((?:[A-Z]{1,2}\d{2,3}[a-z]?)|(?:\d{3}-\d{1,3})
 
 @pytest.fixture(scope="module", params=["openssl", "wolfssl"])
 def provider(request):
-    """The TLS library of every waypost that is started meanwhile. A library that is not here is a failure."""
-    server.Waypost.tls_provider = request.param
-    yield request.param
-    server.Waypost.tls_provider = None
+    """The TLS library of every waypost that the test or its fixtures start. A library that is not here is a failure."""
+    return request.param
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture
+def pytest_runtest_setup(item):
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    server.Waypost.tls_provider = params.get("provider")
 
 
 def pytest_configure(config):

@@ -124,7 +124,7 @@ class Waypost(Process):
     """waypost with a Corefile. `{name}` in it is replaced by a port: {dns} {tls} {https} {grpc} {a} ...; `{dir}`
     by the folder, where files={name: text} are written. `before`: a command that executes the rest of its line."""
 
-    tls_provider = None  # of all that are started while it is set: the fixture `provider`
+    tls_provider = None  # of all that are started while a test of the fixture `provider` runs
 
     def __init__(self, corefile, files=None, args=(), binary=None, env=None, wait=True, ports=None, before=()):
         self.home = tempfile.TemporaryDirectory(prefix="waypost-conf-")

@@ -202,7 +202,7 @@ ENDLESS = {
 def test_endless_hello(w, what):
     """A megabyte of it on thirty connections at once: nobody keeps that, and each is ended."""
     octets = b"".join(record(HANDSHAKE, b) for b in ENDLESS[what]())
-    with gateway.watched(w, mb=24):
+    with gateway.watched(w, mb=24, p99_s=1.0):
         many = [connect(w) for _ in range(30)]
         for s in many:
             s.settimeout(4)
@@ -347,7 +347,7 @@ def test_flood(w, kind):
     argv = [sys.executable, gateway.os.path.join(gateway.HERE, "flood.py"), kind, str(gateway.port(w, kind.split("-")[0])), "1.0"]
     before = gateway.descriptors(w.pid)
     env = {**gateway.os.environ, **({"FLOOD_SMALL": "1"} if gateway.sanitized() else {})}
-    with gateway.watched(w, mb=96, lost=0.05, p99_s=0.1):
+    with gateway.watched(w, mb=96, lost=0.05, p99_s=2.0):  # one worker; in software a megabyte takes it 4 ms
         assert int(subprocess.run(argv, capture_output=True, text=True, env=env, timeout=60, check=True).stdout) > 0
     assert gateway.serves(w, ["dot", "doh"])
     wait_for(lambda: gateway.descriptors(w.pid) <= before + 8, 15)
