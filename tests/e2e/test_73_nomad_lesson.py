@@ -180,6 +180,7 @@ def test_tags(_):
             assert nomads.answer(w, "red.tagged.default").rcode == "NXDOMAIN"
 
 
+@pytest.mark.timing  # where there is a clock that can be set; else it takes half a minute
 @row("001-18-away")
 def test_last_known_data(_, tmp_path):
     """Without the cache; a new start while Nomad is away says that its data is old."""
