@@ -1,5 +1,7 @@
 """nomad: the table of answers (R01-R68), negative answers in both styles."""
+import socket
 import threading
+import time
 
 import nomads
 import pytest
@@ -402,3 +404,30 @@ def test_many_instances():
             assert not over_tcp.tc and len(over_tcp.answer) == 3000
             got = nomads.answer(w, "svc-0.big", "SRV", tcp=True)
             assert got.tc and len(got.answer) > 1000 and not got.additional
+
+
+# --- who does not want to wait ---------------------------------------------------------------------
+
+@pytest.mark.timing
+def test_deadline():
+    """`cancel` ends the waiting before the request's own two seconds do."""
+    with nomads.lesson() as n, nomads.gateway(n, more="cancel 100ms") as w:
+        wait_for(lambda: nomads.answer(w, "example.default").rcode == "NOERROR")
+        n.agents[0].hang()
+        begun = time.monotonic()
+        got = nomads.answer(w, "multi.default")
+        assert got.rcode == "SERVFAIL" and time.monotonic() - begun < 1.5
+        n.agents[0].heal()
+        nomads.wait_answers(w, "multi.default", ["1.2.3.4", "1.2.3.5", "1.2.3.6"])
+
+
+def test_client_that_leaves():
+    """Its connection ends while its questions wait; others' go on."""
+    with nomads.lesson() as n, nomads.gateway(n) as w:
+        wait_for(lambda: nomads.answer(w, "example.default").rcode == "NOERROR")
+        n.agents[0].fault(nomads.faults.delay(0.5), "service", None, lambda r: r.path.endswith("/multi"))
+        with socket.create_connection(("127.0.0.1", w.port["dns"])) as s:
+            for i in range(5):
+                s.sendall(wire.framed(wire.query("multi.default.service.nomad", qid=i)))
+            wait_for(lambda: any(r.path.endswith("/multi") for r in n.asked("service")))
+        nomads.wait_answers(w, "multi.default", ["1.2.3.4", "1.2.3.5", "1.2.3.6"])
