@@ -56,6 +56,11 @@ def test_folder_is_a_directive(name):
     assert name in built()
 
 
+def test_the_first_readme_lists_them_all():
+    listed = re.findall(r"^\| \[(\w+)\]\((\S+)/README\.md\)", source.read("README.md"), re.M)
+    assert listed == sorted(folders().items())
+
+
 @pytest.mark.parametrize("name", folders())
 def test_readme(name):
     text = source.read(f"{folders()[name]}/README.md")
