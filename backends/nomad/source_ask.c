@@ -16,8 +16,6 @@ int wp_nomad_tickets_new(struct wp_nomad_source_own *o)
     if (t == NULL)
         return -ENOMEM;
     atomic_init(&t->refs, 1);
-    for (size_t i = 0; i < WP_NOMAD_TICKETS; i++)
-        t->at[i].pool = t;
     o->tickets = t;
     return 0;
 }
@@ -35,6 +33,7 @@ static struct wp_nomad_ticket *take(struct wp_nomad_tickets *t, uint64_t from)
         int is_free = WP_NOMAD_TICKET_FREE;
         if (atomic_compare_exchange_strong(&k->state, &is_free, WP_NOMAD_TICKET_ASKED)) {
             atomic_fetch_add(&t->refs, 1);
+            k->pool = t; /* not before: pages that nobody needs are not touched */
             return k;
         }
     }

@@ -77,6 +77,8 @@ static void end(struct wp_nomad_source_own *o)
 {
     o->in_pass = false;
     o->n_passes++;
+    if (o->reads_max < WP_NOMAD_READS) /* they were too many once */
+        o->reads_max++;
     o->explained = o->pass_index;
     o->by_events = o->pass_by_events;
     o->n_since = 0;

@@ -209,6 +209,10 @@ static void test_too_many(void)
     world_pass(1300);
     world_answer(world_call("/v1/status/leader"), 429, 0, "");
     CHECK(world.s->own->reads_max == 2);
+    world_pass(2600);
+    world_answer(world_call("/v1/status/leader"), 200, 0, "''");
+    world_load(false);
+    CHECK(world.s->own->reads_max == 3); /* one more with each pass */
     world_close();
 }
 
