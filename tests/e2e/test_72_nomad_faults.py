@@ -376,6 +376,7 @@ def loaded_again(_):
             wait_for(lambda: ttl() == 20)
             d.seen()
             assert not [r for r in d.region.asked("services") if not r.blocking]  # nothing was begun anew
+            assert d.metric("coredns_nomad_reloads_total", reason="config") == 1 and d.said("INFO", "followed on")
             d.region.forget()
             d.w.write(conf.replace("ttl 30", 'ttl 8\nfilter "Port != 77"'))  # another source: read before it is used
             d.w.kill(signal.SIGUSR1)
