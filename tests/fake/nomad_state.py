@@ -65,6 +65,7 @@ class State:
         self.waiting = {}  # key: set of Wait
         self.streams = set()  # of queues: see nomad_stream.py
         self.bodies = {}  # (namespace, name): octets; forgotten when it changes
+        self.listed = {}  # (namespace, name): what a list says of it; forgotten when it changes
         self.lists = {}  # frozenset of namespaces or None: (services_index, octets)
 
     # --- who waits ---
@@ -121,6 +122,7 @@ class State:
     def _changed(self, namespace, name, index):
         self.services_index = index
         self.bodies.pop((namespace, name), None)
+        self.listed.pop((namespace, name), None)
         self.wake("*", namespace, (namespace, name))
         if len(self.services) <= SMALL:
             self.wake(*(k for k in list(self.waiting) if k != "namespaces"))
@@ -145,13 +147,16 @@ class State:
         if kept and kept[0] == self.services_index:
             return kept[1]
         by_namespace = {}
-        for (namespace, name), regs in self.services.items():
-            if key is None or namespace in key:
-                tags = sorted({t for r in regs.values() for t in r.fields["Tags"] or ()})
-                by_namespace.setdefault(namespace, []).append({"ServiceName": name, "Tags": tags})
-        for services in by_namespace.values():
-            random.shuffle(services)
-        octets = short([{"Namespace": n, "Services": s} for n, s in by_namespace.items()]).encode()
+        for at, regs in self.services.items():
+            if key is None or at[0] in key:
+                if at not in self.listed:
+                    tags = sorted({t for r in regs.values() for t in r.fields["Tags"] or ()})
+                    self.listed[at] = short({"ServiceName": at[1], "Tags": tags})
+                by_namespace.setdefault(at[0], []).append(self.listed[at])
+        for namespace, services in by_namespace.items():
+            first = random.randrange(len(services))
+            by_namespace[namespace] = f'{{"Namespace":{short(namespace)},"Services":[{",".join(services[first:] + services[:first])}]}}'
+        octets = f"[{','.join(by_namespace.values())}]".encode()
         self.lists[key] = (self.services_index, octets)
         return octets
 
@@ -191,6 +196,7 @@ class State:
         self.services = {k: dict(v) for k, v in kept["services"].items()}
         self.index = at
         self.bodies.clear()
+        self.listed.clear()
         self.lists.clear()
         self.events.clear()
         self.end_streams()
