@@ -192,6 +192,8 @@ static struct wp_nomad_source_own *blank(const struct wp_httpc_ops *h, uint64_t 
     o->list.own = o->events.own = o->probe.own = o;
     for (size_t i = 0; i < WP_NOMAD_READS; i++)
         o->reads[i].own = o;
+    for (size_t i = 0; i < WP_NOMAD_BELLS; i++)
+        o->bells[i].call.own = o;
     atomic_init(&o->s.behind_since_ns, o->made_ns);
     pthread_mutex_init(&o->lock, NULL);
     pthread_cond_init(&o->cond, NULL);

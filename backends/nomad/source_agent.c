@@ -20,6 +20,7 @@ static void drop_all(struct wp_nomad_source_own *o)
 {
     wp_nomad_list_stop(o);
     wp_nomad_events_stop(o);
+    wp_nomad_bells_stop(o);
     wp_nomad_reads_stop(o);
     wp_nomad_call_drop(&o->probe);
 }

@@ -37,6 +37,13 @@ static bool is_busy(const struct wp_nomad_item *i)
     return i->waiters != NULL || i->reading || i->in_pass;
 }
 
+bool wp_nomad_demand_is_asked(const struct wp_nomad_source_own *o, const struct wp_nomad_item *i)
+{
+    const struct wp_nomad_service *v = wp_nomad_published(o, i);
+
+    return v != NULL && !is_busy(i) && idle_s(o, v) < WP_NOMAD_IDLE_S;
+}
+
 /* --- room -------------------------------------------------------------------------------------- */
 
 /* The oldest goes. One that is there and was asked for since has another chance. */
@@ -67,6 +74,8 @@ static void look(struct wp_nomad_source_own *o, struct wp_nomad_item *i)
         return;
     }
     idle = idle_s(o, v);
+    if (idle < WP_NOMAD_IDLE_S && v->n > 0) /* others could be anybody's inventions */
+        wp_nomad_bell_want(o, i->namespace);
     if (idle >= (v->n > 0 ? WP_NOMAD_FORGET_S : WP_NOMAD_IDLE_S) && !o->s.away)
         wp_nomad_forget(o, i);
     else if (idle < WP_NOMAD_IDLE_S && v->until_s <= wp_nomad_now_s(o) + 1 &&
@@ -84,6 +93,7 @@ static void on_sweep(struct wp_engine_timer *t)
         next = i->later;
         look(o, i);
     }
+    wp_nomad_bells_sweep(o);
     wp_nomad_reads_run(o);
     if (o->items.oldest != NULL)
         o->h->timer_set(t, o->h->now() + wp_nomad_ms(SWEEP_MS));

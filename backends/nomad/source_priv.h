@@ -2,7 +2,7 @@
  * source_ask.c how it has a name read, source_call.c makes requests and judges answers,
  * source_agent.c knows which agent is asked and when none is, source_list.c follows the list of
  * services, source_index.c knows how far what is known explains the index of the table,
- * source_events.c hears of changes, source_read.c reads services, source_demand.c keeps those fresh that
+ * source_events.c hears of changes, source_bell.c of those that are not listed, source_read.c reads services, source_demand.c keeps those fresh that
  * nobody lists, source_step.c knows whether all that is in step, source_tell.c writes log lines,
  * source_health.c asks for checks, source_report.c counts. Everything is the engine thread's unless it says otherwise. */
 #pragma once
@@ -22,7 +22,8 @@
 #include "waypost/plugin/metric.h"
 
 enum {
-    WP_NOMAD_READS = 8,           /* at a time; with list, events and a probe below 16 connections */
+    WP_NOMAD_READS = 8,           /* at a time; with list, events, bells and a probe below 16 connections */
+    WP_NOMAD_BELLS = 4,           /* namespaces whose changes are waited for beside the list */
     WP_NOMAD_CONNECT_MS = 1500,   /* so that the next agent is asked within 2 s; */
     WP_NOMAD_CONNECT_ONE_MS = 5000, /* there is no other */
     WP_NOMAD_SIGN_MS = 1500,      /* for a first sign of life: the next agent is asked within 2 s */
@@ -95,6 +96,17 @@ struct wp_nomad_call {
     struct wp_nomad_item *item; /* that is read */
     bool stale, waits;          /* as it was asked for */
     int status;                 /* of one that streams */
+};
+
+/* A namespace that the list does not tell of, with names that are asked for. */
+struct wp_nomad_bell {
+    struct wp_nomad_call call; /* the first member */
+    struct wp_engine_timer timer;
+    uint64_t index;            /* that is waited on; 0: not known yet */
+    uint64_t began_ns, rang_ns, rang_before_ns;
+    bool wanted;               /* since the last sweep */
+    uint8_t len;               /* 0: free */
+    char namespace[WP_NOMAD_NAME_MAX];
 };
 
 /* --- questions that wait ----------------------------------------------------------------------- */
@@ -195,6 +207,7 @@ struct wp_nomad_source_own {
     struct wp_backoff backoff;
     struct wp_engine_timer rest, life, reap, verify;
     struct wp_nomad_call list, events, probe, reads[WP_NOMAD_READS];
+    struct wp_nomad_bell bells[WP_NOMAD_BELLS];
 
     /* the list */
     uint32_t mark;          /* number of the last list */
@@ -326,6 +339,15 @@ void wp_nomad_demand_stop(struct wp_nomad_source_own *o);
 uint32_t wp_nomad_now_s(const struct wp_nomad_source_own *o);
 /* What is published of it is good for so long from now on. */
 void wp_nomad_freshen(struct wp_nomad_source_own *o, struct wp_nomad_service *v);
+
+/* Was it asked for lately? It is known, and nothing is under way for it. */
+bool wp_nomad_demand_is_asked(const struct wp_nomad_source_own *o, const struct wp_nomad_item *i);
+
+/* --- source_bell.c ----------------------------------------------------------------------------- */
+/* A name of the namespace is asked for: changes there are to be heard of. */
+void wp_nomad_bell_want(struct wp_nomad_source_own *o, const struct wp_nomad_item *ns);
+void wp_nomad_bells_sweep(struct wp_nomad_source_own *o); /* what was not wanted since the last one ends */
+void wp_nomad_bells_stop(struct wp_nomad_source_own *o);
 
 /* --- source_ask.c ------------------------------------------------------------------------------ */
 int wp_nomad_tickets_new(struct wp_nomad_source_own *o) WP_MUSTCHECK;

@@ -315,6 +315,22 @@ def test_workload_identity(row):
             nomads.wait_answers(w, "web.ops", ["10.2.0.1"])
 
 
+def test_workload_identity_hears_of_changes():
+    """Names that may not be listed are as fresh as others once the namespace is waited for, those that were denied before, too."""
+    with nomads.region(acl=True) as n:
+        n.token("mine", workload=True)
+        with nomads.gateway(n, "token mine\nttl 300", more="cache 300") as w:
+            nomads.wait_answers(w, "solo.default", ["10.1.0.3"])
+            assert nomads.answer(w, "late.default").rcode == "NXDOMAIN"
+            wait_for(lambda: any(r.query.get("namespace") == "default" for r in n.asked("services", blocking=True)))
+            for i in range(3):
+                n.register("late", address=f"10.9.0.{i}", port=80, id="it")
+                nomads.wait_answers(w, "late.default", [f"10.9.0.{i}"], seconds=5)
+            n.deregister("late")
+            wait_for(lambda: nomads.answer(w, "late.default").rcode == "NXDOMAIN", 5)
+            assert len(n.asked("service")) < 20
+
+
 @pytest.mark.parametrize("row", ["R62-gzip"])
 def test_gzip(row):
     with nomads.region() as n:

@@ -119,6 +119,66 @@ static void test_kept_fresh(void)
     finish();
 }
 
+#define RUNG "/v1/services?namespace=default"
+
+/* A workload's identity: the list of its own is waited on, and what is asked for is read when it moves. */
+static void test_bell(void)
+{
+    struct asker one, two;
+
+    open_listless();
+    CHECK(ask(&one, "web", "default") == 0 && ask(&two, "nope", "default") == 0);
+    world_serve("web", 7, "10.0.0.1");
+    world_serve("nope", 7, "");
+    CHECK(world_find(RUNG) == NULL);
+    world_pass(1000);
+    CHECK(world_call(RUNG) != NULL && !world_asks(world_call(RUNG), "index="));
+    world_answer(world_call(RUNG), 200, 7, "[]");
+    CHECK(world_asks(world_call(RUNG), "&index=7&wait=120s") && world_find("/v1/service/") == NULL);
+    touch("web");
+    touch("nope");
+    world_answer(world_call(RUNG), 200, 9, "nothing that is looked at");
+    world_serve("web", 9, "10.0.0.2");
+    world_serve("nope", 9, "10.0.0.3");
+    CHECK(world_addr("web") == 2 && world_addr("nope") == 3);
+    CHECK(world_find(RUNG) == NULL || world_asks(world_call(RUNG), "index=9"));
+    world_pass(1000);
+    CHECK(world_asks(world_call(RUNG), "index=9"));
+    world_answer(world_call(RUNG), 200, 9, "[]"); /* its time was over, but so soon? */
+    CHECK(world_find(RUNG) == NULL);
+    finish();
+    CHECK(told(&one) == 1 && told(&two) == 1);
+}
+
+/* What may not be waited on is let be, and an agent that breaks off is no agent. */
+static void test_no_bell(void)
+{
+    struct asker one;
+
+    open_listless();
+    CHECK(ask(&one, "nope", "default") == 0);
+    world_serve("nope", 7, "");
+    world_pass(2000);
+    CHECK(world_find(RUNG) == NULL && told(&one) == 1); /* names that are not there ring nothing */
+    CHECK(ask(&one, "web", "default") == 0);
+    world_serve("web", 7, "10.0.0.1");
+    world_pass(1000);
+    world_answer(world_call(RUNG), 403, 0, "Permission denied");
+    touch("web");
+    world_pass(1000);
+    CHECK(world_find(RUNG) == NULL && !world.s->away);
+    for (unsigned n = 0; n < 31; n++) {
+        touch("web");
+        world_pass(1000);
+        if (world_find("/v1/service/web?") != NULL)
+            world_serve("web", 7, "10.0.0.1");
+    }
+    world_end(world_call(RUNG), WP_ECLOSED, "192.0.2.1:4646: connection lost");
+    CHECK(world.s->away && world_find(RUNG) == NULL && world_addr("web") == 1);
+    finish();
+    CHECK(told(&one) == 1);
+}
+
 /* That there is none is remembered, too, and for a shorter time. */
 static void test_negative(void)
 {
@@ -336,7 +396,7 @@ static int teardown(void **state)
     return 0;
 }
 
-RUN_TESTS_WITH(setup, teardown, TEST(test_asked), TEST(test_escaped), TEST(test_kept_fresh), TEST(test_negative),
+RUN_TESTS_WITH(setup, teardown, TEST(test_asked), TEST(test_escaped), TEST(test_kept_fresh), TEST(test_bell), TEST(test_no_bell), TEST(test_negative),
           TEST(test_denied), TEST(test_too_late), TEST(test_cancelled), TEST(test_cancelled_late), TEST(test_unreachable),
           TEST(test_make_do), TEST(test_flood), TEST(test_room), TEST(test_tickets),
           TEST(test_becomes_covered))
