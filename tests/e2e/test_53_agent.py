@@ -89,7 +89,7 @@ def test_replaced_in_one_revision(store, agent):
     agent.up("swap")
     lease = lease_of(store, "old.dev")
     agent.put("new.dev", id="swap", status=200, address="192.0.2.2")
-    agent.up("swap")
+    wait_for(lambda: keys(store, "new.dev"))  # it is "up" all the time
     (key, value, revision, new_lease), = store.client.get("/skydns/dev/new/", "/skydns/dev/new0")
     assert json.loads(value)["host"] == "192.0.2.2" and new_lease == lease and keys(store, "old.dev") == {}
     before = store.client.call("KV/Range", etcd.field(1, "/skydns/dev/old/") + etcd.field(2, "/skydns/dev/old0") + etcd.field(4, revision - 1))

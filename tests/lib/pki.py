@@ -1,5 +1,6 @@
 """Certificates for tests, made by openssl(1) once for a run."""
 import functools
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -36,12 +37,16 @@ def _ca(name):
     return path(name + ".pem")
 
 
-@functools.lru_cache(maxsize=None)
 def cert(name, issuer="ca", usage="serverAuth", days=30, rsa=False, san=None, from_to=None):
     """(certificate, key) signed by the CA; the key is of P-256 unless said. from_to: years, each its first day."""
+    return _cert(name, issuer, usage, days, rsa, san, from_to)
+
+
+@functools.lru_cache(maxsize=None)
+def _cert(subject, issuer, usage, days, rsa, san, from_to):
+    """Each in files of its own: somebody else uses another one of the same name."""
     ca(issuer)
-    subject = name
-    name = ("rsa-" if rsa else "") + name.replace("*", "star")
+    name = subject.replace("*", "star") + "-" + hashlib.sha256(repr((issuer, usage, days, rsa, san, from_to)).encode()).hexdigest()[:12]
     _key(name, rsa)
     _openssl("req", "-new", "-key", path(name + ".key"), "-subj", f"/CN={subject}", "-out", path(name + ".csr"))
     with open(path(name + ".ext"), "w") as f:

@@ -2,9 +2,11 @@
 #include "tls/wolfssl/wolfssl_priv.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 enum { RECORD_MAX = 16384 };
@@ -73,12 +75,39 @@ static int begin(struct wp_tls_conn *c, WOLFSSL_CTX *ctx)
     return 0;
 }
 
+/* --- threads ------------------------------------------------------------------------------- */
+
+/* wolfSSL keeps multiples of the points that a thread often meets, some 800 kB, and lets go of them only
+ * when the thread says so. */
+static pthread_key_t thread_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool has_key;
+
+static void forget_points(void *arg)
+{
+    (void)arg;
+    wc_ecc_fp_free();
+}
+
+static void make_key(void)
+{
+    has_key = pthread_key_create(&thread_end, forget_points) == 0;
+}
+
+static void tidy_at_thread_end(void)
+{
+    pthread_once(&once, make_key);
+    if (has_key && pthread_getspecific(thread_end) == NULL)
+        (void)pthread_setspecific(thread_end, &thread_end);
+}
+
 int wp_wolfssl_conn_new(struct wp_tls_conn *c, const struct wp_tls_policy *p,
                         const char *server_name)
 {
     const struct wp_wolfssl_material *w = c->material->impl;
     int r = 0;
 
+    tidy_at_thread_end();
     c->impl = calloc(1, sizeof(struct wp_wolfssl_conn));
     if (c->impl == NULL)
         return -ENOMEM;
