@@ -251,7 +251,7 @@ def test_bad_web_configuration(web, why):
     text = ".:{dns} {\n    prometheus localhost:{xmetrics} {\n        tls {dir}/web.yml\n    }\n    local\n}\n"
     with Waypost(text, {"web.yml": web} if web is not None else {}) as w:
         assert wire.rcode(ask(w, "localhost")) == 0  # the start goes on
-        line = [x for x in w.output().splitlines() if x.startswith("[ERROR] Invalid TLS config: ")]
+        line = wait_for(lambda: [x for x in w.output().splitlines(True) if x.startswith("[ERROR] Invalid TLS config: ") and x.endswith("\n")])
         assert len(line) == 1 and why.replace("{dir}", w.home.name) in line[0], line
         with pytest.raises(OSError):
             urllib.request.urlopen(f"http://localhost:{w.port['xmetrics']}/metrics", timeout=2)

@@ -329,7 +329,8 @@ def host_name(_):
         for _ in range(5):
             reply = d.ask("host.default")
             assert reply.rcode == "NXDOMAIN" and [r.split()[2] for r in reply.answer] == ["A", "SOA"]
-        assert len([line for line in d.w.output().splitlines() if "db.corp.example" in line]) == 1
+        wait_for(lambda: "db.corp.example" in d.w.output())
+        assert d.w.output().count("db.corp.example") == 1
     with Drill("hostnames skip") as d:
         assert d.addresses("host.default") == ["10.1.0.7"] and d.ask("host.default").rcode == "NOERROR"
 
