@@ -87,7 +87,8 @@ def test_from_what_is_known(k, _):
     before = len(k.n.asked("service"))
     for i in range(300):
         assert k.data(REDIS) == [HOST] * 3 and k.ask(f"n{i}.default.nomad").rcode() == 3
-    assert len(k.n.asked("service")) == before
+    more = k.n.asked("service")[before:]  # 600 questions cost none; that everything listed is looked at again is nobody's question
+    assert len(more) < 10 and not any("/n" in r.path.rsplit("/service", 1)[1] for r in more), more
 
 
 @row("001-15-labels")
