@@ -227,7 +227,11 @@ class Member:
             "--initial-cluster", self.cluster, "--initial-cluster-token", "waypost-test", "--unsafe-no-fsync",
             "--logger", "zap", "--log-level", "error", "--quota-backend-bytes", str(8 << 30), *tls, *self.args])
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:  # nobody is there to end it
+                self.process.kill(signal.SIGKILL)
+                raise
         return self
 
     def connect(self, token=None):
