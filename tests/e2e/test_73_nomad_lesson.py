@@ -201,6 +201,23 @@ def test_last_known_data(_, tmp_path):
             assert nomads.addresses(w, "redis.default") == [HOST] * 3
 
 
+@pytest.mark.timing  # the same clock
+@pytest.mark.parametrize("seconds", [-86400, 86400])
+def test_clock_is_set(seconds, tmp_path):
+    """The time of day jumps while it is followed, saved state and cache beside it: changes are seen, nothing becomes stale."""
+    clock = Wall(tmp_path)
+    with nomads.region() as n:
+        with nomads.gateway(n, f"state {tmp_path / 'state'}", more="cache 30", env=clock.env) as w:
+            nomads.wait_answers(w, "redis.default", [HOST] * 3)
+            clock.set(seconds)
+            n.register("late", "default", "10.9.0.1", 1)
+            nomads.wait_answers(w, "late.default", ["10.9.0.1"], seconds=5)
+            n.deregister("late")
+            wait_for(lambda: nomads.answer(w, "late.default").rcode == "NXDOMAIN", 5)
+            reply = nomads.answer(w, "redis.default")
+            assert len(reply.answer) == 3 and reply.ede is None
+
+
 @row("001-19-four-paths")
 def test_four_paths(_):
     with nomads.lesson() as n:
