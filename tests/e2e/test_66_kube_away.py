@@ -18,6 +18,7 @@ from wall import Wall
 WEB = "web.shop.svc.cluster.local"
 STALE_S = 30
 SLOW_S = 10
+RETRY_S = 60  # between two tries at a collection, at most: 30 seconds and as much of chance again
 OTHER = """
     }
     other.test:{dns} {
@@ -97,8 +98,8 @@ class Drill:
     def back(self):
         """What changed meanwhile is there, and nothing is old."""
         self.api.put(kube.service("shop", "meanwhile", ("10.96.77.7",)))
-        wait_for(lambda: address(ask(self.w, "meanwhile.shop.svc.cluster.local")) == ["10.96.77.7"], 90, step=0.1)
-        wait_for(lambda: ede(ask(self.w, WEB)) == [], 30)
+        wait_for(lambda: address(ask(self.w, "meanwhile.shop.svc.cluster.local")) == ["10.96.77.7"], RETRY_S + 30, step=0.1)
+        wait_for(lambda: ede(ask(self.w, WEB)) == [], RETRY_S + 30, step=0.1)
         assert address(ask(self.w, WEB)) == self.right
         wait_for(lambda: scrape(self.w, "waypost_kubernetes_behind_seconds") == 0, 30, step=0.2)
 
@@ -171,7 +172,7 @@ def restarted(tmp):
             assert denied.rcode() == 3 and ede(denied) == [19]
             other_zone(w)
             d.api.start()
-            wait_for(lambda: ede(ask(w, WEB)) == [], 90, step=0.1)
+            wait_for(lambda: ede(ask(w, WEB)) == [], RETRY_S + 30, step=0.1)
             assert address(ask(w, WEB)) == d.right and is_ready(w)
 
 
@@ -225,7 +226,7 @@ def start_forbidden(tmp):
             wait_for(lambda: 'type="*v1.EndpointSlice"' in w.output(), 30)
             assert "type=\"*v1.Service\"" not in w.output()
             api.handler.forbidden.clear()
-            wait_for(lambda: is_ready(w), 90, step=0.2)
+            wait_for(lambda: is_ready(w), RETRY_S + 30, step=0.2)
             assert ask(w, WEB).rcode() == 0
 
 
