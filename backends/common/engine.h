@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Work for the engine's thread; the memory is the poster's until fn runs. */
+/* Work for the engine's thread; the memory is the poster's until fn runs, and until then it may not
+ * be posted again: what has a beginning and an end has a post for each. */
 struct wp_engine_post {
     struct wp_engine_post *next;
     void (*fn)(struct wp_engine_post *post);

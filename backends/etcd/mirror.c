@@ -147,7 +147,7 @@ static void join(struct wp_grpc_post *post)
 {
     struct wp_etcd_range_own *r =
         (struct wp_etcd_range_own *)(void *)((char *)post -
-                                             offsetof(struct wp_etcd_range_own, post));
+                                             offsetof(struct wp_etcd_range_own, join));
     struct wp_etcd_mirror *m = r->r.mirror;
 
     if (m->ranges == NULL)
@@ -184,7 +184,7 @@ static void leave(struct wp_grpc_post *post)
 {
     struct wp_etcd_range_own *r =
         (struct wp_etcd_range_own *)(void *)((char *)post -
-                                             offsetof(struct wp_etcd_range_own, post));
+                                             offsetof(struct wp_etcd_range_own, leave));
     struct wp_etcd_mirror *m = r->r.mirror;
     struct wp_etcd_range_own **at = &m->ranges;
 
@@ -434,8 +434,8 @@ int wp_etcd_range_get(const struct wp_etcd_source *src, const char *base, const 
         range->next_known = m->known;
         m->known = range;
         m->refs++;
-        range->post.fn = join;
-        m->g->post(&range->post);
+        range->join.fn = join;
+        m->g->post(&range->join);
     }
     add_server(m, server);
     atomic_store(&m->max_octets, src->max_octets);
@@ -459,8 +459,8 @@ void wp_etcd_range_put(struct wp_etcd_range *range)
         for (at = &m->known; *at != r; at = &(*at)->next_known)
             ;
         *at = r->next_known;
-        r->post.fn = leave;
-        m->g->post(&r->post);
+        r->leave.fn = leave;
+        m->g->post(&r->leave);
         pthread_mutex_lock(&m->lock);
         while (!r->gone)
             pthread_cond_wait(&m->cond, &m->lock);

@@ -108,8 +108,8 @@ struct wp_etcd_range_own {
     size_t published_keys, published_octets;
     struct wp_grpc_timer hold, reap;
     bool held, turned; /* turned: records went out of sight, or came back, in the open batch */
-    /* joining and leaving: the main thread waits on the mirror's condition */
-    struct wp_grpc_post post;
+    /* the main thread waits on the mirror's condition; the second may come before the first has run */
+    struct wp_grpc_post join, leave;
     bool leaving, gone; /* gone: by the mirror's lock */
 };
 

@@ -253,12 +253,6 @@ static int cluster_new(const struct wp_kube_wants *w, char *key, const struct wp
 
 /* --- the engine's side ----------------------------------------------------------------------- */
 
-static struct wp_kube_cluster_own *cluster_of(struct wp_engine_post *post)
-{
-    return (struct wp_kube_cluster_own *)(void *)((char *)post -
-                                                  offsetof(struct wp_kube_cluster_own, post));
-}
-
 static void on_reap(struct wp_engine_timer *t)
 {
     struct wp_kube_cluster_own *o =
@@ -271,7 +265,9 @@ static void on_reap(struct wp_engine_timer *t)
 
 static void join(struct wp_engine_post *post)
 {
-    struct wp_kube_cluster_own *o = cluster_of(post);
+    struct wp_kube_cluster_own *o =
+        (struct wp_kube_cluster_own *)(void *)((char *)post -
+                                               offsetof(struct wp_kube_cluster_own, join));
 
     o->reap.fn = on_reap;
     if (o->keep != NULL)
@@ -282,7 +278,9 @@ static void join(struct wp_engine_post *post)
 
 static void leave(struct wp_engine_post *post)
 {
-    struct wp_kube_cluster_own *o = cluster_of(post);
+    struct wp_kube_cluster_own *o =
+        (struct wp_kube_cluster_own *)(void *)((char *)post -
+                                               offsetof(struct wp_kube_cluster_own, leave));
 
     for (unsigned i = 0; i < o->n_reflectors; i++)
         wp_kube_reflector_stop(&o->reflectors[i]);
@@ -313,8 +311,8 @@ static int make(const struct wp_kube_wants *w, char *key, const struct wp_httpc_
     wp_kube_stats_init(o);
     o->next = registry;
     registry = o;
-    o->post.fn = join;
-    h->post(&o->post);
+    o->join.fn = join;
+    h->post(&o->join);
     *ret = o;
     return 0;
 }
@@ -377,8 +375,8 @@ void wp_kube_cluster_put(struct wp_kube_cluster *c)
         at = &(*at)->next;
     *at = o->next;
     drop_stats(o);
-    o->post.fn = leave;
-    o->h->post(&o->post);
+    o->leave.fn = leave;
+    o->h->post(&o->leave);
     pthread_mutex_lock(&o->lock);
     while (!o->gone)
         pthread_cond_wait(&o->cond, &o->lock);

@@ -131,7 +131,7 @@ struct wp_kube_cluster_own {
     uint64_t made_ns, state_key;
     pthread_mutex_t lock;
     pthread_cond_t cond; /* synced, or gone */
-    struct wp_engine_post post;
+    struct wp_engine_post join, leave; /* the second may come before the first has run */
     char error[WP_KUBE_WHY_MAX]; /* by lock: the last failure */
     int64_t error_ms;            /* by lock: when; 0: there was none */
     _Atomic uint64_t changed_ns; /* of the store; 0: never */

@@ -238,15 +238,11 @@ static int source_new(const struct wp_nomad_wants *w, struct wp_nomad_access *ac
 
 /* --- the engine's side ------------------------------------------------------------------------- */
 
-static struct wp_nomad_source_own *source_of(struct wp_engine_post *post)
-{
-    return (struct wp_nomad_source_own *)(void *)((char *)post -
-                                                  offsetof(struct wp_nomad_source_own, post));
-}
-
 static void begin(struct wp_engine_post *post)
 {
-    struct wp_nomad_source_own *o = source_of(post);
+    struct wp_nomad_source_own *o =
+        (struct wp_nomad_source_own *)(void *)((char *)post -
+                                               offsetof(struct wp_nomad_source_own, begin));
 
     if (o->keep != NULL)
         wp_nomad_keep_restore(o->keep);
@@ -256,7 +252,9 @@ static void begin(struct wp_engine_post *post)
 
 static void leave(struct wp_engine_post *post)
 {
-    struct wp_nomad_source_own *o = source_of(post);
+    struct wp_nomad_source_own *o =
+        (struct wp_nomad_source_own *)(void *)((char *)post -
+                                               offsetof(struct wp_nomad_source_own, leave));
 
     wp_nomad_agent_stop(o);
     wp_nomad_source_health_stop(o);
@@ -291,8 +289,8 @@ static int make(const struct wp_nomad_wants *w, struct wp_nomad_access *access, 
     wp_nomad_stats_init(o);
     o->next = registry;
     registry = o;
-    o->post.fn = begin;
-    h->post(&o->post);
+    o->begin.fn = begin;
+    h->post(&o->begin);
     *ret = o;
     return 0;
 }
@@ -378,8 +376,8 @@ void wp_nomad_source_put(struct wp_nomad_source *s)
     pthread_mutex_lock(&registry_lock);
     if (--o->refs == 0) {
         take_out(o);
-        o->post.fn = leave;
-        o->h->post(&o->post);
+        o->leave.fn = leave;
+        o->h->post(&o->leave);
         pthread_mutex_lock(&o->lock);
         while (!o->gone)
             pthread_cond_wait(&o->cond, &o->lock);

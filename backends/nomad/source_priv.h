@@ -179,7 +179,7 @@ struct wp_nomad_source_own {
     uint64_t made_ns, state_key;
     pthread_mutex_t lock;
     pthread_cond_t cond;
-    struct wp_engine_post post;
+    struct wp_engine_post begin, leave; /* the second may come before the first has run */
     bool gone;              /* by lock: the engine's thread has let go of it */
     char error[256];        /* by lock: the last failure */
     int64_t error_ms;       /* by lock: when; 0: there was none */

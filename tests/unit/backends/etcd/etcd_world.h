@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "backends/common/grpc_client.h"
+#include "backends/common/late_engine.h"
 #include "backends/etcd/mirror_priv.h"
 
 enum { WORLD_KEYS = 512, WORLD_LOG = 4096, WORLD_QUEUE = 4096, WORLD_CALLS = 32, WORLD_WATCHES = 8, WORLD_MESSAGE = 1 << 21 };
@@ -564,6 +565,8 @@ static void world_run(unsigned ms)
 
 static void world_post(struct wp_grpc_post *post)
 {
+    if (late_post(post))
+        return;
     post->fn(post);
     if (world.users > 0)
         while (world.timers != NULL && world.timers->due_ns <= world.now + wp_etcd_ms(5) && world_step(world.now + wp_etcd_ms(5)))

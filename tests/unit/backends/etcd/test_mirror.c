@@ -643,7 +643,20 @@ static void test_verify_amid_changes(void)
     end();
 }
 
-RUN_TESTS(TEST(test_follow), TEST(test_away), TEST(test_silence), TEST(test_held), TEST(test_restored),
+/* The end of a start, or a reload, that the engine has not yet heard of. */
+static void test_left_before_it_began(void)
+{
+    struct wp_etcd_range *r;
+
+    world_begin();
+    late_begin(2);
+    CHECK(world_follow(&r) == 0);
+    wp_etcd_range_put(r);
+    late_end();
+    CHECK(world.users == 0 && world.timers == NULL);
+}
+
+RUN_TESTS(TEST(test_left_before_it_began), TEST(test_follow), TEST(test_away), TEST(test_silence), TEST(test_held), TEST(test_restored),
           TEST(test_restored_to_after_our_last_event), TEST(test_compacted), TEST(test_compacted_for_ever), TEST(test_lies),
           TEST(test_events), TEST(test_endless_fragment), TEST(test_max_memory), TEST(test_leases), TEST(test_many_leases), TEST(test_verify),
           TEST(test_verify_after_a_reconnection), TEST(test_verify_amid_changes))

@@ -204,4 +204,18 @@ static void test_latency(void)
     world_close();
 }
 
-RUN_TESTS(TEST(test_sharing), TEST(test_kubeconfig), TEST(test_two), TEST(test_metrics), TEST(test_latency))
+/* The end of a start, or a reload, that the engine has not yet heard of. */
+static void test_left_before_it_began(void)
+{
+    struct wp_kube_wants w = world_wants();
+    struct wp_kube_cluster *c;
+
+    world_begin();
+    late_begin(2);
+    CHECK(get(&w, &c) == 0);
+    wp_kube_cluster_put(c);
+    late_end();
+    CHECK(world.users == 0 && world.timers == NULL && world_find("/") == NULL);
+}
+
+RUN_TESTS(TEST(test_left_before_it_began), TEST(test_sharing), TEST(test_kubeconfig), TEST(test_two), TEST(test_metrics), TEST(test_latency))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "backends/common/http_client.h"
+#include "backends/common/late_engine.h"
 #include "backends/nomad/source_priv.h"
 #include "waypost/plugin/change.h"
 
@@ -50,7 +51,8 @@ static void world_release(void)
 }
 static void world_post(struct wp_engine_post *post)
 {
-    post->fn(post);
+    if (!late_post(post))
+        post->fn(post);
 }
 static uint64_t world_now(void)
 {

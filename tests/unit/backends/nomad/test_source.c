@@ -572,7 +572,18 @@ static void test_restored_full(void)
     world_close();
 }
 
-RUN_TESTS(TEST(test_list_is_read), TEST(test_first_pass), TEST(test_passes_without_events),
+/* The end of a start, or a reload, that the engine has not yet heard of. */
+static void test_left_before_it_began(void)
+{
+    world_begin();
+    late_begin(2);
+    CHECK(world_try(NULL) == 0);
+    wp_nomad_source_put(world.s);
+    late_end();
+    CHECK(world.users == 0 && world.timers == NULL && world_find("/") == NULL);
+}
+
+RUN_TESTS(TEST(test_left_before_it_began), TEST(test_list_is_read), TEST(test_first_pass), TEST(test_passes_without_events),
           TEST(test_come_and_go), TEST(test_filtered_empty), TEST(test_filter_refused),
           TEST(test_nonsense), TEST(test_null), TEST(test_workload_identity),
           TEST(test_list_gets_shorter), TEST(test_list_gets_shorter_denied), TEST(test_list_denied),
