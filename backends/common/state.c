@@ -532,6 +532,12 @@ void wp_state_cancel(struct wp_state *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* In that order: what fails is dirty before it is no longer busy. */
+bool wp_state_is_settled(struct wp_state *s)
+{
+    return !wp_state_is_busy(s) && !wp_state_is_dirty(s);
+}
+
 bool wp_state_is_busy(struct wp_state *s)
 {
     bool busy;

@@ -80,6 +80,8 @@ void wp_state_aged(struct wp_state *s, uint64_t now_ns);
 /* When to begin a save (monotonic); UINT64_MAX: nothing to do, or one is being written. */
 uint64_t wp_state_due(const struct wp_state *s);
 bool wp_state_is_dirty(const struct wp_state *s);
+/* All is on the disk: nothing is dirty, nor on its way there, where it may still fail. */
+bool wp_state_is_settled(struct wp_state *s);
 /* The data is what is saved, still: only the file's time moves. */
 void wp_state_confirm(struct wp_state *s);
 

@@ -151,6 +151,8 @@ static void on_timer(struct wp_grpc_timer *t)
         g->timer_set(&r->reap, g->now());
     } else if (k->ending && wp_state_is_busy(k->state))
         g->timer_set(t, g->now() + wp_etcd_ms(WAIT_MS));
+    else if (k->ending && wp_state_is_settled(k->state)) /* and it did end well */
+        g->timer_set(&r->reap, g->now());
     else if (k->ending || wp_state_due(k->state) <= g->now())
         begin_save(r);
     else
@@ -316,7 +318,7 @@ bool wp_etcd_keep_last(struct wp_etcd_range_own *r)
         k->saving = false;
     }
     g->timer_cancel(&k->timer);
-    if (!wp_etcd_range_is_loaded(&r->r) || !wp_state_is_dirty(k->state) ||
+    if (!wp_etcd_range_is_loaded(&r->r) || wp_state_is_settled(k->state) ||
         wp_state_is_hung(k->state))
         return false;
     k->ending = true;

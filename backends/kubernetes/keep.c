@@ -136,6 +136,8 @@ static void on_timer(struct wp_engine_timer *t)
         k->c.ended(k->c.arg);
     } else if (k->ending && wp_state_is_busy(k->state))
         k->c.http->timer_set(t, now + ms(WAIT_MS));
+    else if (k->ending && wp_state_is_settled(k->state)) /* and it did end well */
+        k->c.ended(k->c.arg);
     else if (k->ending || wp_state_due(k->state) <= now)
         begin_save(k);
     else
@@ -209,7 +211,7 @@ bool wp_kube_keep_last(struct wp_kube_keep *k)
         wp_arena_done(&k->arena);
         k->saving = false;
     }
-    if (!k->synced || !wp_state_is_dirty(k->state) || wp_state_is_hung(k->state))
+    if (!k->synced || wp_state_is_settled(k->state) || wp_state_is_hung(k->state))
         return false;
     k->ending = true;
     k->give_up_ns = h->now() + ms(LAST_MS);

@@ -148,6 +148,9 @@ static void close_now(struct wp_nomad_keep *k)
         k->c.ended(k->c.arg);
     } else if (wp_state_is_busy(k->state)) {
         later(k, POLL_MS);
+    } else if (wp_state_is_settled(k->state)) { /* it did end well */
+        k->stage = NOTHING;
+        k->c.ended(k->c.arg);
     } else {
         begin_saving(k);
     }
@@ -235,7 +238,7 @@ bool wp_nomad_keep_last(struct wp_nomad_keep *k)
     k->stage = NOTHING;
     if (was == SAVING) /* of an older state */
         wp_state_cancel(k->state);
-    if ((was != FOLLOWING && was != SAVING) || !wp_state_is_dirty(k->state) ||
+    if ((was != FOLLOWING && was != SAVING) || wp_state_is_settled(k->state) ||
         wp_state_is_hung(k->state))
         return false;
     k->stage = CLOSING;

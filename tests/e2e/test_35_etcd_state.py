@@ -348,7 +348,7 @@ def test_a_lease_that_ended_meanwhile(member, tmp_path):
         with Waypost(corefile(member.url, tmp_path / "s")) as w:
             assert ask(w, "short.way.test") == (3, {}, [19])
             assert ask(w, "long.way.test") == (0, {host(9): 30}, [AWAY])
-            assert "1 were left out because their lease has ended" in w.output()
+            wait_for(lambda: "1 were left out because their lease has ended" in w.output())
     finally:
         if member.process is None:
             member.start()

@@ -1,5 +1,5 @@
 /* A disk in trouble: preloaded into a program, it makes fsync fail or not come back while the file that
- * DISK_FAULT names holds an 'e' or an 'h'. */
+ * DISK_FAULT names holds an 'e' or an 'h'; with 'o' it fails once, and the file is empty then. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,7 +29,9 @@ int fsync(int fd)
 
     while ((c = fault()) == 'h')
         nanosleep(&a_while, NULL);
-    if (c == 'e') {
+    if (c == 'o')
+        (void)!truncate(getenv("DISK_FAULT"), 0);
+    if (c == 'e' || c == 'o') {
         errno = EIO;
         return -1;
     }
