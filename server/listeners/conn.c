@@ -234,6 +234,13 @@ static void begin_linger(struct wp_stream_conn *s)
     linger_until(s);
 }
 
+/* Nothing is left to do for it, unless what is kept comes again: that is done in its turn only. */
+static void untouch(struct wp_stream_conn *s)
+{
+    if (!s->redeliver)
+        wp_link_remove(&s->touched);
+}
+
 /* We closed it: the rest of the output, close_notify, FIN. */
 static void settle_closed(struct wp_stream_conn *s)
 {
@@ -252,11 +259,11 @@ void wp_conn_settle(struct wp_stream_conn *s)
 {
     if (s->phase == WP_CONN_GONE)
         return;
-    wp_link_remove(&s->touched);
+    untouch(s);
     if (s->c.draining && !s->drained && s->phase == WP_CONN_OPEN && !s->c.closed) {
         s->drained = true; /* after the input of this event: that was asked before the end */
         s->c.proto->drain(&s->c);
-        wp_link_remove(&s->touched);
+        untouch(s);
     }
     if (!s->abort && s->phase != WP_CONN_LINGER)
         wp_conn_flush(s);
