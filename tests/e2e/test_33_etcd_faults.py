@@ -132,7 +132,7 @@ def test_start_without_etcd(_):
             assert ask(w, "elsewhere.test")[0] == "NOERROR"  # whoami: other zones are not touched
             assert ask(w, "way.test", "SOA")[0] == "NOERROR"
             assert metric(w, "coredns_etcd_synced") == 0
-            assert "plugin/etcd: http://127.0.0.1:" in w.output() and "UNAVAILABLE" in w.output()
+            w.says("plugin/etcd: http://127.0.0.1:", "UNAVAILABLE")
             m.start()
             m.client.put("/skydns/test/way/x", GOOD % 1)
             wait_for(lambda: a(w, "x.way.test") == ("NOERROR", ["192.0.2.1"]), 8)
@@ -207,13 +207,13 @@ def test_all_members_die(_):
                 wait_for(lambda: ask(w, "x.way.test")[2] == [3], 45, step=0.5)
                 assert ask(w, "gone.way.test")[2] == [19]
                 assert ask(w, "l.way.test") == ("NXDOMAIN", [], [19])  # its lease has ended meanwhile
-                assert "out of step for 30 s" in w.output()
+                w.says("out of step for 30 s")
                 assert metric(w, "coredns_etcd_stale_answers_total", 0) > 0
             assert watch.slow < 0.5
             m.start()
             wait_for(lambda: ask(w, "x.way.test")[2] == [], 12)
             assert metric(w, "coredns_etcd_reconnects_total") == 1
-            assert w.output().count("watching") == 1 and "in step again" in w.output()
+            wait_for(lambda: w.output().count("watching") == 1 and "in step again" in w.output())
 
 
 @pytest.mark.parametrize("_", ["E197", "F04", "000-22"])
@@ -298,7 +298,7 @@ def test_history_is_compacted(_):
             p.mend()
             wait_for(lambda: a(w, "new9900.way.test")[0] == "NOERROR", 15)
             wait_for(lambda: "100 added, 100 changed, 100 removed" in w.output())
-            assert "history compacted" in w.output()
+            w.says("history compacted")
             assert metric(w, "coredns_etcd_reloads_total", reason="compacted") == 1
             for i in list(range(0, 10000, 100)) + list(range(1, 10000, 100)) + list(range(2, 200)):
                 want = ("NXDOMAIN", []) if i % 100 == 0 else ("NOERROR", ["192.0.2.%d" % (251 if i % 100 == 1 else i % 250)])
@@ -354,7 +354,7 @@ def test_wiped(_):
                 wait_for(lambda: metric(w, "coredns_etcd_synced") == 1, 15)
                 m.client.put("/skydns/test/way/x/1", GOOD % 99)  # still less than a tenth
                 time.sleep(0.3)
-            assert "went back in time" in w.output() and "the old data is served for 300 more seconds" in w.output()
+            w.says("went back in time", "the old data is served for 300 more seconds")
             for i in range(10):  # the data comes back: nothing is held any more
                 m.client.put(f"/skydns/test/way/x/{i}", GOOD % (100 + i))
             wait_for(lambda: len(a(w, "x.way.test")[1]) == 10, 5)
@@ -473,7 +473,7 @@ def test_reload_keeps_the_mirror(_):
                     w.write(corefile(m.url, more=f"# {i}\n", extra=f"min-lease-ttl {i + 1}s"))
                     w.kill(signal.SIGUSR1)
                     wait_for(lambda: w.output().count("Reloading complete") == i + 1)
-            assert w.output().count("loaded 3000 keys") == 1 and w.output().count("watching") == 1
+            wait_for(lambda: w.output().count("loaded 3000 keys") == 1 and w.output().count("watching") == 1)
             m.client.put("/skydns/test/way/after", GOOD % 3)
             wait_for(lambda: a(w, "after.way.test") == ("NOERROR", ["192.0.2.3"]), 2)
 
@@ -529,7 +529,7 @@ def test_one_mirror_for_all_blocks():
         m.client.put("/skydns/test/way/x", GOOD % 1)
         more = "".join(".:{p%s} {\n etcd way.test {\n endpoint %s\n }\n}\n" % (c, m.url) for c in "abc")
         with synced(Waypost(corefile(m.url, more=more))) as w:
-            assert w.output().count("loaded 1 keys") == 1
+            wait_for(lambda: w.output().count("loaded 1 keys") == 1)
             assert metrics(w).count("\ncoredns_etcd_synced{") == 4
             for port in ("dns", "pa", "pb", "pc"):
                 r = etcd_rows.parse(wire.udp(w.port[port], wire.query("x.way.test")))
@@ -543,7 +543,7 @@ def test_memory_limit():
         with synced(Waypost(corefile(m.url, "max-memory 2"))) as w:
             m.client.load(((f"/skydns/test/way/many/{i}", GOOD % (i % 250)) for i in range(30000)), 100)
             wait_for(lambda: "would be larger than max-memory" in w.output())
-            assert "the mirror takes 1 MB; at max-memory (2 MB)" in w.output()
+            w.says("the mirror takes 1 MB; at max-memory (2 MB)")
             assert a(w, "x.way.test") == ("NOERROR", ["192.0.2.1"])
             assert metric(w, "waypost_etcd_mirror_bytes") < 5 << 20
             assert metric(w, "coredns_etcd_endpoint_errors_total", code="RESOURCE_EXHAUSTED") == 1
@@ -556,12 +556,12 @@ def test_slow_etcd(_):
     with etcd.Member() as m, Proxy(m.client_port) as p:
         m.client.put("/skydns/test/way/x", GOOD % 1)
         with synced(Waypost(corefile(f"http://127.0.0.1:{p.port}"))) as w:
-            p.delay = 0.4
+            p.delay = 1.5
             with Watcher(w, "x.way.test", lambda r: r[0] == "NOERROR") as watch:
                 for i in range(3):
                     m.client.put("/skydns/test/way/x", GOOD % (i + 2))
-                wait_for(lambda: a(w, "x.way.test") == ("NOERROR", ["192.0.2.4"]), 10)
-            assert watch.slow < 0.3
+                wait_for(lambda: a(w, "x.way.test") == ("NOERROR", ["192.0.2.4"]), 30)
+            assert watch.slow < 1
 
 
 __all__ = ["free_port"]

@@ -28,7 +28,7 @@ def test_a_role_for_the_zone_is_enough(secured):
     m, root = secured
     with synced(Waypost(corefile(m.url, "credentials dns secret"))) as w:
         assert a(w, "x.way.test") == ("NOERROR", ["192.0.2.1"])
-        assert 'the key "/skydns/test/way" may not be read' in w.output()
+        w.says('the key "/skydns/test/way" may not be read')
         root.put("/skydns/test/way/y", GOOD % 2)
         wait_for(lambda: a(w, "y.way.test") == ("NOERROR", ["192.0.2.2"]), 2)
         assert "secret" not in w.output()
@@ -102,7 +102,7 @@ def test_authentication_is_not_enabled(_):
         m.client.put("/skydns/test/way/x", GOOD % 1)
         with synced(Waypost(corefile(m.url, "credentials dns secret"))) as w:
             assert a(w, "x.way.test") == ("NOERROR", ["192.0.2.1"])
-            assert "authentication is not enabled" in w.output()
+            w.says("authentication is not enabled")
 
 
 # --- TLS ----------------------------------------------------------------------------------------------

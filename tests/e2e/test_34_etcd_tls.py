@@ -179,10 +179,10 @@ def test_files_change_while_the_connection_lives(tmp_path):
                 # another user by another certificate; a pair that does not fit; nobody whom the new CA vouches for
                 wait_for(lambda: "may not be read" in w.output() and "private key does not match" in w.output() and UNKNOWN in w.output(), 30)
                 assert time.monotonic() - begun < FILES_S + 10
-                assert w.output().count("certificate files changed: connecting anew") == 2
-                assert w.output().count("not usable, keeping the old ones") == 1
+                wait_for(lambda: w.output().count("certificate files changed: connecting anew") == 2)
+                wait_for(lambda: w.output().count("not usable, keeping the old ones") == 1)
                 put(reader, tmp_path, "half")
                 shutil.copy(pki.ca(), tmp_path / "ca.pem")
                 wait_for(lambda: w.output().count("in step again") == 1, 30)
                 assert metric(w, "coredns_etcd_endpoint_errors_total", 0, code="PERMISSION_DENIED") == 1
-            assert w.output().count("not usable") == 1
+            wait_for(lambda: w.output().count("not usable") == 1)

@@ -154,7 +154,7 @@ def test_member_says_nothing(three, row):
         print(f"silent member: moved after {time.monotonic() - t0:.2f} s")
         if whom != "leader":
             assert t.connected() is not victim
-            assert "silent" in t.w.output()
+            t.w.says("silent")
             assert metric(t.w, "coredns_etcd_endpoint_errors_total", endpoint=victim.url, code="DEADLINE_EXCEEDED") == 1
         victim.signal(signal.SIGCONT)
         t.fresh()
@@ -170,7 +170,7 @@ def test_no_quorum(three, _):
             m.kill()
         wait_for(lambda: metric(t.w, "coredns_etcd_synced") == 0)
         time.sleep(2)  # as long as an outage is: the pauses between attempts have grown
-        assert "no leader" in t.w.output()
+        t.w.says("no leader")
         gone[0].start(wait=False)
         three.leader([stay, gone[0]])
         t.fresh()
@@ -277,7 +277,7 @@ def test_force_new_cluster(_):
             assert time.monotonic() - t0 < FIRST_S
             t.fresh(among=[lagging])
             assert metric(t.w, "coredns_etcd_reloads_total", reason="revision_back") == 1
-            assert "went back in time" in t.w.output()
+            t.w.says("went back in time")
 
 
 @pytest.mark.parametrize("row", ["F13-same", "F12-another", "F13-same beyond", "F12-another beyond"])
@@ -341,7 +341,7 @@ def test_wiped(_):
             c.leader()
             wait_for(lambda: metric(t.w, "coredns_etcd_held_snapshot") == 1, 2)
             wait_for(lambda: metric(t.w, "coredns_etcd_synced") == 1, 2)
-            assert "the old data is served for 300 more seconds" in t.w.output()
+            t.w.says("the old data is served for 300 more seconds")
             assert metric(t.w, "coredns_etcd_reloads_total", reason="revision_back") == 1
             t.asker.allow("x.way.test", "NXDOMAIN")
             c.members[0].client.txn([(f"/skydns/test/way/k{i}", GOOD % i) for i in range(10)])  # it comes back: nothing is held

@@ -96,7 +96,7 @@ def test_found_and_failed_over(names, _):
         c.put("/skydns/test/way/x", GOOD % 1)
         names.list(c.members)
         with in_step(waypost(names)) as w, Asker(w.port["dns"]).allow("x.way.test", ["192.0.2.1"]) as asker:
-            assert "srv:etcd.test/skydns: endpoints from DNS: http://m" in w.output()
+            w.says("srv:etcd.test/skydns: endpoints from DNS: http://m")
             assert metric(w, "waypost_etcd_discovered_endpoints") == 3
             assert metric(w, "waypost_etcd_discovery_lookups_total", result="ok") >= 1
             names.services[PLAIN] = []  # nothing listed: hosts can be resolved

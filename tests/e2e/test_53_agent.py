@@ -265,7 +265,7 @@ def test_next_endpoint(store):
     with Agent(None, "--endpoint", "http://127.0.0.1:1", "--endpoint", store.url) as a:
         a.put("next.dev", id="next")
         a.up("next")
-        assert f"at {store.url}" in a.output()
+        a.says(f"at {store.url}")
 
 
 def test_end_does_not_wait_for_etcd(own_store):

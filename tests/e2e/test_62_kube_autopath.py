@@ -229,19 +229,24 @@ def everywhere(api, tmp_path_factory):
         yield w
 
 
+def ageless(answers):
+    """Without the TTLs, which count down in the cache."""
+    return [re.sub(r" \d+ ", " ", a, count=1) for a in answers]
+
+
 @pytest.mark.parametrize("way", [pytest.param(w, id=f"004-23-{w}") for w in WAYS])
 def test_every_way_in(everywhere, monkeypatch, way):
     """Same questions of two namespaces, alternating, with a cache that all share: nobody gets the other's."""
     shop, infra = (client(way, everywhere, ip, monkeypatch) for ip in (SHOP, INFRA))
     z = "cluster.local"
     for _ in range(3):
-        assert told(shop.ask(wire.query(f"web.infra.shop.svc.{z}")))[1][1:] == [f"web.infra.svc.{z}. 5 A {INFRA_WEB}"]
+        assert ageless(told(shop.ask(wire.query(f"web.infra.shop.svc.{z}")))[1][1:]) == [f"web.infra.svc.{z}. A {INFRA_WEB}"]
         assert told(infra.ask(wire.query(f"web.infra.shop.svc.{z}"))) == (3, [])
-        assert told(infra.ask(wire.query(f"web.shop.infra.svc.{z}")))[1][1:] == [f"web.shop.svc.{z}. 5 A {WEB}"]
+        assert ageless(told(infra.ask(wire.query(f"web.shop.infra.svc.{z}")))[1][1:]) == [f"web.shop.svc.{z}. A {WEB}"]
         assert told(shop.ask(wire.query(f"web.shop.infra.svc.{z}"))) == (3, [])
         for c, ns in ((shop, "shop"), (infra, "infra")):
             rcode, answers = told(c.ask(wire.query(f"www.example.test.{ns}.svc.{z}")))
-            assert rcode == 0 and re.sub(r" \d+ ", " ", answers[0]) == f"www.example.test.{ns}.svc.{z}. CNAME www.example.test."
+            assert rcode == 0 and ageless(answers[:1])[0] == f"www.example.test.{ns}.svc.{z}. CNAME www.example.test."
             assert told(c.ask(wire.query(f"www.example.test.{ns}.svc.{z}", "AAAA"))) == (0, [])
             assert told(c.ask(wire.query(f"gone.example.test.{ns}.svc.{z}")))[0] == 3
     outside = names(everywhere.up)

@@ -70,7 +70,7 @@ def test_saved_data_is_served_and_marked(kube_api, state):
         assert ask(w, "10-244-1-5.shop.pod.cluster.local")[1] == ["10.244.1.5"]
         assert ask(w, "other.test") == ("NOERROR", ["192.0.2.77"], [])
         wait_for(lambda: ready(w) == 200)
-        assert "saved" in w.output() and "are served until the API server answers" in w.output()
+        w.says("saved", "are served until the API server answers")
         api.put(kube.service("shop", "web", ["10.96.1.99"]))
         api.delete("Service", "shop", "v6")
         api.start()

@@ -130,7 +130,7 @@ def forbidden(tmp):
         d.api.cut()
         d.api.compact()
         d.last_known()
-        assert 'type="*v1.EndpointSlice"' in d.w.output()
+        d.w.says('type="*v1.EndpointSlice"')
         d.api.handler.forbidden.clear()
         d.back()
 

@@ -89,6 +89,15 @@ class Process:
         with open(self.out_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
+    def says(self, *texts):
+        """It has written them, or does before long: a thread of its own writes what is told."""
+        def missing():
+            ended = not self.alive()
+            left = [t for t in texts if t not in self.output()]
+            assert not left or not ended, f"ended without {left}:\n{self.output()[-4000:]}"
+            return left
+        wait_for(lambda: not missing())
+
     def alive(self):
         return self.proc.poll() is None
 
