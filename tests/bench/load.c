@@ -88,18 +88,15 @@ uint64_t load_now_ns(void)
 /* Seconds of CPU that a process and its children (NSD's) have had, 0 without a pid. */
 static double cpu_of(long pid)
 {
-    char path[64], line[1024], *p;
-    unsigned long user = 0, sys = 0;
-    double sum = 0;
+    char path[64];
+    struct timespec t;
+    clockid_t clock;
+    double sum;
     FILE *f;
 
-    snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-    if (pid <= 0 || (f = fopen(path, "re")) == NULL)
+    if (pid <= 0 || clock_getcpuclockid((pid_t)pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
         return 0;
-    if (fgets(line, sizeof(line), f) != NULL && (p = strrchr(line, ')')) != NULL &&
-        sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) == 2)
-        sum = (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
-    fclose(f);
+    sum = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
     snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", pid, pid);
     if ((f = fopen(path, "re")) == NULL)
         return sum;

@@ -52,15 +52,30 @@ def client(w, transport):
     return CLIENT[transport](port(w, transport))
 
 
+MARK = b"\x6d\x6b" + WWW[2:]
+
+
+def ask_or_mark(c, msg):
+    """The reply. After a short silence a question that has an answer tells what is never answered from what is still to come;
+    where nothing is answered at all, it is waited for no longer than a client would."""
+    c.s.settimeout(0.3)
+    try:
+        return c.ask(msg)
+    except TimeoutError:
+        c.s.settimeout(2)
+        r = c.ask(MARK)
+        if r[:2] == MARK[:2]:
+            raise
+        return r
+
+
 def verdict(w, transport, msg):
     """What a client gets for these octets: an rcode, "refused" (the transport's own error) or "silence"."""
     try:
-        if transport == "udp":
-            r = wire.udp(port(w, transport), msg, timeout=0.3)
-            return "silence" if r is None else wire.rcode(r)
         c = client(w, transport)
-        if transport in ("tcp", "dot"):
-            c.s.settimeout(0.3)
+        if transport in ("udp", "tcp", "dot"):
+            with c.s:
+                return wire.rcode(ask_or_mark(c, msg))
         try:
             return wire.rcode(c.ask(msg))
         finally:

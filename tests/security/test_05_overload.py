@@ -108,7 +108,7 @@ def test_half_open_handshakes_are_bounded(tmp_path, provider):
 @pytest.mark.timing
 def test_memory_of_many_connections_goes_back(tmp_path, provider):
     """What they leave in pieces between what stays is the kernel's again, within some seconds."""
-    with gateway.gateway(tmp_path) as w:
+    with gateway.gateway(tmp_path, options="timeouts {\n read 60s\n idle 60s\n}") as w:  # until all of them are there
         before = gateway.status(w.pid, "VmRSS")
         held = [clients.context(["dot"]).wrap_socket(socket.create_connection(("127.0.0.1", w.port["tls"]), 5)) for _ in range(1500)]
         assert gateway.status(w.pid, "VmRSS") > before + 12 * gateway.MB

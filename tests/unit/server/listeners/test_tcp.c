@@ -152,36 +152,6 @@ static void test_pipeline(void)
     rig_close(&r);
 }
 
-/* An answer makes a place for what is kept, and in the same turn a timer or an event of the
- * connection runs: what is kept is taken up all the same. */
-static void test_place_beside_timer(void)
-{
-    struct rig r = {0};
-    uint8_t m[4 * 22];
-    int fd;
-
-    rig_limits(&r.group.limits);
-    r.group.limits.pipeline = 2;
-    rig_open(&r, &wp_listener_tcp);
-    fd = rig_dial(&r);
-    for (unsigned i = 0; i < 4; i++)
-        rig_message(m + i * 22, (uint16_t)i, 's');
-    rig_send(&r, fd, m, sizeof(m));
-    assert_int_equal(rig_n_waiting, 2);
-    r.now += 4 * SEC; /* the first message's deadline, which is over but still in the wheel */
-    wp_loop_set_now(r.loop, r.now);
-    rig_finish(0);
-    rig_finish(0);
-    rig_turns(&r, 3);
-    assert_int_equal(rig_n_waiting, 2);
-    rig_finish(0);
-    rig_finish(0);
-    for (unsigned i = 0; i < 4; i++)
-        assert_true(rig_answer_id(&r, fd) >= 0);
-    close(fd);
-    rig_close(&r);
-}
-
 /* T07, T10, RFC 7766 s6.2.4: what was asked before the FIN is answered. */
 static void test_half_close(void)
 {
@@ -692,7 +662,7 @@ static void test_long_batch(void)
 }
 
 RUN_TESTS(TEST(test_answers), TEST(test_dripped), TEST(test_out_of_order),
-          TEST(test_done_within_run), TEST(test_pipeline), TEST(test_place_beside_timer), TEST(test_half_close),
+          TEST(test_done_within_run), TEST(test_pipeline), TEST(test_half_close),
           TEST(test_deadlines), TEST(test_deadline_while_waiting), TEST(test_max_queries),
           TEST(test_not_reading), TEST(test_reading_again), TEST(test_reset),
           TEST(test_connection_limit), TEST(test_per_client), TEST(test_no_query), TEST(test_drain),

@@ -1,5 +1,5 @@
 /* Replies of several messages over TCP: order, back-pressure, limits, and every way to an early
- * end. */
+ * end; messages that are kept for later. */
 #include "server/listeners/stream_rig.h"
 
 #include <poll.h>
@@ -298,6 +298,36 @@ static void test_drain(void)
     rig_close(&r);
 }
 
+/* An answer makes a place for what is kept, and in the same turn a timer or an event of the
+ * connection runs: what is kept is taken up all the same. */
+static void test_place_beside_timer(void)
+{
+    struct rig r = {0};
+    uint8_t m[4 * 22];
+    int fd;
+
+    rig_limits(&r.group.limits);
+    r.group.limits.pipeline = 2;
+    rig_open(&r, &wp_listener_tcp);
+    fd = rig_dial(&r);
+    for (unsigned i = 0; i < 4; i++)
+        rig_message(m + i * 22, (uint16_t)i, 's');
+    rig_send(&r, fd, m, sizeof(m));
+    assert_int_equal(rig_n_waiting, 2);
+    r.now += 4 * SEC; /* the first message's deadline, which is over but still in the wheel */
+    wp_loop_set_now(r.loop, r.now);
+    rig_finish(0);
+    rig_finish(0);
+    rig_turns(&r, 3);
+    assert_int_equal(rig_n_waiting, 2);
+    rig_finish(0);
+    rig_finish(0);
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(rig_answer_id(&r, fd) >= 0);
+    close(fd);
+    rig_close(&r);
+}
+
 RUN_TESTS(TEST(test_all_messages), TEST(test_between), TEST(test_not_reading), TEST(test_in_turns),
           TEST(test_gone), TEST(test_half_closed), TEST(test_too_slow), TEST(test_broken),
-          TEST(test_drain))
+          TEST(test_drain), TEST(test_place_beside_timer))
