@@ -16,6 +16,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+from torn import abort
 
 connections = 0
 hold = asyncio.Event()  # /hold waits for a request for /release
@@ -55,7 +56,7 @@ class Plain:
         await self.w.drain()
 
     def cut(self):
-        self.w.transport.abort()
+        abort(self.w.transport)
 
 
 class Stream:
@@ -86,7 +87,7 @@ class Stream:
         await self.conn.flush()
 
     def cut(self):
-        self.conn.w.transport.abort()
+        abort(self.conn.w.transport)
 
 
 # --- what paths do ---------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+from torn import abort
 
 MISHAPS = (OSError, ValueError, asyncio.IncompleteReadError, h2.exceptions.ProtocolError)
 
@@ -50,7 +51,7 @@ class Plain:
         await self.w.drain()
 
     def cut(self):
-        self.w.transport.abort()
+        abort(self.w.transport)
 
 
 class Stream:
@@ -83,7 +84,7 @@ class Stream:
         await self.conn.flush()
 
     def cut(self):
-        self.conn.w.transport.abort()
+        abort(self.conn.w.transport)
 
 
 class Http2:

@@ -25,6 +25,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from http_wire import Serve  # noqa: E402
 from kube_encode import PROTOBUF, negotiate, proto_status, status  # noqa: E402
 from kube_objects import Bad, Gone, Store, read_lines, read_objects, selector  # noqa: E402,F401
+from torn import abort  # noqa: E402
 
 GZIP_FROM = 128 * 1024
 AT_ONCE = 200  # items of a list that are written together
@@ -370,7 +371,7 @@ class KubeApi:
 
     def _cut(self):
         for w in list(self.serve.connections.values()):
-            w.transport.abort()
+            abort(w.transport)
 
     def cut(self):
         """Every connection is cut; new ones are welcome."""

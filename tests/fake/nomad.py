@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from http_wire import Serve  # noqa: E402
 from nomad_http import Handler  # noqa: E402
 from nomad_state import State, Token, allocation, make_id  # noqa: E402
+from torn import abort  # noqa: E402
 
 
 class Agent:
@@ -72,7 +73,7 @@ class Agent:
     def _cut(self):
         for serve in self.serves:
             for w in list(serve.connections.values()):
-                w.transport.abort()
+                abort(w.transport)
 
     def cut(self):
         """Every connection is cut; new ones are welcome."""

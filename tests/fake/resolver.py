@@ -14,6 +14,7 @@ import threading
 import h2.config
 import h2.connection
 import h2.events
+from torn import abort
 
 CLOSE = object()
 
@@ -125,7 +126,7 @@ class Resolver:
             for s in self.servers:
                 s.close()
             for c in list(self.open):
-                c.transport.abort()
+                abort(c.transport)
         if self.thread.is_alive():
             self.call(down)
             self.loop.call_soon_threadsafe(self.loop.stop)
