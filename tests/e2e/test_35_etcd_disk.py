@@ -1,7 +1,6 @@
 """etcd: where the last known data is saved: disks in trouble, directories of others, endpoints that change."""
 import os
 import shutil
-import socket
 import time
 
 import etcd
@@ -228,28 +227,6 @@ def test_fsync_fails(member, state, tmp_path):
         disk.set("")
     assert open(path, "rb").read() != before
     member.client.put("/skydns/test/way/n3/x", A % 3)
-
-
-@preload
-def test_fails_at_the_end(member, tmp_path):
-    """What is being written when the program ends is written again if it fails."""
-    disk = Disk(tmp_path)
-    disk.set("h")
-    with Waypost(corefile(member.url, tmp_path / "s"), env=disk.env) as w:
-        live(w)
-        wait_for(lambda: files(tmp_path / "s", ".tmp"))
-        w.kill()
-        wait_for(lambda: "Shutting down servers" in w.output() and not listens(w.port["dns"]))
-        disk.set("o")
-        assert w.wait(30) == 0
-        w.says("not saved to")
-    with Gone(member), Waypost(corefile(member.url, tmp_path / "s")) as w:
-        assert ask(w, "n1.way.test") == SERVED
-
-
-def listens(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
 
 
 @preload
